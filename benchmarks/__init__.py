@@ -1,0 +1,1 @@
+"""gworkers and its peers side by side: ``python -m benchmarks --help``."""

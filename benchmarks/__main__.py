@@ -1,0 +1,153 @@
+"""Run gworkers and its peers side by side, print tables, draw a chart.
+
+  throughput   requests/s and latency of every server under every workload (the default)
+  memory       bytes that an idle connection costs
+  crowd        requests/s with thousands of idle connections open, as a ratio to none
+  show         print and draw again what an earlier throughput run saved
+
+Each server runs on one processor and the load on another. In every round each server is started, warmed
+up, measured and stopped in turn, so that a drift of the machine hits all of them; the tables show medians,
+and the ratios are medians of the rounds' ratios. Needs Python 3.10 or newer and wrk; everything else is
+installed into .benchmarks/ in the project, one virtual environment for each server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from . import crowd, environments, idle, load, memory, report, table
+from .measurement import Plan, Processors, measure
+from .peers import PEERS, ROOT, Peer
+from .workloads import WORKLOADS, Workload
+
+CHART = ("matplotlib>=3.9",)
+HOLDERS = ("gworkers-gevent", "gworkers-eventlet", "gunicorn-gevent")
+"""Whom memory and crowd ask by default: servers for many idle connections."""
+
+Named = TypeVar("Named")
+
+
+def main() -> int:
+    options = arguments()
+    if options.list:
+        show_names()
+        return 0
+    try:
+        return COMMANDS[options.command](options)
+    except (load.WrkMissing, idle.TooManyFiles, memory.NotMeasurable) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    option = parser.add_argument
+    option("command", nargs="?", choices=COMMANDS, default="throughput")
+    option("--list", action="store_true", help="name the servers and the workloads")
+    option("--servers", type=among(PEERS), metavar="NAME,...", help="(default: all; see --list)")
+    option("--workloads", type=among(WORKLOADS), metavar="NAME,...", help="(default: all)")
+    option("--rounds", type=int, default=5, metavar="N", help="(default: %(default)s)")
+    option("--seconds", type=int, default=3, metavar="S", help="of load for each reading (default: %(default)s)")
+    option("--check", action="store_true", help="one round of one second: does everything run?")
+    option("--connections", type=int, metavar="N", help="idle ones (default: memory 10000, crowd 8000)")
+    option(
+        "--baselines",
+        type=among(PEERS),
+        default="gunicorn-gevent,granian",
+        metavar="NAME,...",
+        help="servers that the others are compared with (default: %(default)s)",
+    )
+    saved = environments.CACHE / "results.json"
+    option("--json", type=Path, default=saved, metavar="FILE", help="(default: .benchmarks/results.json)")
+    option("--chart", type=Path, metavar="FILE", help="draw the throughput as an SVG")
+    options = parser.parse_args()
+    if options.check:
+        options.rounds = options.seconds = 1
+    return options
+
+
+def among(known: Mapping[str, Named]) -> Callable[[str], list[Named]]:
+    def parse(text: str) -> list[Named]:
+        unknown = [name for name in text.split(",") if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(
+                f"{', '.join(unknown)} is not known; there are {', '.join(known)}"
+            )
+        return [known[name] for name in text.split(",")]
+
+    return parse
+
+
+def show_names() -> None:
+    print("servers")
+    for peer in PEERS.values():
+        print(f"  {peer.name:22}{peer.title}" + (f", {peer.remark}" if peer.remark else ""))
+    print("workloads")
+    for workload in WORKLOADS.values():
+        print(f"  {workload.name:22}{workload.title}, {workload.connections} connections")
+
+
+def processors() -> Processors:
+    """The first processor for the server, the second for the load, of those that this process may use."""
+    if not hasattr(os, "sched_setaffinity"):
+        print("benchmarks: processes cannot be pinned to a processor here, expect noise", file=sys.stderr)
+        return Processors(None, None)
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        print("benchmarks: one processor only, the load slows the servers down", file=sys.stderr)
+    return Processors(usable[0], usable[-1])
+
+
+def servers(options: argparse.Namespace, default: Mapping[str, Peer]) -> list[Peer]:
+    return options.servers or list(default.values())
+
+
+def throughput(options: argparse.Namespace) -> int:
+    load.find_wrk()
+    workloads: list[Workload] = options.workloads or list(WORKLOADS.values())
+    plan = Plan(workloads, servers(options, PEERS), options.rounds, options.seconds, processors())
+    results = measure(plan)
+    environments.cache()
+    report.save(options.json, results, options.rounds, options.seconds)
+    return show(options)
+
+
+def show(options: argparse.Namespace) -> int:
+    results = report.read(options.json)
+    print(table.render(results, [peer.name for peer in options.baselines]))
+    if options.chart:
+        programs = environments.prepare("chart", CHART)
+        command = [str(programs / "python"), "-m", "benchmarks.chart", str(options.json), str(options.chart)]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return 1 if results.failures else 0
+
+
+def holders(options: argparse.Namespace) -> list[Peer]:
+    return servers(options, {name: PEERS[name] for name in HOLDERS})
+
+
+def memory_of_idle(options: argparse.Namespace) -> int:
+    return memory.main(holders(options), options.connections or 10_000, processors())
+
+
+def crowded(options: argparse.Namespace) -> int:
+    load.find_wrk()
+    return crowd.main(
+        holders(options), options.connections or 8_000, options.rounds, options.seconds, processors()
+    )
+
+
+COMMANDS = {"throughput": throughput, "memory": memory_of_idle, "crowd": crowded, "show": show}
+
+if __name__ == "__main__":
+    sys.exit(main())

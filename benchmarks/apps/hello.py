@@ -1,0 +1,6 @@
+"""The smallest answer: what is measured is the server."""
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    return [b"Hello, World!"]

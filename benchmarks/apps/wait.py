@@ -1,0 +1,9 @@
+"""Waits 10 ms, as for a database: green servers have patched the sleep, the others need a thread for it."""
+
+import time
+
+
+def app(environ, start_response):
+    time.sleep(0.010)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
+    return [b"done"]

@@ -1,0 +1,66 @@
+"""What thousands of idle connections cost the busy ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from . import environments, load
+from .idle import Idle, allow
+from .measurement import WARM_UP, Processors, prepare
+from .peers import Peer, Site
+from .server import Server, ServerFailed, free_port
+from .workloads import WORKLOADS
+
+HELLO = WORKLOADS["hello"]
+
+
+def main(peers: Sequence[Peer], count: int, rounds: int, seconds: int, processors: Processors) -> int:
+    """Print the rate with *count* idle connections to the rate with none; 1 when a server failed."""
+    allow(count + HELLO.connections)
+    failures: dict[str, str] = {}
+    programs = prepare(peers, failures)
+    readings: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+    for _ in range(rounds):
+        for peer in peers:
+            if peer.name in programs:
+                try:
+                    pair = measure(peer, programs[peer.name], count, seconds, processors)
+                except (ServerFailed, load.LoadFailed, OSError) as error:
+                    failures[peer.name] = str(error)
+                else:
+                    readings[peer.name].append(pair)
+    print(f"requests/s with {HELLO.connections} busy connections, and with {count:,} idle ones besides")
+    for peer in peers:
+        pairs = readings.get(peer.name)
+        if pairs:
+            alone, crowded = (median(column) for column in zip(*pairs))
+            ratio = median(crowded / alone for alone, crowded in pairs)
+            print(f"  {peer.title:24}{alone:>9,.0f}{crowded:>9,.0f}  ratio {ratio:.2f}")
+    for who, why in failures.items():
+        print(f"FAILED {who}: {why}")
+    return 1 if failures else 0
+
+
+def measure(
+    peer: Peer, programs: Path, count: int, seconds: int, processors: Processors
+) -> tuple[float, float]:
+    """The rates of one server without and with the idle connections.
+
+    Raises ServerFailed when a run has errors or an idle connection was closed: that would be cheating.
+    """
+    site = Site(programs, free_port(), HELLO.app, count + HELLO.connections)
+    log = environments.cache() / "server.log"
+    with Server(peer.command(site), site.port, log, processor=processors.server):
+        load.run(HELLO, site.port, WARM_UP, processors.load)
+        alone = load.run(HELLO, site.port, seconds, processors.load)
+        with Idle(site.port, count) as idle:
+            crowded = load.run(HELLO, site.port, seconds, processors.load)
+            alive = idle.answering()
+    if alive < count:
+        raise ServerFailed(f"only {alive} of {count} idle connections still answered after the run")
+    errors = {**alone.errors, **crowded.errors}
+    if errors:
+        raise ServerFailed(f"errors during the run: {errors}")
+    return alone.rate, crowded.rate

@@ -1,0 +1,148 @@
+"""One run of wrk against one server, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .server import ask, pin
+from .workloads import Workload
+
+MIB = 1024 * 1024
+PATIENCE = 10
+"""Seconds after which wrk calls a request an error: slow is seen in the p99, not among the errors."""
+
+# A script without a request() of its own costs wrk nothing: the request is built once.
+SCRIPT = """
+{request}
+function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format(
+    '\\nsummary {{"seconds": %f, "requests": %d, "bytes": %d, "p50": %f, "p99": %f, "max": %f, '
+    .. '"connect": %d, "read": %d, "write": %d, "timeout": %d, "status": %d}}\\n',
+    summary.duration / 1e6, summary.requests, summary.bytes,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3,
+    e.connect, e.read, e.write, e.timeout, e.status))
+end
+"""
+
+
+class WrkMissing(Exception):
+    """There is no wrk to load the servers with."""
+
+
+class LoadFailed(Exception):
+    """wrk did not report."""
+
+
+@dataclass
+class Reading:
+    """One measurement."""
+
+    rate: float
+    """In the workload's unit."""
+    p50: float
+    """Milliseconds."""
+    p99: float
+    """Milliseconds, of the requests that were answered: those still waiting at the end are not in it."""
+    busy: float
+    """The part of the time that wrk was on its processor; near 1.0 wrk was the limit, not the server."""
+    starved: bool
+    """A new connection that asked during the run had no answer before its end."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """connect, read, write, timeout: of sockets; status: answers that were not 2xx or 3xx."""
+
+
+def find_wrk() -> str:
+    """The path of wrk. Raises WrkMissing."""
+    path = shutil.which("wrk")
+    if path is None:
+        raise WrkMissing(
+            "wrk is not installed, and the load comes from it: apt install wrk, brew install wrk, "
+            "or https://github.com/wg/wrk"
+        )
+    return path
+
+
+def request(workload: Workload) -> str:
+    lines = []
+    if workload.upload:
+        lines += ['wrk.method = "POST"', f'wrk.body = string.rep("x", {workload.upload})']
+    if workload.close:
+        lines.append('wrk.headers["Connection"] = "close"')
+    return "\n".join(lines)
+
+
+def run(workload: Workload, port: int, seconds: int, processor: int | None) -> Reading:
+    """Load the server on *port* for *seconds*. Raises LoadFailed."""
+    with tempfile.TemporaryDirectory() as directory:
+        script = Path(directory, "load.lua")
+        script.write_text(SCRIPT.format(request=request(workload)))
+        command = [
+            find_wrk(),
+            *("--threads", "1", "--connections", str(workload.connections)),
+            *("--duration", f"{seconds}s", "--timeout", f"{PATIENCE}s", "--script", str(script)),
+            f"http://127.0.0.1:{port}/",
+        ]
+        before = os.times()
+        wrk = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=pin(processor),
+        )
+        bystander = Bystander(port, seconds)
+        output, _ = wrk.communicate()
+        starved = not bystander.answered()
+        after = os.times()
+    report = next((line for line in output.splitlines() if line.startswith("summary ")), None)
+    if report is None:
+        raise LoadFailed(f"{' '.join(command)}: {output.strip()[-500:]}")
+    found = json.loads(report[len("summary ") :])
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    if workload.close:
+        # Where the answer did not announce it, wrk takes the close that it asked for as a failed read.
+        found["read"] -= min(found["read"], found["requests"])
+    amount = found["bytes"] / MIB if workload.bulk else found["requests"]
+    return Reading(
+        rate=amount / found["seconds"],
+        p50=found["p50"],
+        p99=found["p99"],
+        busy=used / found["seconds"],
+        starved=starved,
+        errors={
+            kind: found[kind] for kind in ("connect", "read", "write", "timeout", "status") if found[kind]
+        },
+    )
+
+
+class Bystander:
+    """One more client, that comes when the server is busy and asks once.
+
+    wrk sees only the requests that are answered. A server that serves some connections and leaves the
+    others waiting looks fast and has a fine p99; the bystander is one of those others.
+    """
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self._answered = threading.Event()
+        self._thread = threading.Thread(target=self._ask, args=(port, seconds), daemon=True)
+        self._thread.start()
+
+    def _ask(self, port: int, seconds: float) -> None:
+        time.sleep(seconds * 0.25)
+        try:
+            if ask(port, seconds * 0.7):
+                self._answered.set()
+        except OSError:
+            pass
+
+    def answered(self) -> bool:
+        return self._answered.is_set()

@@ -1,0 +1,104 @@
+"""One server process, from its start to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+APPS = Path(__file__).resolve().parent / "apps"
+START = 20.0
+"""Seconds that a server has until its first answer."""
+STOP = 5.0
+"""Seconds that it has to go before it is killed."""
+
+
+class ServerFailed(Exception):
+    """The server did not answer; the message has the last lines of its output."""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def pin(processor: int | None) -> Callable[[], None] | None:
+    """What a new process calls to stay on *processor*, where the platform can do that."""
+    if processor is None:
+        return None
+    return lambda: os.sched_setaffinity(0, {processor})
+
+
+def ask(port: int, timeout: float) -> bytes:
+    """The first bytes of the answer to a GET on a connection of its own. Raises OSError."""
+    with socket.create_connection(("127.0.0.1", port), timeout) as sock:
+        sock.settimeout(timeout)
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: benchmark\r\nConnection: close\r\n\r\n")
+        return sock.recv(4096)
+
+
+class Server:
+    """A context manager: the server answers inside, and is gone after."""
+
+    def __init__(
+        self,
+        command: list[str],
+        port: int,
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        processor: int | None = None,
+    ) -> None:
+        self.command = command
+        self.port = port
+        self.log = log
+        self.environ = {**os.environ, **(environ or {})}
+        self.processor = processor
+
+    def __enter__(self) -> Server:
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=APPS,
+                env=self.environ,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=pin(self.processor),
+            )
+        try:
+            self._wait_for_answer()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _wait_for_answer(self) -> None:
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                answer = ask(self.port, 1.0)
+            except OSError:
+                time.sleep(0.05)
+                continue
+            if b" 200 " in answer.split(b"\r\n", 1)[0] + b" ":
+                return
+            time.sleep(0.05)
+        last = self.log.read_text(errors="replace").strip().splitlines()[-5:]
+        raise ServerFailed(f"no answer from {' '.join(self.command)}: " + " / ".join(last))
+
+    def _stop(self) -> None:
+        # Its children are in its process group: a server that dies badly must not leave a worker behind.
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP)

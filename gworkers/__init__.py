@@ -1,0 +1,28 @@
+"""Gunicorn worker classes for applications that run on greenlets.
+
+``gunicorn -k gworkers.GeventWorker 'hello:create_app()'`` serves on gevent,
+``gworkers.EventletWorker`` on eventlet. Importing this package imports neither: Gunicorn's
+master looks the class up before it forks, and a hub library must first be seen in a worker.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gworkers.worker import EventletWorker, GeventWorker
+
+__all__ = ["EventletWorker", "GeventWorker", "__version__"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name in ("GeventWorker", "EventletWorker"):
+        from gworkers import worker
+
+        return getattr(worker, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,95 @@
+"""Who has until when: one coarse timer for all connections of a worker.
+
+Every queue holds connections that share one timeout, so they expire in the order in which
+they were added and a sweep looks at those that are due and one more.
+"""
+from __future__ import annotations
+
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Callable
+
+from gworkers.hubs.base import Hub
+
+if TYPE_CHECKING:
+    from gworkers.connection import Connection
+
+#: How late, in seconds, a deadline may be noticed.
+TICK = 0.1
+
+
+class Deadline:
+    """A timeout, and the connections that it runs for.
+
+    :param timeout: seconds; 0 means never
+    :param expire: called in the hub with each connection whose time is over, which has left the queue
+    """
+
+    __slots__ = ("_deadlines", "_entries", "_expire", "timeout")
+
+    def __init__(self, deadlines: Deadlines, timeout: float, expire: Callable[[Connection], None]) -> None:
+        self._deadlines = deadlines
+        self._expire = expire
+        self._entries: dict[Connection, float] = {}
+        self.timeout = timeout or inf
+
+    def start(self, connection: Connection) -> None:
+        """Give *connection* the whole timeout from now on. It must not be in the queue."""
+        self._entries[connection] = monotonic() + self.timeout
+        if self._deadlines.asleep:
+            self._deadlines.wake()
+
+    def stop(self, connection: Connection) -> None:
+        """Let *connection* have as long as it likes. Nothing happens if it is not in the queue."""
+        self._entries.pop(connection, None)
+
+    def first(self) -> Connection | None:
+        """Return the connection that has been here longest."""
+        return next(iter(self._entries), None)
+
+    def all(self) -> list[Connection]:
+        """Return the connections in the order in which they expire."""
+        return list(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def sweep(self, now: float) -> None:
+        """Expire what was due at *now*."""
+        due = []
+        for connection, until in self._entries.items():
+            if until > now:
+                break
+            due.append(connection)
+        for connection in due:
+            # One that expires may end another.
+            if self._entries.pop(connection, None) is not None:
+                self._expire(connection)
+
+
+class Deadlines:
+    """The timer behind all deadlines. It runs only while there is something to watch."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._queues: list[Deadline] = []
+        self.asleep = True
+
+    def add(self, timeout: float, expire: Callable[[Connection], None]) -> Deadline:
+        """Return a new deadline of *timeout* seconds."""
+        self._queues.append(Deadline(self, timeout, expire))
+        return self._queues[-1]
+
+    def wake(self) -> None:
+        """Start the timer, unless it runs."""
+        if self.asleep:
+            self.asleep = False
+            self._hub.call_later(TICK, self._sweep)
+
+    def _sweep(self) -> None:
+        self.asleep = True
+        now = monotonic()
+        for queue in self._queues:
+            queue.sweep(now)
+        if any(self._queues):
+            self.wake()

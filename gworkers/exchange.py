@@ -1,0 +1,124 @@
+"""One request and its response: from a parsed head to the last byte of the answer."""
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from greenlet import GreenletExit
+from gunicorn.http.wsgi import FileWrapper
+from gunicorn.workers.base_async import ALREADY_HANDLED
+
+from gworkers.errors import ClientError, ClientTimeout, Refusal
+from gworkers.http1.body import EMPTY, Body, ChunkedBody, LengthBody
+from gworkers.http1.response import Response
+
+if TYPE_CHECKING:
+    from gworkers.connection import Connection
+    from gworkers.http1.request import Request
+
+
+def serve(connection: Connection, request: Request) -> bool:
+    """Call the application with *request* and send what it answers. Runs in a request greenlet.
+
+    :returns: whether the connection can serve another request; it may be closed already
+    """
+    server = connection.server
+    started = datetime.now() if server.logs_access else None
+    body = _body(connection, request)
+    request.body = body
+    response = Response(connection, request, server.response_heads)
+    environ: dict[str, Any] = {}
+    keep = False
+    try:
+        if server.pre_request is not None:
+            server.pre_request(server.worker, request)
+        environ = connection.listener.environs.build(request, response, body, connection)
+        server.begin(response)
+        result = server.application(environ, response.start_response)
+        if server.hub.taken_over(result) or result is ALREADY_HANDLED:
+            _hand_over(connection, response)
+        else:
+            _send(response, result)
+            keep = not response.should_close() and response.status_code != 101
+            if response.truncated:
+                server.log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says.",
+                                   request.method, request.uri, response.sent, response.response_length)
+                keep = False
+            if keep and not body.complete:
+                keep = body.drain(server.drain_limit, server.linger.timeout)
+    except ClientError as error:
+        _give_up(connection, response, error)
+    except GreenletExit:
+        connection.close()
+    except BaseException as error:
+        server.hub.taken_over(None)
+        if isinstance(error, StopIteration) and connection.offered:
+            # How libraries that know Gunicorn end a request that they answered on the socket.
+            _hand_over(connection, response)
+        else:
+            server.raise_if_ending(error)
+            server.log.exception("Error handling request %s %s", request.method, request.uri)
+            _fail(connection, response, 500, "Internal Server Error", "")
+    finally:
+        if started is not None and response.status is not None:
+            server.log.access(response, request, environ, datetime.now() - started)
+        if server.post_request is not None:
+            try:
+                server.post_request(server.worker, request, environ, response)
+            except Exception:
+                server.log.exception("Exception in post_request hook")
+    return keep
+
+
+def _body(connection: Connection, request: Request) -> Body:
+    if request.length is None:
+        return ChunkedBody(connection, request, connection.server.heads.chunk_limits)
+    if request.length:
+        return LengthBody(connection, request, request.length)
+    return EMPTY
+
+
+def _send(response: Response, result: Any) -> None:
+    try:
+        if isinstance(result, FileWrapper):
+            response.write_file(result)
+        elif isinstance(result, (list, tuple)) and len(result) == 1:
+            response.write_whole(result[0])
+        else:
+            for data in result:
+                response.write(data)
+        response.finish()
+    finally:
+        if hasattr(result, "close"):
+            result.close()
+
+
+def _hand_over(connection: Connection, response: Response) -> None:
+    if response.status is None:
+        response.status = "101 Switching Protocols"
+    connection.hand_over()
+
+
+def _give_up(connection: Connection, response: Response, error: ClientError) -> None:
+    """End a request whose client is at fault; what it did to the request body has been logged."""
+    if response.headers_sent:
+        connection.server.log.debug("Ignored a client that left: %s", error)
+        connection.close()
+    elif isinstance(error, Refusal):
+        _fail(connection, response, error.status, error.reason, error.detail)
+    elif isinstance(error, ClientTimeout):
+        _fail(connection, response, 408, "Request Timeout", str(error))
+    else:
+        _fail(connection, response, 400, "Bad Request", str(error))
+
+
+def _fail(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
+    if response.headers_sent:
+        # Too late for another status: all that can be said is that this one is not complete.
+        connection.close()
+        return
+    response.status = f"{status} {reason}"
+    response.status_code = status
+    response.headers = []
+    response.must_close = True
+    connection.answer(status, reason, detail)

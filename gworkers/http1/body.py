@@ -1,0 +1,261 @@
+"""``wsgi.input``: the body of a request, read as the application asks for it."""
+from __future__ import annotations
+
+import re
+from time import monotonic
+from typing import TYPE_CHECKING, Iterator, NamedTuple
+
+from gworkers.errors import ClientDisconnected, ClientError, Refusal
+
+if TYPE_CHECKING:
+    from gworkers.connection import Connection
+    from gworkers.http1.request import Request
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+#: chunk-size [ chunk-ext ] of RFC 9112 section 7.1; white space only before an extension.
+_SIZE_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
+
+
+class ChunkLimits(NamedTuple):
+    """Bounds on what surrounds the data of a chunked body, in bytes."""
+
+    #: the line with a chunk's size and extensions
+    size_line: int
+    #: all trailer fields together
+    trailers: int
+
+
+class Body:
+    """A readable stream of bytes, as PEP 3333 wants it; this one is empty.
+
+    Every reading method raises :class:`~gworkers.errors.ClientDisconnected` when the body ends
+    before it is complete, :class:`~gworkers.errors.ClientTimeout` when the client pauses for longer
+    than ``body_timeout``, and :class:`~gworkers.errors.Refusal` when its framing is wrong.
+    """
+
+    #: whether everything up to the end of the body has been taken from the connection
+    complete = True
+    _pending = b""
+
+    def _part(self) -> bytes:
+        """Return some bytes more; none means that the body is complete."""
+        return b""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return *size* bytes, fewer only at the end; all that remain if it is None or negative."""
+        if size is None or size < 0:
+            parts = [self._pending, *iter(self._part, b"")]
+            self._pending = b""
+            return b"".join(parts)
+        if size <= len(self._pending):
+            data, self._pending = self._pending[:size], self._pending[size:]
+            return data
+        parts = [self._pending]
+        missing = size - len(self._pending)
+        self._pending = b""
+        while missing > 0:
+            part = self._part()
+            if not part:
+                break
+            parts.append(part)
+            missing -= len(part)
+        if missing < 0:
+            self._pending = parts[-1][missing:]
+            parts[-1] = parts[-1][:missing]
+        return b"".join(parts)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Return the bytes up to the next line feed, which is included, but no more than *size*."""
+        limit = -1 if size is None or size < 0 else size
+        parts = []
+        length = 0
+        part = self._pending
+        while length != limit:
+            end = part.find(b"\n") + 1 or len(part)
+            if 0 <= limit < length + end:
+                end = limit - length
+            parts.append(part[:end])
+            length += end
+            self._pending = part[end:]
+            if self._pending or part[end - 1:end] == b"\n":
+                break
+            part = self._part()
+            if not part:
+                break
+        return b"".join(parts)
+
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
+        """Return the remaining lines; no further one is read once they hold *hint* bytes, if that is positive."""
+        lines = []
+        length = 0
+        for line in self:
+            lines.append(line)
+            length += len(line)
+            if hint is not None and 0 < hint <= length:
+                break
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def drain(self, limit: int, seconds: float) -> bool:
+        """Read on to the end of the body, and throw it away, for at most *limit* bytes and *seconds*.
+
+        :returns: whether the end was reached
+        """
+        until = monotonic() + seconds
+        try:
+            while not self.complete and limit >= 0 and monotonic() < until:
+                limit -= len(self._part())
+        except ClientError:
+            return False
+        return self.complete
+
+
+class StreamedBody(Body):
+    """A body that comes from the connection: what both framings have in common."""
+
+    complete = False
+
+    def __init__(self, connection: Connection, request: Request) -> None:
+        self._connection = connection
+        self._request = request
+        self._error: ClientError | None = None
+
+    def _receive(self) -> bytes:
+        """Return the next bytes of the connection, however they are framed."""
+        connection = self._connection
+        if connection.buffer:
+            data, connection.buffer = connection.buffer, b""
+            return data
+        if self._request.expects_continue:
+            self._request.expects_continue = False
+            connection.send_continue()
+        data = connection.receive()
+        if not data:
+            raise ClientDisconnected("the client closed the connection before its request body was complete")
+        return data
+
+    def _part(self) -> bytes:
+        if self.complete:
+            return b""
+        if self._error is not None:
+            raise self._error
+        try:
+            return self._next()
+        except ClientError as error:
+            # Here, because an application may well answer to it and say nothing.
+            self._connection.complain(error)
+            self._error = error
+            raise
+
+    def _next(self) -> bytes:
+        raise NotImplementedError
+
+
+class LengthBody(StreamedBody):
+    """A body whose length the head gave (RFC 9112 section 6.2)."""
+
+    def __init__(self, connection: Connection, request: Request, length: int) -> None:
+        super().__init__(connection, request)
+        self._missing = length
+
+    def _next(self) -> bytes:
+        data = self._receive()
+        if len(data) >= self._missing:
+            self._connection.buffer = data[self._missing:]
+            data = data[:self._missing]
+            self.complete = True
+        self._missing -= len(data)
+        return data
+
+
+class ChunkedBody(StreamedBody):
+    """A body in chunks, with trailer fields behind them (RFC 9112 section 7.1)."""
+
+    def __init__(self, connection: Connection, request: Request, limits: ChunkLimits) -> None:
+        super().__init__(connection, request)
+        self._limits = limits
+        self._data = b""
+        self._at = 0
+        #: bytes of the current chunk that are still to come; None before the first
+        self._missing: int | None = None
+
+    def _next(self) -> bytes:
+        if not self._missing:
+            if self._missing is not None:
+                self._end_chunk()
+            self._missing = self._size()
+            if self._missing == 0:
+                self._end_body()
+                return b""
+        if self._at == len(self._data):
+            self._data, self._at = self._receive(), 0
+        part = self._data[self._at:self._at + self._missing]
+        self._at += len(part)
+        self._missing -= len(part)
+        return part
+
+    def _more(self) -> None:
+        self._data = self._data[self._at:] + self._receive()
+        self._at = 0
+
+    def _line(self, limit: int) -> bytes:
+        end = self._data.find(b"\r\n", self._at)
+        while end < 0:
+            if len(self._data) - self._at > limit:
+                raise _bad_chunk(f"Invalid chunk size: line over {limit} bytes with no terminator")
+            self._more()
+            end = self._data.find(b"\r\n")
+        line = self._data[self._at:end]
+        self._at = end + 2
+        return line
+
+    def _size(self) -> int:
+        line = self._line(self._limits.size_line)
+        match = _SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise _bad_chunk(f"Invalid chunk size: {line[:64]!r}")
+        return int(match[1], 16)
+
+    def _end_chunk(self) -> None:
+        while len(self._data) - self._at < 2:
+            self._more()
+        if not self._data.startswith(b"\r\n", self._at):
+            found = self._data[self._at:self._at + 2]
+            raise _bad_chunk(f"Invalid chunk terminator is not '\\r\\n': {found!r}")
+        self._at += 2
+
+    def _end_body(self) -> None:
+        lines: list[bytes] = []
+        left = self._limits.trailers
+        while True:
+            line = self._line(left)
+            if not line:
+                break
+            lines.append(line)
+            left -= len(line) + 2
+            if left < 0:
+                raise Refusal(431, "Request Header Fields Too Large", "limit request trailer section size")
+        self._connection.buffer = self._data[self._at:]
+        self._data = b""
+        self._at = 0
+        self.complete = True
+        if lines:
+            self._request.trailers = self._request.parse_trailers(b"\r\n".join(lines))
+
+
+def _bad_chunk(message: str) -> Refusal:
+    return Refusal(400, "Bad Request", message)
+
+
+#: What a request without a body has: it holds nothing, so all can share it.
+EMPTY = Body()

@@ -1,0 +1,100 @@
+"""Build the environ that an application is called with (PEP 3333)."""
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.http.errors import ConfigurationProblem
+from gunicorn.http.wsgi import base_environ
+from urllib.parse import unquote_to_bytes
+
+from gworkers.http1.refusal import refusal_for
+from gworkers.upgrade import OfferedSocket
+
+if TYPE_CHECKING:
+    from gworkers.connection import Connection
+    from gworkers.http1.body import Body
+    from gworkers.http1.request import Request
+    from gworkers.http1.response import Response
+
+PROTOCOLS = {(1, 0): "HTTP/1.0", (1, 1): "HTTP/1.1"}
+
+
+class Environs:
+    """Builds the environs of the requests that come in through one listener.
+
+    :param cfg: Gunicorn's configuration
+    :param address: the listener's own, as its socket gives it
+    """
+
+    def __init__(self, cfg: Any, address: Any) -> None:
+        self._base: dict[str, Any] = {**base_environ(cfg), "wsgi.multithread": True,
+                                      "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", "")}
+        self._by_host = not isinstance(address, tuple)
+        if not self._by_host:
+            self._base["SERVER_NAME"] = address[0]
+            self._base["SERVER_PORT"] = str(address[1])
+        elif isinstance(address, bytes):
+            # A socket in the abstract namespace.
+            address = os.fsdecode(address)
+        self._address = address
+
+    def build(self, request: Request, response: Response, body: Body, connection: Connection) -> dict[str, Any]:
+        """Return the environ of *request*.
+
+        :raises Refusal: if its path is not below ``SCRIPT_NAME``
+        """
+        path = request.path
+        peer = request.peer_addr
+        environ = {
+            **self._base, **request.fields,
+            "wsgi.input": body,
+            "wsgi.url_scheme": request.scheme,
+            "wsgi.early_hints": response.early_hints,
+            "gunicorn.socket": OfferedSocket(connection),
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": request.query,
+            "RAW_URI": request.uri,
+            "SERVER_PROTOCOL": PROTOCOLS.get(request.version) or "HTTP/%s.%s" % request.version,
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path else path,
+        }
+        if isinstance(peer, tuple):
+            environ["REMOTE_ADDR"] = peer[0]
+            environ["REMOTE_PORT"] = str(peer[1])
+        else:
+            environ["REMOTE_ADDR"] = os.fsdecode(peer)
+        if self._by_host:
+            environ["SERVER_NAME"], environ["SERVER_PORT"] = self._host(request)
+        script = request.script_name or environ["SCRIPT_NAME"]
+        if script:
+            self._mount(environ, path, script)
+        if request.proxy_protocol_info:
+            environ.update(_proxied(request.proxy_protocol_info))
+        return environ
+
+    def _host(self, request: Request) -> tuple[str, str]:
+        """A Unix socket has neither name nor port, so the client's word has to do."""
+        host = request.fields.get("HTTP_HOST")
+        if not host:
+            return self._address, ""
+        name, _, port = host.partition(":")
+        return name, port.partition(":")[0] or {"http": "80", "https": "443"}.get(request.scheme, "")
+
+    def _mount(self, environ: dict[str, Any], path: str, script: str) -> None:
+        if not path.startswith(script):
+            problem = ConfigurationProblem(f"Request path {path!r} does not start with SCRIPT_NAME {script!r}")
+            refusal = refusal_for(problem)
+            assert refusal is not None
+            raise refusal
+        environ["SCRIPT_NAME"] = script
+        environ["PATH_INFO"] = unquote_to_bytes(path[len(script):]).decode("latin-1")
+
+
+def _proxied(info: Any) -> dict[str, Any]:
+    return {
+        "PROXY_PROTOCOL": info["proxy_protocol"],
+        "REMOTE_ADDR": info["client_addr"],
+        "REMOTE_PORT": str(info["client_port"]),
+        "PROXY_ADDR": info["proxy_addr"],
+        "PROXY_PORT": str(info["proxy_port"]),
+    }

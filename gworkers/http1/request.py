@@ -1,0 +1,63 @@
+"""What a client asked for, after its head was parsed and before its body is read."""
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Callable, Mapping, Sequence
+
+
+class Request:
+    """One request.
+
+    The public attributes are those that Gunicorn's own request has, because server hooks and
+    loggers read them. Both ways to parse a head end here.
+
+    :param size: bytes that the head took
+    :param fields: the header fields under their names in an environ, ready to be merged into one
+    :param length: bytes of the body, or None if it is chunked
+    """
+
+    # Rare enough to be set only where they differ.
+    fragment: str = ""
+    script_name: str | None = None
+    trailers: Sequence[tuple[str, str]] = ()
+    proxy_protocol_info: Mapping[str, Any] | None = None
+    expects_continue: bool = False
+    must_close: bool = False
+    body: Any = None
+    raw_headers: Sequence[tuple[bytes, bytes]] = ()
+
+    #: parses the trailer section of a chunked body
+    parse_trailers: Callable[[bytes], Sequence[tuple[str, str]]]
+    peer_addr: Any
+    req_number: int
+
+    def __init__(self, size: int, method: str, uri: str, path: str, query: str, version: tuple[int, int],
+                 scheme: str, fields: dict[str, str], length: int | None, keepalive: bool) -> None:
+        self.size = size
+        self.method = method
+        self.uri = uri
+        self.path = path
+        self.query = query
+        self.version = version
+        self.scheme = scheme
+        self.fields = fields
+        self.length = length
+        self.keepalive = keepalive
+
+    @cached_property
+    def headers(self) -> list[tuple[str, str]]:
+        """The header fields in their order, names in upper case; made when first asked for."""
+        return [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in self.raw_headers]
+
+    @property
+    def remote_addr(self) -> Any:
+        """The address of the peer: a proxy's, if there is one."""
+        return self.peer_addr
+
+    def force_close(self) -> None:
+        """Serve no further request on this connection."""
+        self.must_close = True
+
+    def should_close(self) -> bool:
+        """Whether the connection ends with this request (RFC 9112 section 9.3)."""
+        return self.must_close or not self.keepalive

@@ -1,0 +1,292 @@
+"""A response: what the application says, framed for the client that asked."""
+from __future__ import annotations
+
+import io
+import os
+import re
+from email.utils import formatdate
+from time import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional, Tuple, Type, Union
+
+from gunicorn.http.wsgi import FileWrapper
+
+if TYPE_CHECKING:
+    from gworkers.connection import Connection
+    from gworkers.http1.request import Request
+
+ExcInfo = Union[Tuple[Type[BaseException], BaseException, Optional[TracebackType]], Tuple[None, None, None]]
+
+#: RFC 9112 section 4, and PEP 3333: one space before the reason.
+_STATUS = re.compile(r"[0-9]{3}(?: [ \t\x21-\x7e\x80-\xff]*)?")
+#: RFC 9110 sections 5.1 and 5.5
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
+
+#: Fields that are the server's to send, not the application's; Gunicorn leaves them out in silence.
+HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers",
+                        "transfer-encoding", "upgrade", "server", "date"))
+
+#: From this size on, putting head and body into one bytes object costs more than a second buffer for the kernel.
+JOIN_LIMIT = 32 * 1024
+
+
+class ResponseHeads:
+    """The beginnings of response heads: status line and the server's own fields, made once a second."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._second = 0
+        self._heads: dict[tuple[str, tuple[int, int], str], str] = {}
+
+    def start(self, status: str, version: tuple[int, int], connection: str) -> str:
+        """Return the head up to and with its ``Connection`` field, each line ended."""
+        second = int(time())
+        if second != self._second:
+            self._second = second
+            self._heads.clear()
+        key = (status, version, connection)
+        head = self._heads.get(key)
+        if head is None:
+            head = self._heads[key] = (
+                f"HTTP/{version[0]}.{version[1]} {status}\r\nServer: {self._server}\r\n"
+                f"Date: {formatdate(second, usegmt=True)}\r\nConnection: {connection}\r\n")
+        return head
+
+
+class Response:
+    """What goes back for one request.
+
+    The public attributes are those that Gunicorn's own response has, because server hooks and
+    loggers read them.
+    """
+
+    __slots__ = ("_connection", "_heads", "_omits_body", "_request", "_upgrade", "_warned", "chunked", "headers",
+                 "headers_sent", "must_close", "response_length", "sent", "status", "status_code")
+
+    def __init__(self, connection: Connection, request: Request, heads: ResponseHeads) -> None:
+        self._connection = connection
+        self._request = request
+        self._heads = heads
+        #: the application's status, such as ``200 OK``; None until it called ``start_response``
+        self.status: str | None = None
+        self.status_code = 0
+        #: the application's header fields without those that are hop-by-hop
+        self.headers: list[tuple[str, str]] = []
+        #: whether the head has been given to the connection
+        self.headers_sent = False
+        #: what ``Content-Length`` says
+        self.response_length: int | None = None
+        #: whether the body is sent in chunks
+        self.chunked = False
+        #: bytes of the body that have been sent, without their framing
+        self.sent = 0
+        self.must_close = False
+        self._omits_body = False
+        self._upgrade = False
+        self._warned = False
+
+    def force_close(self) -> None:
+        """Close the connection after this response."""
+        self.must_close = True
+
+    def should_close(self) -> bool:
+        """Whether the connection ends with this response (RFC 9112 section 9.3)."""
+        if self.must_close or self._request.must_close or not self._request.keepalive:
+            return True
+        return self.response_length is None and not self.chunked and not self._omits_body
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the client was promised more bytes than it got."""
+        return self.response_length is not None and self.sent < self.response_length and not self._omits_body
+
+    def start_response(self, status: str, headers: Iterable[tuple[str, str]],
+                       exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
+        """PEP 3333's ``start_response``.
+
+        :raises TypeError: if a status, name or value is not a ``str``
+        :raises ValueError: if one of them could not be sent without changing the meaning of the head
+        :raises AssertionError: on a second call without *exc_info*
+        """
+        if exc_info is not None:
+            try:
+                if self.headers_sent and exc_info[1] is not None:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.status is not None:
+            raise AssertionError("start_response was called twice without exc_info")
+        if not isinstance(status, str):
+            raise TypeError(f"the status must be a str, not {status!r}")
+        if not _STATUS.fullmatch(status):
+            raise ValueError(f"invalid status {status!r}: three digits, a space and a reason are allowed")
+        code = int(status[:3])
+        self.response_length = None
+        self._upgrade = False
+        self.headers = self._checked(headers)
+        self.status = status
+        self.status_code = code
+        self._omits_body = self._request.method == "HEAD" or code in (204, 304) or code < 200
+        if (code == 204 or code < 200) and self.response_length is not None:
+            # RFC 9110 section 8.6
+            self.headers = [field for field in self.headers if field[0].lower() != "content-length"]
+            self.response_length = None
+        return self.write
+
+    def _checked(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        checked = []
+        for name, value in headers:
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise TypeError(f"header names and values must be str: {name!r} has a value of {type(value).__name__}")
+            if not (value.isascii() and value.isprintable()) and not _VALUE.fullmatch(value):
+                # The value may be a secret, and the log is read by many.
+                raise ValueError(f"the value of the response header {name!r} has characters that no header may have")
+            value = value.strip(" \t")
+            kind = _known_names.get(name) or _learn_name(name)
+            if kind != "plain":
+                if kind == "content-length":
+                    self._promise(value)
+                elif kind == "upgrade" and value.lower() == "websocket":
+                    checked.append((name, value))
+                    continue
+                else:
+                    if kind == "connection" and value.lower() == "upgrade":
+                        self._upgrade = True
+                    continue
+            checked.append((name, value))
+        return checked
+
+    def _promise(self, length: str) -> None:
+        if not (length.isascii() and length.isdigit() and len(length) <= 18):
+            raise ValueError(f"invalid Content-Length {length!r} in the response")
+        if self.response_length not in (None, int(length)):
+            raise ValueError("two different Content-Length fields in the response")
+        self.response_length = int(length)
+
+    def _head(self) -> bytes:
+        if self.status is None:
+            raise AssertionError("the application sent a body before it called start_response")
+        version = self._request.version
+        if self.response_length is None and not self._omits_body and version >= (1, 1):
+            self.chunked = True
+        if self._request.expects_continue:
+            # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
+            self.must_close = True
+        connection = "upgrade" if self._upgrade else "close" if self.should_close() else "keep-alive"
+        lines = [self._heads.start(self.status, version, connection)]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        lines += [f"{name}: {value}\r\n" for name, value in self.headers]
+        lines.append("\r\n")
+        self.headers_sent = True
+        return "".join(lines).encode("latin-1")
+
+    def write(self, data: bytes) -> None:
+        """Send *data* as the next part of the body, and the head with it if it is the first."""
+        if not isinstance(data, bytes):
+            raise TypeError(f"the body must be bytes, not {type(data).__name__}")
+        if not data:
+            return
+        started = self.headers_sent
+        head = b"" if started else self._head()
+        if self._omits_body:
+            self._warn("The application sent body bytes with a response that has no body (%s %s); they were left out.")
+            data = b""
+        elif self.response_length is not None:
+            room = self.response_length - self.sent
+            if len(data) > room:
+                self._warn("The application sent more bytes than its Content-Length says (%s %s); they were cut off.")
+                data = data[:room]
+        self.sent += len(data)
+        if self.chunked:
+            self._connection.send_all([head, b"%x\r\n" % len(data), data, b"\r\n"])
+        elif len(data) < JOIN_LIMIT:
+            self._connection.send(head + data if head else data)
+        else:
+            self._connection.send_all([head, data])
+        if started:
+            self._connection.breathe()
+
+    def write_whole(self, data: bytes) -> None:
+        """Send *data*, which is all of the body, with a ``Content-Length`` unless the application gave one."""
+        if (self.response_length is None and self.status is not None and not self.headers_sent
+                and not self._omits_body and isinstance(data, bytes)):
+            self.response_length = len(data)
+            self.headers.append(("Content-Length", str(len(data))))
+        if data:
+            self.write(data)
+
+    def write_file(self, wrapper: FileWrapper) -> None:
+        """Send a ``wsgi.file_wrapper``, by the kernel where that can be."""
+        piece = self._file_piece(wrapper.filelike)
+        if piece is None:
+            for data in wrapper:
+                self.write(data)
+            return
+        fd, offset, count = piece
+        if self.response_length is None:
+            self.response_length = count
+            self.headers.append(("Content-Length", str(count)))
+        head = self._head()
+        if self._omits_body or not count:
+            self._connection.send(head)
+        else:
+            self.sent += self._connection.send_file(head, fd, offset, count)
+
+    def _file_piece(self, file: Any) -> tuple[int, int, int] | None:
+        """Return descriptor, offset and count of what to send of *file*; None if the kernel cannot do it."""
+        if not self._connection.can_send_files or self.headers_sent or self.status is None:
+            return None
+        try:
+            fd = file.fileno()
+            offset = os.lseek(fd, 0, os.SEEK_CUR) if not hasattr(file, "tell") else file.tell()
+            count = max(os.fstat(fd).st_size - offset, 0)
+        except (AttributeError, OSError, io.UnsupportedOperation):
+            return None
+        return fd, offset, count if self.response_length is None else min(count, self.response_length)
+
+    def finish(self) -> None:
+        """End the body: send what is still owed of the framing."""
+        if not self.headers_sent:
+            if self.response_length is None and self.status is not None and self.status_code >= 200 \
+                    and self.status_code not in (204, 304) and self._request.method != "HEAD":
+                self.response_length = 0
+                self.headers.append(("Content-Length", "0"))
+            self._connection.send(self._head())
+        elif self.chunked:
+            self._connection.send(b"0\r\n\r\n")
+
+    def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Send a 103 response with *headers* (RFC 8297); nothing for HTTP/1.0 or once the response has begun."""
+        if self.headers_sent or self._request.version < (1, 1):
+            return
+        lines = []
+        for name, value in headers:
+            name = name.decode("latin-1") if isinstance(name, bytes) else name
+            value = value.decode("latin-1") if isinstance(value, bytes) else value
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"invalid early hint {name!r}")
+            lines.append(f"{name}: {value.strip()}\r\n")
+        self._connection.send(f"HTTP/1.1 103 Early Hints\r\n{''.join(lines)}\r\n".encode("latin-1"))
+
+    def _warn(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._connection.server.log.warning(text, self._request.method, self._request.uri)
+
+
+_known_names = {"Content-Type": "plain", "Content-Length": "content-length"}
+
+
+def _learn_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"invalid response header name {name!r}")
+    lower = name.lower()
+    if lower in HOP_BY_HOP:
+        kind = lower
+    else:
+        kind = lower if lower == "content-length" else "plain"
+    if len(_known_names) < 1024:
+        _known_names[name] = kind
+    return kind

@@ -1,0 +1,78 @@
+"""What a hub must be able to do: the whole of what gworkers needs from an event loop.
+
+A *hub* runs one greenlet of its own in which callbacks are called; every other greenlet gives
+control back to it to wait. ``callbacks`` below must never block; they may switch to another
+greenlet, which returns control through :meth:`Hub.park`.
+"""
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any, Callable, Protocol
+
+
+class Watcher(Protocol):
+    """Readiness of one file descriptor: level-triggered, from start to stop."""
+
+    def start(self, callback: Callable[[], None]) -> object:
+        """Call *callback* in the hub whenever the descriptor is ready. Not twice without a stop between."""
+
+    def stop(self) -> object:
+        """Call it no more, not even for readiness that is known already. Stopping twice does nothing."""
+
+
+class Timer(Protocol):
+    """A callback that is still to come."""
+
+    def cancel(self) -> None:
+        """Forget it. Nothing happens if it has been called."""
+
+
+class Greenlet(Protocol):
+    """A greenlet whose parent is the hub's own."""
+
+    def switch(self, *args: Any) -> Any:
+        """Run it until it parks, from the hub's greenlet only."""
+
+
+class Hub(Protocol):
+    """The event loop of one worker process."""
+
+    #: name for humans: library and version
+    title: str
+
+    def watch_read(self, fd: int) -> Watcher:
+        """Return a watcher, not yet started, of when *fd* is readable."""
+
+    def watch_write(self, fd: int) -> Watcher:
+        """Return a watcher, not yet started, of when *fd* is writable."""
+
+    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call *callback* in the hub, behind what is due already."""
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call *callback* in the hub after *seconds*."""
+
+    def greenlet(self, run: Callable[..., None]) -> Greenlet:
+        """Return a greenlet that will call *run* with what its first ``switch`` is given."""
+
+    def current(self) -> Greenlet:
+        """Return the running greenlet."""
+
+    def park(self) -> Any:
+        """Give control to the hub until somebody switches back; return what they pass."""
+
+    def pause(self) -> None:
+        """Let everything else that is ready run first. Not for the hub's own greenlet."""
+
+    def wait_readable(self, fd: int, seconds: float) -> bool:
+        """Wait until *fd* is readable; return False after *seconds*. Not for the hub's own greenlet."""
+
+    def socket(self, sock: Any) -> socket.socket:
+        """Return a blocking, cooperative socket of the hub's own kind on a duplicate of *sock*."""
+
+    def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
+        """Return a non-blocking server-side TLS socket of the hub's own kind; *sock* is used up."""
+
+    def taken_over(self, result: object) -> bool:
+        """Whether the application's *result* says, in the library's way, that it answered on the socket itself."""

@@ -1,0 +1,111 @@
+"""eventlet as a hub. The only module that imports eventlet."""
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import sys
+from typing import Any, Callable
+
+import eventlet
+import eventlet.greenio
+import eventlet.hubs
+import eventlet.patcher
+from greenlet import getcurrent, greenlet
+
+from gworkers.hubs.base import Timer, Watcher
+
+
+def patch() -> None:
+    """Patch the standard library; a second call, in a worker of a patched master, does nothing."""
+    eventlet.monkey_patch()
+
+
+def create() -> EventletHub:
+    """Return the hub of this process: a new one, because an epoll descriptor must not cross a fork."""
+    eventlet.hubs.use_hub()
+    return EventletHub()
+
+
+class EventletHub:
+    def __init__(self) -> None:
+        self._hub = eventlet.hubs.get_hub()
+        self.title = f"eventlet {eventlet.__version__}"
+        self.park = self._hub.switch
+        self.current = getcurrent
+
+    def watch_read(self, fd: int) -> Watcher:
+        return EventletWatcher(self._hub, self._hub.READ, fd)
+
+    def watch_write(self, fd: int) -> Watcher:
+        return EventletWatcher(self._hub, self._hub.WRITE, fd)
+
+    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
+        self._hub.schedule_call_global(0, callback, *args)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        return self._hub.schedule_call_global(seconds, callback)  # type: ignore[no-any-return]
+
+    def greenlet(self, run: Callable[..., None]) -> greenlet:
+        self._hub.ensure_greenlet()
+        return greenlet(run, self._hub.greenlet)
+
+    def pause(self) -> None:
+        eventlet.sleep(0)
+
+    def wait_readable(self, fd: int, seconds: float) -> bool:
+        try:
+            eventlet.hubs.trampoline(fd, read=True, timeout=seconds, timeout_exc=TimeoutError)
+        except TimeoutError:
+            return False
+        return True
+
+    def socket(self, sock: Any) -> socket.socket:
+        native = eventlet.patcher.original("socket").socket
+        return eventlet.greenio.GreenSocket(  # type: ignore[no-any-return]
+            native(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno())))
+
+    def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
+        native = eventlet.patcher.original("socket").socket
+        own = native(sock.family, sock.type, sock.proto, fileno=sock.detach())
+        own.setblocking(False)
+        wrapped = context.wrap_socket(own, server_side=True, do_handshake_on_connect=False,
+                                      suppress_ragged_eofs=suppress_ragged_eofs)
+        wrapped.setblocking(False)
+        return wrapped
+
+    def taken_over(self, result: object) -> bool:
+        wsgi = sys.modules.get("eventlet.wsgi")
+        if wsgi is None or not getattr(wsgi.WSGI_LOCAL, "already_handled", False):
+            return False
+        # The greenlet serves others after this request, and the flag is the greenlet's.
+        wsgi.WSGI_LOCAL.already_handled = False
+        return True
+
+
+class EventletWatcher:
+    __slots__ = ("_callback", "_event", "_fd", "_hub", "_listener")
+
+    def __init__(self, hub: Any, event: str, fd: int) -> None:
+        self._hub = hub
+        self._event = event
+        self._fd = fd
+        self._listener: Any = None
+
+    def start(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._listener = self._hub.add(self._event, self._fd, self._ready, _ignore, _ignore)
+
+    def stop(self) -> None:
+        if self._listener is not None:
+            self._hub.remove(self._listener)
+            self._listener = None
+
+    def _ready(self, fd: int) -> None:
+        # eventlet calls all listeners of one poll, those stopped by an earlier one too.
+        if self._listener is not None:
+            self._callback()
+
+
+def _ignore(*args: object) -> None:
+    """Stand in for the callbacks of a listener that nobody waits on."""

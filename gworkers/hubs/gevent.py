@@ -1,0 +1,86 @@
+"""gevent as a hub. The only module that imports gevent."""
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from typing import Any, Callable
+
+import gevent
+import gevent.hub
+import gevent.monkey
+import gevent.socket
+import gevent.ssl
+from greenlet import getcurrent, greenlet
+
+from gworkers.hubs.base import Watcher
+
+READ, WRITE = 1, 2
+
+
+def patch() -> None:
+    """Patch the standard library; a second call, in a worker of a patched master, does nothing."""
+    gevent.monkey.patch_all()
+
+
+def create() -> GeventHub:
+    """Return the hub of this process. The loop that a patched master left behind is replaced."""
+    gevent.reinit()
+    return GeventHub()
+
+
+class GeventHub:
+    def __init__(self) -> None:
+        self._hub = gevent.hub.get_hub()
+        self._loop = self._hub.loop
+        self.title = f"gevent {gevent.__version__}"
+        self.call_soon = self._loop.run_callback
+        self.park = self._hub.switch
+        self.current = getcurrent
+
+    def watch_read(self, fd: int) -> Watcher:
+        return self._loop.io(fd, READ)  # type: ignore[no-any-return]
+
+    def watch_write(self, fd: int) -> Watcher:
+        return self._loop.io(fd, WRITE)  # type: ignore[no-any-return]
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> GeventTimer:
+        timer = self._loop.timer(seconds)
+        timer.start(callback)
+        return GeventTimer(timer)
+
+    def greenlet(self, run: Callable[..., None]) -> greenlet:
+        return greenlet(run, self._hub)
+
+    def pause(self) -> None:
+        gevent.sleep(0)
+
+    def wait_readable(self, fd: int, seconds: float) -> bool:
+        try:
+            gevent.socket.wait_read(fd, timeout=seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def socket(self, sock: Any) -> socket.socket:
+        return gevent.socket.socket(  # type: ignore[no-any-return]
+            sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
+
+    def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
+        own = gevent.socket.socket(sock.family, sock.type, sock.proto, fileno=sock.detach())
+        own.setblocking(False)
+        return context.wrap_socket(own, server_side=True, do_handshake_on_connect=False,
+                                   suppress_ragged_eofs=suppress_ragged_eofs)
+
+    def taken_over(self, result: object) -> bool:
+        return False
+
+
+class GeventTimer:
+    __slots__ = ("_timer",)
+
+    def __init__(self, timer: Any) -> None:
+        self._timer = timer
+
+    def cancel(self) -> None:
+        self._timer.close()

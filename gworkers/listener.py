@@ -1,0 +1,98 @@
+"""Accepting connections: from one listening socket, at a rate that is fair between workers."""
+from __future__ import annotations
+
+import _socket
+import errno
+import sys
+from typing import TYPE_CHECKING, Any
+
+from gworkers.connection import Connection
+from gworkers.http1.environ import Environs
+
+if TYPE_CHECKING:
+    import ssl
+
+    from gworkers.hubs.base import Watcher
+    from gworkers.server import Server
+
+#: Connections to accept in one go where no other worker could take them.
+BATCH = 64
+#: Seconds to wait when the process or the system has no descriptor or memory for a connection.
+BACK_OFF = 0.5
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Listener:
+    """One listening socket of a worker.
+
+    :param server: where accepted connections go
+    :param sock: Gunicorn's socket object
+    :param tls: the context for TLS, or None
+    """
+
+    def __init__(self, server: Server, sock: Any, tls: ssl.SSLContext | None) -> None:
+        self._server = server
+        self._sock = sock
+        self._native = sock.sock
+        self._tls = tls
+        self._batch = 1 if server.cfg.workers > 1 else BATCH
+        # Elsewhere accepted sockets do not inherit it.
+        self._set_no_delay = sys.platform != "linux" and self._native.family != _socket.AF_UNIX
+        self.environs = Environs(server.cfg, self._native.getsockname())
+        self._watcher: Watcher = server.hub.watch_read(self._native.fileno())
+        self._accepting = False
+        self._closed = False
+
+    def start(self) -> None:
+        """Accept connections from now on."""
+        if not self._accepting and not self._closed:
+            self._accepting = True
+            self._watcher.start(self._accept)
+
+    def pause(self) -> None:
+        """Leave further connections to the kernel's queue."""
+        if self._accepting:
+            self._accepting = False
+            self._watcher.stop()
+
+    def close(self) -> None:
+        """Stop listening in this process."""
+        self.pause()
+        self._closed = True
+        self._sock.close()
+
+    def _accept(self) -> None:
+        for _ in range(self._batch):
+            if not self._accepting or not self._server.has_room():
+                return
+            try:
+                fd, peer = self._native._accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._back_off(error)
+                    return
+                # The client gave up while it was in the queue.
+                continue
+            sock: Any = _socket.socket(self._native.family, self._native.type, self._native.proto, fd)
+            self._open(sock, peer)
+
+    def _open(self, sock: Any, peer: Any) -> None:
+        sock.setblocking(False)
+        if self._set_no_delay:
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            try:
+                sock = self._server.hub.tls(sock, self._tls, self._server.cfg.suppress_ragged_eofs)
+            except OSError as error:
+                self._server.log.debug("Ignored a connection that failed before its TLS handshake: %s", error)
+                return
+        self._server.opened(Connection(self._server, self, sock, peer))
+
+    def _back_off(self, error: OSError) -> None:
+        self._server.log.warning("Cannot accept connections for the moment: %s. The worker has %s open; raise the limit "
+                                 "of open files or lower worker_connections.", error, self._server.connection_count)
+        self.pause()
+        self._server.hub.call_later(BACK_OFF, self.start)

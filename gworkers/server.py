@@ -1,0 +1,215 @@
+"""What the connections of one worker share: application, hub, limits, deadlines."""
+from __future__ import annotations
+
+import logging
+import os
+from contextvars import copy_context
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any, Callable
+
+from gunicorn import SERVER
+from gunicorn.config import PostRequest, PreRequest
+from gunicorn.glogging import Logger
+from gunicorn.sock import ssl_context
+
+from gworkers.connection import Connection
+from gworkers.deadlines import Deadlines
+from gworkers.greenlets import RequestGreenlets
+from gworkers.http1.head import HeadParser
+from gworkers.http1.response import Response, ResponseHeads
+from gworkers.listener import Listener
+
+if TYPE_CHECKING:
+    from gworkers.hubs.base import Hub
+    from gworkers.settings import Settings
+    from gworkers.worker import GreenWorker
+
+#: Seconds between two looks at whether request greenlets have become superfluous.
+TRIM_INTERVAL = 10.0
+
+
+class Server:
+    """The serving core of a worker. Configuration is read once, when it is made.
+
+    :param worker: the worker, booted, its application loaded
+    :param hub: where to run
+    :param settings: gworkers' own settings
+    :param on_idle: called when the last connection of a stopping server has gone
+    """
+
+    def __init__(self, worker: GreenWorker, hub: Hub, settings: Settings, on_idle: Callable[[], None]) -> None:
+        cfg = worker.cfg
+        self.worker = worker
+        self.hub = hub
+        self.cfg = cfg
+        self.log = worker.log
+        self.application: Callable[..., Any] = worker.wsgi
+        self._on_idle = on_idle
+
+        self.heads = HeadParser(cfg, fast_parser(cfg))
+        self.response_heads = ResponseHeads(SERVER)
+        self.greenlets = RequestGreenlets(hub, copy_context(), reuse=settings.request_greenlets == "reused")
+
+        deadlines = Deadlines(hub)
+        self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)
+        self.head = deadlines.add(settings.head_timeout, Connection.head_late)
+        self.idle = deadlines.add(cfg.keepalive, Connection.close)
+        self.body = deadlines.add(settings.body_timeout, Connection.body_late)
+        self.write = deadlines.add(settings.write_timeout, Connection.write_late)
+        self.linger = deadlines.add(settings.linger_timeout, Connection.close)
+
+        self.drain_limit = settings.drain_limit
+        self.time_slice = settings.time_slice
+        self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
+        self.logs_access = logs_access(cfg, self.log)
+        self.pre_request = hook(cfg, PreRequest, self.log)
+        self.post_request = hook(cfg, PostRequest, self.log)
+        self._keepalive = bool(cfg.keepalive)
+        self._stopping = False
+        #: whether accepting has paused because of worker_connections
+        self.full = False
+        self._limit = cfg.worker_connections
+        self._connections: set[Connection] = set()
+        self._trusts = peer_trust(cfg)
+        tls = ssl_context(cfg) if cfg.is_ssl else None
+        self._listeners = [Listener(self, sock, tls) for sock in worker.sockets]
+
+    def start(self) -> None:
+        """Begin to accept connections."""
+        for listener in self._listeners:
+            listener.start()
+        self._trim()
+
+    def stop(self) -> None:
+        """Accept no more, close what is idle, let requests that run be the last on their connections."""
+        self._stopping = True
+        self._keepalive = False
+        for listener in self._listeners:
+            listener.close()
+        for connection in self.idle.all():
+            connection.close()
+
+    def abort(self) -> int:
+        """Cut all connections; return how many there were."""
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cut()
+        return len(connections)
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    def trusts(self, peer: Any) -> bool:
+        """Whether *peer* is a proxy whose word on the scheme of a request counts (``forwarded_allow_ips``)."""
+        return self._trusts(peer[0]) if isinstance(peer, tuple) else True
+
+    def has_room(self) -> bool:
+        """Whether a connection may be accepted; room is made by closing the longest idle one.
+
+        If there is none, accepting pauses until a connection has gone or become idle.
+        """
+        if len(self._connections) < self._limit:
+            return True
+        longest_idle = self.idle.first()
+        if longest_idle is not None:
+            longest_idle.close()
+            return True
+        for listener in self._listeners:
+            listener.pause()
+        self.full = True
+        return False
+
+    def opened(self, connection: Connection) -> None:
+        """Take charge of a new connection."""
+        self._connections.add(connection)
+        connection.open()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection that has gone."""
+        self._connections.discard(connection)
+        if self._stopping:
+            if not self._connections:
+                self._on_idle()
+        elif self.full:
+            self.make_room()
+
+    def make_room(self) -> None:
+        """Accept again after having been full."""
+        self.full = False
+        if not self._stopping:
+            for listener in self._listeners:
+                listener.start()
+
+    def begin(self, response: Response) -> None:
+        """Count a request that is about to be given to the application."""
+        self.worker.count_request()
+        if not self._keepalive:
+            response.must_close = True
+
+    def raise_if_ending(self, error: BaseException) -> None:
+        """Let the exception through that ends this process; an application that raises one only fails."""
+        if self.worker.aborting and isinstance(error, SystemExit):
+            raise error
+
+    def _trim(self) -> None:
+        self.greenlets.trim()
+        self.hub.call_later(TRIM_INTERVAL, self._trim)
+
+
+def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:
+    """Return the C parser if it is to be used (setting ``http_parser``).
+
+    :raises RuntimeError: if it is required and missing
+    """
+    # Gunicorn has the setting since release 25.
+    wanted = getattr(cfg, "http_parser", "auto")
+    if wanted == "python":
+        return None
+    try:
+        from gunicorn_h1c import parse_request_fast
+    except ImportError:
+        if wanted == "fast":
+            raise RuntimeError("http_parser is 'fast', but gunicorn_h1c is not installed: "
+                               "pip install gunicorn_h1c, or use 'auto'") from None
+        return None
+    return parse_request_fast  # type: ignore[no-any-return]
+
+
+def logs_access(cfg: Any, log: Any) -> bool:
+    """Whether anybody wants to know of each request: a log, or a logger class that does its own thing."""
+    if type(log).access is not Logger.access:
+        return True
+    return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or getattr(cfg, "logconfig_json", None)
+                or (cfg.syslog and not cfg.disable_redirect_access_to_syslog))
+
+
+def hook(cfg: Any, setting: Any, log: Any) -> Callable[..., None] | None:
+    """Return the server hook *setting*, or None if it is Gunicorn's default, which does nothing of note."""
+    function = cfg.settings[setting.name].get()
+    default = setting.default
+    if function is default or function is getattr(default, "__func__", default):
+        # The default pre_request writes to the debug log.
+        if setting is not PreRequest or log.loglevel > logging.DEBUG:
+            return None
+    return function  # type: ignore[no-any-return]
+
+
+def peer_trust(cfg: Any) -> Callable[[str], bool]:
+    """Return a function that says whether ``forwarded_allow_ips`` has an address."""
+    allowed = cfg.forwarded_allow_ips
+    if "*" in allowed:
+        return lambda address: True
+    networks = [ip_network(entry, strict=False) for entry in allowed]
+
+    @lru_cache(maxsize=1024)
+    def trusts(address: str) -> bool:
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in networks)
+
+    return trusts

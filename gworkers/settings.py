@@ -1,0 +1,123 @@
+"""gworkers' own settings: what they are, and how they are read.
+
+Later layers win: the defaults below, then ``GWORKERS_<NAME>`` environment variables, then
+``GeventWorker.configure(name=value)``. Gunicorn ignores names that it does not know; gworkers
+refuses them, because a misspelt limit that silently stays at its default is found in an outage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import reprlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from gworkers.errors import SettingsError
+
+PREFIX = "GWORKERS_"
+
+Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
+Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one worker class. Build it with `resolve`, which checks what it is given.
+
+    How long a connection may stay idle between two requests is Gunicorn's own ``keepalive``.
+    """
+
+    request_greenlets: Literal["reused", "fresh"] = "reused"
+    """``reused``: a greenlet serves one request after the other, so thread-locals live on as in a
+    thread pool and what is kept in them (database connections) is used again. ``fresh``: each
+    request gets a new greenlet, so thread-locals are isolated too, for 10 to 16 us per request on
+    CPython 3.11 and newer. Context variables are isolated either way."""
+
+    handshake_timeout: Seconds = 10.0
+    """Seconds for a TLS handshake, from the accepted connection to the established session."""
+
+    head_timeout: Seconds = 30.0
+    """Seconds for a whole request head, from its first byte (on a new connection, from its
+    acceptance) to the empty line. A late one is answered with 408 (RFC 9110, 15.5.9)."""
+
+    body_timeout: Seconds = 60.0
+    """Seconds that the application waits for more bytes of a request body, in each read."""
+
+    write_timeout: Seconds = 60.0
+    """Seconds without progress of a response: the client takes no byte of it."""
+
+    linger_timeout: Seconds = 2.0
+    """Seconds to read on, and throw away, after a connection was closed because of an error, so
+    that a reset does not destroy the answer before the client has read it (RFC 9112, 9.6)."""
+
+    drain_limit: Bytes = 65536
+    """Bytes of a request body which the application left unread that are read and thrown away to
+    keep the connection. What is longer closes it; with 0 every unread body does."""
+
+    time_slice: Seconds = 0.01
+    """Seconds that a handler which streams to a fast reader may run before it must let the other
+    connections, and the heartbeat, have their turn. With 0 it is never interrupted."""
+
+    @classmethod
+    def resolve(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
+        """The defaults, changed by ``GWORKERS_*`` in `environ`, changed by `overrides`.
+
+        Raises SettingsError, one line, for a name that is no setting and for a value that the
+        setting does not allow.
+        """
+        kinds = get_type_hints(cls, include_extras=True)
+        variables = {PREFIX + name.upper(): name for name in kinds}
+        values: dict[str, Any] = {}
+        for variable in sorted(environ):
+            if variable.startswith(PREFIX):
+                name = _known(variable, variables, "the environment")
+                value = _numeral(kinds[name], environ[variable])
+                values[name] = _checked(name, kinds[name], value, f"environment variable {variable}")
+        for name in sorted(overrides):
+            _known(name, {known: known for known in kinds}, "configure()")
+            values[name] = _checked(name, kinds[name], overrides[name], "configure()")
+        return cls(**values)
+
+
+def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:
+    if spelled in names:
+        return names[spelled]
+    spellings = {name: spelling for spelling, name in names.items()}
+    # Without the prefix, which would make every variable look like every other one.
+    close = difflib.get_close_matches(spelled.removeprefix(PREFIX).lower(), spellings, n=1)
+    advice = f"did you mean {spellings[close[0]]}?" if close else f"known are {', '.join(names)}."
+    raise SettingsError(f"gworkers has no setting {spelled!r}, found in {origin}: {advice}")
+
+
+_NUMERALS = {
+    # Bounded, and plain ASCII: int() and float() also take "1_0", " 7", "٣" and "infinity".
+    float: re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?|\.[0-9]{1,18}"),
+    int: re.compile(r"[0-9]{1,18}"),
+}
+
+
+def _numeral(kind: Any, text: str) -> object:
+    """The number that `text` spells where `kind` wants one, else `text`, for `_checked` to judge."""
+    number = get_args(kind)[0]
+    if number in _NUMERALS and _NUMERALS[number].fullmatch(text.strip()):
+        return number(text)
+    return text
+
+
+def _checked(name: str, kind: Any, value: object, origin: str) -> object:
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        if isinstance(value, str) and value in choices:
+            return value
+        allowed = " or ".join(map(repr, choices))
+    else:
+        number, allowed = get_args(kind)
+        wanted = (int, float) if number is float else int
+        # bool is an int to Python, but head_timeout=True is a mistake; NaN fails every comparison.
+        if isinstance(value, wanted) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max:
+            return number(value)
+    found = " ".join(reprlib.repr(value).split())
+    raise SettingsError(f"gworkers setting {name} is {found} ({origin}), which is not {allowed}.")

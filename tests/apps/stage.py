@@ -1,0 +1,52 @@
+"""What the test applications share: a path for each, gates that a test opens, words that a test waits for."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+App = Callable[..., Iterable[bytes]]
+
+#: A handler waits at one by name, and a request to /open?name opens it. Patched, so the wait is cooperative.
+gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+
+
+def say(text: str) -> None:
+    """A line on stderr, where the test's server collects it."""
+    os.write(2, text.encode() + b"\n")
+
+
+def wait_at(name: str, limit: float = 15.0) -> None:
+    """Wait until a request to /open?name comes."""
+    if not gates[name].wait(limit):
+        raise TimeoutError(f"nobody opened {name}")
+
+
+def answer(start_response: Callable[..., Any], body: bytes = b"ok", status: str = "200 OK") -> list[bytes]:
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def stage(namespace: dict[str, Any]) -> App:
+    """An application that hands a request for /name to the function ``name``.
+
+    /open?name opens a gate, /say?word says a word.
+    """
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        name = environ["PATH_INFO"].strip("/").replace("-", "_")
+        if name == "open":
+            gates[environ["QUERY_STRING"]].set()
+            return answer(start_response)
+        if name == "say":
+            say(environ["QUERY_STRING"])
+        if name in ("", "say"):
+            return answer(start_response)
+        if name not in namespace:
+            return answer(start_response, b"no such application", "404 Not Found")
+        return namespace[name](environ, start_response)
+
+    return app

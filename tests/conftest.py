@@ -1,0 +1,143 @@
+"""Fixtures for tests against a real Gunicorn.
+
+``serve(app, ...)`` gives a running server that later tests with the same arguments share;
+``start(app, ...)`` one that is the test's own and stops with it. Both take, besides the application
+(``"echo:app"``, found in tests/apps), words for Gunicorn's command line, and by name: ``workers``,
+``config`` (text of gunicorn.conf.py), ``settings`` (gworkers' own, a dict), ``env`` (a dict), ``bind`` (a
+list of addresses), ``worker_class`` (``"from config"``: none on the command line). ``start`` takes
+``ready=False`` to wait for nothing.
+
+A test that uses either runs once for each hub, transport and parser, the fixtures ``hub``, ``transport`` and
+``parser``. Narrow one down for a test or a module with
+``@pytest.mark.parametrize("transport", ["tcp"], scope="session")``.
+
+After each test its server must have logged no traceback that the test did not expect
+(``server.expect_traceback``), and a shared one must still have the worker that it had.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from server import PATIENCE, WORKERS, Server, Setup
+
+#: Shared servers that run at the same time; the one unused for longest makes room.
+SHARED = 6
+
+
+def importable(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def hubs() -> list[str]:
+    """GWORKERS_TEST_HUBS, a comma list, or all that are installed."""
+    wanted = os.environ.get("GWORKERS_TEST_HUBS", "")
+    return [name for name in wanted.split(",") if name] or [name for name in WORKERS if importable(name)]
+
+
+def parsers() -> list[str]:
+    return ["fast", "python"] if importable("gunicorn_h1c") else ["python"]
+
+
+@pytest.fixture(scope="session", params=hubs())
+def hub(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session", params=["tcp", "unix"])
+def transport(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session", params=parsers())
+def parser(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class Pool:
+    """Shared servers by their setup."""
+
+    def __init__(self) -> None:
+        self.servers: OrderedDict[Setup, Server] = OrderedDict()
+
+    def get(self, setup: Setup) -> Server:
+        if setup not in self.servers:
+            while len(self.servers) >= SHARED:
+                self.servers.popitem(last=False)[1].stop()
+            self.servers[setup] = Server(setup)
+            self.servers[setup].ready()
+        self.servers.move_to_end(setup)
+        return self.servers[setup]
+
+    def drop(self, server: Server) -> None:
+        """For one that a test left in a state that others should not see."""
+        self.servers.pop(server.setup).stop()
+
+    def stop(self) -> None:
+        while self.servers:
+            self.servers.popitem()[1].stop()
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    pool = Pool()
+    yield pool
+    pool.stop()
+
+
+def setup_of(hub: str, transport: str, parser: str, app: str, options: tuple[object, ...],
+             settings: dict[str, object] | None = None, env: dict[str, str] | None = None,
+             bind: list[str] | None = None, **more: Any) -> Setup:
+    return Setup(app=app, hub=hub, transport=transport, parser=parser, options=tuple(map(str, options)),
+                 settings=tuple(sorted((settings or {}).items())), env=tuple(sorted((env or {}).items())),
+                 bind=tuple(bind or ()), **more)
+
+
+@pytest.fixture
+def serve(hub: str, transport: str, parser: str, pool: Pool) -> Iterator[Callable[..., Server]]:
+    used: dict[Server, list[int]] = {}
+
+    def serve(app: str, *options: object, **more: Any) -> Server:
+        server = pool.get(setup_of(hub, transport, parser, app, options, **more))
+        if server not in used:
+            server.mark = len(server.lines)
+            used[server] = server.worker_pids()
+        return server
+
+    yield serve
+    for server, workers in used.items():
+        server.close_clients()
+        unexpected = server.unexpected_tracebacks()
+        survived = server.worker_pids() == workers and server.process.poll() is None
+        if unexpected or not survived:
+            said = "\n".join(server.log())
+            pool.drop(server)
+            assert survived, f"the worker did not survive the test:\n{said}"
+            pytest.fail(f"tracebacks that the test did not expect:\n{said}")
+
+
+@pytest.fixture
+def start(hub: str, transport: str, parser: str) -> Iterator[Callable[..., Server]]:
+    started: list[Server] = []
+
+    def start(app: str, *options: object, ready: bool = True, **more: Any) -> Server:
+        server = Server(setup_of(hub, transport, parser, app, options, **more))
+        started.append(server)
+        return server.ready() if ready else server
+
+    yield start
+    problems = []
+    for server in started:
+        try:
+            server.stop(PATIENCE)
+        except AssertionError as error:
+            problems.append(str(error))
+        if server.unexpected_tracebacks():
+            problems.append("tracebacks that the test did not expect:\n" + "\n".join(server.log()))
+    if problems:
+        pytest.fail("\n\n".join(problems))

@@ -1,0 +1,118 @@
+"""``wsgi.file_wrapper``: by sendfile where it can be, and with the same bytes where it cannot."""
+
+from __future__ import annotations
+
+import pytest
+from client import ClosedError, request
+
+CONTENT = bytes(range(256)) * 4000
+KEPT = ["Connection: keep-alive"]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("query", ["", "offset=1000", "offset=1000&length=50", "length=1024000", "length=10"])
+@pytest.mark.parametrize("path", ["/real", "/memory"])
+def test_file(serve, path, query, version):
+    client = serve("files:app").connect()
+    options = dict(option.split("=") for option in query.split("&") if option)
+    offset = int(options.get("offset", 0))
+    wanted = CONTENT[offset:][:int(options.get("length", len(CONTENT)))]
+    for _ in range(2):
+        response = client.request(f"{path}?{query}", version=version, headers=KEPT)
+        assert (response.status, response.body == wanted) == (200, True)
+        if response.framing == "close":
+            break
+
+
+def test_regular_file_is_sent_by_the_kernel(serve):
+    server = serve("files:app")
+    client = server.connect()
+    for query in ("", "?offset=1000", "?offset=1000&length=50"):
+        assert client.request(f"/real{query}").status == 200
+    assert client.request("/huge").body == bytes(20 << 20)
+    assert server.whole_log("read\\(\\) was called") == []
+
+
+def test_sendfile_setting_off(serve):
+    server = serve("files:app", "--no-sendfile")
+    client = server.connect()
+    for query, wanted in (("", CONTENT), ("?offset=1000", CONTENT[1000:]), ("?block=100000", CONTENT)):
+        assert client.request(f"/real{query}").body == wanted
+    server.wait_for_log("read\\(\\) was called")
+
+
+def test_length_is_known_for_a_regular_file(serve):
+    """Where the file is sent by the kernel its size is known, whatever the framing makes of it."""
+    response = serve("files:app").connect().request("/real?offset=24")
+    assert response.framing in ("length", "chunked")
+    assert response.header("content-length") in (None, str(len(CONTENT) - 24))
+    assert response.body == CONTENT[24:]
+
+
+@pytest.mark.parametrize("path", ["/real", "/memory", "/empty"])
+def test_file_shorter_than_its_length_closes(serve, path):
+    server = serve("files:app")
+    client = server.connect()
+    client.send(request(f"{path}?length=2000000"))
+    with pytest.raises(ClosedError):
+        client.receive()
+    server.wait_for_log("(?i)content-length")
+
+
+@pytest.mark.parametrize(("method", "status"), [
+    ("HEAD", "200+OK"), ("GET", "304+Not+Modified"), ("GET", "204+No+Content"),
+])
+@pytest.mark.parametrize("path", ["/real", "/memory"])
+def test_no_body_where_none_belongs(serve, path, method, status):
+    server = serve("files:app")
+    client = server.connect()
+    for _ in range(2):
+        response = client.request(f"{path}?status={status}&length=1024000", method=method)
+        assert response.status == int(status[:3])
+        assert response.header("content-length") == (None if response.status == 204 else "1024000")
+    assert client.request("/memory").body == CONTENT
+
+
+@pytest.mark.parametrize(("path", "body"), [
+    ("/empty", b""), ("/pipe", b"through a pipe"), ("/plain-reader", b"one,two"), ("/buffered", CONTENT[10:]),
+    ("/head-written", b"before,the file"), ("/iterated", CONTENT), ("/real?block=7", CONTENT),
+])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_files_of_other_kinds(serve, path, body, version):
+    client = serve("files:app").connect()
+    response = client.request(path, version=version, headers=KEPT)
+    assert (response.status, response.body) == (200, body)
+    if not response.closes:
+        assert client.request("/memory").body == CONTENT
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/real", "/real?status=304+Not+Modified", "/empty", "/iterated"])
+def test_file_is_closed_once(serve, path, method):
+    server = serve("files:app")
+    assert server.connect().request(path, method=method).status in (200, 304)
+    server.wait_for_log("close\\(\\) was called")
+    assert len(server.whole_log("close\\(\\) was called")) == 1
+
+
+def test_file_is_closed_when_the_client_leaves(serve):
+    server = serve("files:app")
+    client = server.connect()
+    client.send(request("/huge"))
+    assert client.receive_once()
+    client.reset()
+    server.wait_for_log("close\\(\\) was called")
+    assert len(server.whole_log("close\\(\\) was called")) == 1
+
+
+def test_slow_reader_of_a_file_keeps_nobody_waiting(serve):
+    server = serve("files:app")
+    slow = [server.connect() for _ in range(5)]
+    for client in slow:
+        client.send(request("/huge") + request("/plain-reader"))
+    for _ in range(3):
+        assert server.connect().request("/plain-reader").body == b"one,two"
+    for client in slow:
+        response = client.receive()
+        assert (len(response.body), response.body.strip(b"\0")) == (20 << 20, b"")
+        assert client.receive().body == b"one,two"

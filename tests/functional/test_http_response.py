@@ -1,0 +1,205 @@
+"""How the answers of an application are framed: RFC 9112 section 6 and PEP 3333."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from client import ClosedError, request
+
+PARTS = b"one,two,three"
+
+
+def test_one_element_list_gets_its_length(site):
+    client = site("responses").connect()
+    for version, headers in (("1.1", []), ("1.0", ["Connection: keep-alive"])):
+        response = client.request("/one", version=version, headers=headers)
+        assert (response.status, response.body) == (200, b"all there is")
+        assert response.header("content-length") == "12"
+
+
+def test_head_and_first_part_come_together(site):
+    for path in ("/one", "/several", "/measured", "/closing"):
+        client = site("responses").connect()
+        client.send(request(path))
+        head, _, body = client.receive_once().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert any(start in body for start in (b"one,", b"all")), body
+        client.close()
+
+
+def test_nothing_is_an_empty_body(site):
+    client = site("responses").connect()
+    for _ in range(2):
+        response = client.request("/nothing")
+        assert (response.status, response.body) == (200, b"")
+        assert response.framing in ("length", "chunked")
+
+
+def test_parts_are_chunked_for_http_1_1(site):
+    client = site("responses").connect()
+    for _ in range(2):
+        response = client.request("/several")
+        assert (response.framing, response.body) == ("chunked", PARTS)
+
+
+def test_parts_end_with_the_connection_for_http_1_0(site):
+    client = site("responses").connect()
+    response = client.request("/several", version="1.0", headers=["Connection: keep-alive"])
+    assert (response.framing, response.body, response.closes) == ("close", PARTS, True)
+
+
+def test_parts_of_a_given_length(site):
+    client = site("responses").connect()
+    for version, headers in (("1.1", []), ("1.0", ["Connection: keep-alive"])):
+        response = client.request("/measured", version=version, headers=headers)
+        assert (response.framing, response.body) == ("length", PARTS)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_generator_is_streamed_as_it_yields(site, version):
+    server = site("responses")
+    client = server.connect()
+    gate = f"streamed{id(client)}"
+    client.send(request(f"/streamed?{gate}", version=version))
+    seen = b""
+    while b"first" not in seen:
+        part = client.receive_once()
+        assert part, f"the connection ended after {seen!r}"
+        seen += part
+    assert b"second" not in seen
+    server.connect().request(f"/open?{gate}")
+    client.buffer = seen
+    assert client.receive().body == b"firstsecond"
+
+
+def test_write_sends_at_once(site):
+    server = site("responses")
+    client = server.connect()
+    gate = f"written{id(client)}"
+    client.send(request(f"/written?{gate}"))
+    seen = b""
+    while b"written," not in seen:
+        part = client.receive_once()
+        assert part, f"the connection ended after {seen!r}"
+        seen += part
+    server.connect().request(f"/open?{gate}")
+    client.buffer = seen
+    assert client.receive().body == b"written,again,returned"
+
+
+@pytest.mark.parametrize("path", ["/large", "/large-parts"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_large_body_arrives_whole(site, path, version):
+    client = site("responses").connect()
+    size = 3 << 20
+    body = client.request(f"{path}?{size}", version=version).body
+    assert len(body) == size
+    if path == "/large":
+        assert body == bytes(range(256)) * (size // 256)
+    else:
+        assert body == b"".join(bytes([number % 256]) * 65536 for number in range(size // 65536))
+
+
+@pytest.mark.parametrize("path", ["/one", "/several", "/measured", "/status?200%20OK", "/large?1048576"])
+def test_head_has_no_body(site, path):
+    client = site("responses").connect()
+    whole = client.request(path)
+    for _ in range(2):
+        response = client.request(path, method="HEAD")
+        assert response.status == 200
+        assert response.header("content-length") in (whole.header("content-length"), None)
+    assert client.request("/one").body == b"all there is"
+
+
+def test_head_keeps_the_length_that_the_application_gave(site):
+    response = site("responses").connect().request("/measured", method="HEAD")
+    assert response.header("content-length") == "13"
+
+
+@pytest.mark.parametrize(("status", "length"), [("204 No Content", None), ("304 Not Modified", "4")])
+def test_status_without_a_body(site, status, length):
+    client = site("responses").connect()
+    client.send(request(f"/status?{quote(status)}") + request("/one"))
+    response = client.receive()
+    assert f"{response.status} {response.reason}" == status
+    assert response.header("x-is") == "there"
+    assert response.header("content-length") == length
+    assert response.header("transfer-encoding") is None
+    assert client.receive().body == b"all there is"
+
+
+def test_informational_status_has_no_body(site):
+    client = site("responses").connect()
+    client.send(request("/status?199%20Odd") + request("/one"))
+    response = client.receive()
+    assert [interim.status for interim in response.interim] == [199]
+    assert response.interim[0].header("content-length") is None
+    assert response.interim[0].header("transfer-encoding") is None
+    assert response.body == b"all there is"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "299 Quite \tall right", "404 N\xf6", "999 Why not", "500 "])
+def test_status_line_is_the_applications(site, status):
+    response = site("responses").connect().request(f"/status?{quote(status, encoding='latin-1')}")
+    assert (response.status, response.reason) == (int(status[:3]), status[4:])
+    assert response.body == b"body"
+
+
+@pytest.mark.parametrize("path", ["/too-long", "/too-long-parts", "/too-long-write"])
+def test_body_longer_than_its_length_is_cut(site, path):
+    client = site("responses").connect()
+    for _ in range(2):
+        response = client.request(path)
+        assert (response.header("content-length"), response.body) == ("4", b"body")
+
+
+@pytest.mark.parametrize("path", ["/too-short", "/too-short-parts", "/too-short-nothing"])
+def test_body_shorter_than_its_length_closes(site, path):
+    server = site("responses")
+    client = server.connect()
+    client.send(request(path) + request("/one"))
+    with pytest.raises(ClosedError):
+        client.receive()
+    server.wait_for_log("(?i)content-length")
+    assert server.connect().request("/one").status == 200
+
+
+def test_length_of_a_head_answer_is_not_too_short(site):
+    server = site("responses")
+    client = server.connect()
+    assert client.request("/too-short-nothing", method="HEAD").header("content-length") == "10"
+    assert client.request("/one").status == 200
+    assert server.whole_log("(?i)content-length") == []
+
+
+def test_exc_info_replaces_an_answer_that_was_not_sent(site):
+    client = site("responses").connect()
+    for _ in range(2):
+        response = client.request("/replaced")
+        assert (response.status, response.reason, response.body) == (503, "Not Now", b"an error page")
+        assert response.header("x-second") == "2"
+        assert response.header("x-first") is None
+        assert response.header("content-length") in (None, "13")
+
+
+def test_exc_info_after_the_head_ends_the_connection(site):
+    server = site("responses")
+    client = server.connect()
+    client.send(request("/replaced-late"))
+    with pytest.raises(ClosedError):
+        client.receive()
+    server.expect_traceback("LookupError: deliberate, late")
+
+
+def test_head_fields_that_a_server_adds(site):
+    response = site("responses").connect().request("/one")
+    assert response.header("server").startswith("gunicorn")
+    assert response.header("date").endswith(" GMT")
+    assert response.header("connection") == "keep-alive"
+    assert response.version == "1.1"
+
+
+def test_http_1_0_is_answered_in_its_version(site):
+    response = site("responses").connect().request("/one", version="1.0")
+    assert (response.version, response.closes) == ("1.0", True)

@@ -1,0 +1,149 @@
+"""What the master does besides workers: daemon, control socket, dirty arbiter, checking a configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client import Client
+from server import GUNICORN_SETTINGS, PATIENCE, Server, Setup, lives
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def parser() -> str:
+    return "fast"
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}"
+        time.sleep(0.01)
+    return result
+
+
+def test_daemon(start: Start, tmp_path: Path) -> None:
+    log, pidfile = tmp_path / "log", tmp_path / "pid"
+    server = start("probe:app", "--daemon", "--error-logfile", log, "--pid", pidfile, ready=False)
+    assert server.wait_for_exit() == 0
+    pid = until(lambda: pidfile.exists() and pidfile.read_text().strip(), "the pidfile")
+    try:
+        listed = until(lambda: re.search(r"Listening at: http://127.0.0.1:(\d+) ", log.read_text()), "it listens")
+        with closing(Client.connect(("127.0.0.1", int(listed[1])))) as client:
+            seen = json.loads(client.request().body)
+        assert seen["parent"] == int(pid)
+        assert os.getsid(int(pid)) != os.getsid(0)
+        # Nobody waits for a daemon's output; what it says goes to its log.
+        assert "Booting worker" in log.read_text()
+    finally:
+        os.kill(int(pid), signal.SIGTERM)
+        until(lambda: not pidfile.exists() and not lives(int(pid)), "the daemon's end")
+
+
+class Controlled(Server):
+    """A server that keeps its control socket."""
+
+    def _command(self) -> list[str]:
+        return [word for word in super()._command() if word != "--no-control-socket"]
+
+
+@pytest.fixture
+def launch(hub: str, transport: str, parser: str) -> Iterator[Callable[..., Server]]:
+    with ExitStack() as stack:
+
+        def launch(kind: type[Server], app: str, **setup: Any) -> Server:
+            server = kind(Setup(app, hub, transport, parser, **setup))
+            stack.callback(server.stop)
+            return server
+
+        yield launch
+
+
+@pytest.mark.skipif("control_socket" not in GUNICORN_SETTINGS, reason="this Gunicorn has no control socket")
+def test_control_socket(launch: Start, tmp_path: Path) -> None:
+    path = tmp_path / "control"
+    server = launch(Controlled, "probe:app", options=("--control-socket", str(path)), workers=2).ready()
+    until(path.exists, "the control socket")
+
+    def control(command: str) -> Any:
+        said = subprocess.run(
+            [sys.executable, "-m", "gunicorn.ctl.cli", "--socket", str(path), "--json", "--command", command],
+            capture_output=True, text=True, check=True, timeout=PATIENCE)
+        return json.loads(said.stdout)
+
+    assert {worker["pid"] for worker in control("show workers")["workers"]} == set(server.worker_pids())
+    control("worker add")
+    server.wait_for_log(r"^worker \d+ is ready$", count=3)
+    assert server.connect().request().status == 200
+
+
+DIRTY = """
+from gunicorn.dirty.app import DirtyApp
+
+class Sums(DirtyApp):
+    def init(self):
+        self.calls = 0
+
+    def add(self, a, b):
+        self.calls += 1
+        return [a + b, self.calls]
+"""
+
+DIRTY_CLIENT = """
+import json
+from gunicorn.dirty import get_dirty_client
+
+def app(environ, start_response):
+    answer = json.dumps(get_dirty_client().execute("sums:Sums", "add", 2, 3)).encode()
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]
+"""
+
+
+@pytest.mark.skipif("dirty_apps" not in GUNICORN_SETTINGS, reason="this Gunicorn has no dirty arbiters")
+def test_dirty_apps(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(DIRTY)
+    (tmp_path / "asker.py").write_text(DIRTY_CLIENT)
+    config = "def dirty_worker_init(worker):\n    worker.log.info('dirty worker is ready')\n"
+    server = start("asker:app", "--dirty-app", "sums:Sums", "--dirty-workers", 1,
+                   config=config, env={"PYTHONPATH": str(tmp_path)})
+    server.wait_for_log("dirty worker is ready")
+    client = server.connect()
+    assert json.loads(client.request().body) == [5, 1]
+    assert json.loads(client.request().body) == [5, 2]
+
+
+def test_check_config(start: Start) -> None:
+    server = start("probe:app", "--check-config", ready=False)
+    assert server.wait_for_exit() == 0
+    assert not server.log()
+
+
+def test_print_config(start: Start) -> None:
+    server = start("probe:app", "--print-config", "--keep-alive", 7, ready=False)
+    assert server.wait_for_exit() == 0
+    assert server.log(r"^keepalive +=\s*7$")
+    assert server.log(r"^worker_class +=\s*gworkers\.")
+
+
+def test_gunicorn_cmd_args(start: Start) -> None:
+    server = start("probe:app", env={"GUNICORN_CMD_ARGS": "--keep-alive=0 --env COLOUR=green"})
+    response = server.connect().request("/variable?name=COLOUR")
+    assert (json.loads(response.body), response.closes) == ("green", True)

@@ -1,0 +1,155 @@
+"""What the processes are: how many, whose, where, and from which code."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from server import PATIENCE, Server
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def parser() -> str:
+    return "fast"
+
+
+needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux' /proc")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become someone else")
+
+
+def ask(server: Server, target: str = "/") -> Any:
+    return json.loads(server.connect().request(target).body)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}"
+        time.sleep(0.01)
+
+
+def test_workers(start: Start) -> None:
+    server = start("probe:app", workers=3)
+    assert len(set(server.worker_pids())) == 3
+    seen = ask(server)
+    assert seen["pid"] in server.worker_pids()
+    assert seen["parent"] == server.pid
+
+
+@needs_root
+def test_user_and_group(start: Start) -> None:
+    nobody = pwd.getpwnam("nobody")
+    group = grp.getgrgid(nobody.pw_gid).gr_name
+    server = start("probe:app", "--user", "nobody", "--group", group)
+    seen = ask(server)
+    assert (seen["uid"], seen["gid"]) == (nobody.pw_uid, nobody.pw_gid)
+
+
+@needs_root
+def test_initgroups(start: Start) -> None:
+    nobody = pwd.getpwnam("nobody")
+    seen = ask(start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, "--initgroups"))
+    assert seen["groups"] == sorted(os.getgrouplist("nobody", nobody.pw_gid))
+
+
+@needs_root
+def test_user_owns_the_unix_socket(start: Start) -> None:
+    nobody = pwd.getpwnam("nobody")
+    with TemporaryDirectory() as directory:
+        server = start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, bind=[f"unix:{directory}/s"])
+        assert os.stat(f"{directory}/s").st_uid == nobody.pw_uid
+        assert ask(server)["uid"] == nobody.pw_uid
+
+
+def test_chdir(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "nearby.py").write_text("from probe import app\n")
+    seen = ask(start("nearby:app", "--chdir", tmp_path))
+    assert seen["cwd"] == os.path.realpath(tmp_path)
+
+
+def test_pythonpath(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "faraway.py").write_text("from probe import app\n")
+    assert str(tmp_path) in ask(start("faraway:app", "--pythonpath", f"/nonexistent,{tmp_path}"))["path"]
+
+
+def test_raw_env(start: Start) -> None:
+    server = start("probe:app", "--env", "COLOUR=green=ish", "--env", "SIZE=")
+    assert ask(server, "/variable?name=COLOUR") == "green=ish"
+    assert ask(server, "/variable?name=SIZE") == ""
+    assert ask(server, "/variable?name=TASTE") is None
+
+
+def test_pidfile(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    server = start("probe:app", "--pid", path)
+    assert int(path.read_text()) == server.pid
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert not path.exists()
+
+
+@needs_linux
+def test_worker_tmp_dir(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app", "--worker-tmp-dir", tmp_path)
+    files = Path(f"/proc/{server.worker_pids()[0]}/fd")
+    assert any(os.readlink(file).startswith(f"{tmp_path}/wgunicorn-") for file in files.iterdir())
+    assert ask(server)["parent"] == server.pid
+
+
+@needs_linux
+def test_proc_name(start: Start) -> None:
+    pytest.importorskip("setproctitle", reason="without it Gunicorn names no process")
+    server = start("probe:app", "--name", "shop")
+    for pid, role in (server.pid, "master"), (server.worker_pids()[0], "worker"):
+        title = Path(f"/proc/{pid}/cmdline")
+        until(lambda title=title, role=role: f"{role} [shop]" in title.read_text(), f"the name of the {role}")
+
+
+# preload_app
+
+
+def test_preload(start: Start) -> None:
+    config = "import os\ndef when_ready(server):\n    os.write(2, b'loaded %d\\n' % (server.app.callable is not None))\n"
+    server = start("probe:app", "--preload", config=config, workers=2)
+    server.wait_for_log("^loaded 1$")
+    assert ask(server)["pid"] in server.worker_pids()
+
+
+PATCHED = {
+    "gevent": "from gevent import monkey\nmonkey.patch_all()\n",
+    "eventlet": "import eventlet\neventlet.monkey_patch()\n",
+}
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_master_that_is_already_patched(hub: str, start: Start, tmp_path: Path, preload: bool) -> None:
+    server = start("probe:app", config=PATCHED[hub] + f"preload_app = {preload}\n")
+    gates = [tmp_path / str(index) for index in range(3)]
+    clients = [server.connect() for _ in gates]
+    for client, gate in zip(clients, gates):
+        client.send(b"GET /hold?file=%s HTTP/1.1\r\nHost: test\r\n\r\n" % bytes(gate))
+    until(lambda: all(Path(f"{gate}.waits").exists() for gate in gates), "all requests run at the same time")
+    assert ask(server)["pid"] == server.worker_pids()[0]
+    for client, gate in zip(clients, gates):
+        gate.touch()
+        assert client.receive().status == 200
+    # The master still hears its signals.
+    server.signal(signal.SIGTTIN)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)

@@ -1,0 +1,96 @@
+"""reload and what belongs to it: workers that notice that their code has changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from server import PATIENCE, Server
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def parser() -> str:
+    return "fast"
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+    # Compiled code is compared by the second, too coarse for a test.
+    shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+
+
+def application(answer: str) -> str:
+    return ("def app(environ, start_response):\n"
+            f"    start_response('200 OK', [('Content-Length', '{len(answer)}')])\n"
+            f"    return [b'{answer}']\n")
+
+
+def change_until_noticed(server: Server, path: Path) -> None:
+    """The reloader compares with what it saw in its first round, so a change may come too early for it."""
+    deadline = time.monotonic() + PATIENCE
+    moment = time.time()
+    while not server.log(f"Worker reloading: .*{path.name} modified"):
+        assert time.monotonic() < deadline, "\n".join(server.log())
+        moment += 10
+        os.utime(path, (moment, moment))
+        time.sleep(0.1)
+
+
+def test_reload(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "changing.py"
+    write(path, application("before"))
+    config = "import os\ndef worker_int(worker):\n    os.write(2, b'worker_int\\n')\n"
+    server = start("changing:app", "--reload", "--reload-engine", "poll", "--chdir", tmp_path, config=config)
+    client = server.connect()
+    assert client.request().body == b"before"
+    write(path, application("after"))
+    change_until_noticed(server, path)
+    server.wait_for_log("^worker_int$")
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert server.connect().request().body == b"after"
+    client.expect_close()
+
+
+def test_reload_extra_files(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("hello")
+    server = start("probe:app", "--reload", "--reload-extra-file", path)
+    old = server.worker_pids()
+    change_until_noticed(server, path)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert server.connect().request().status == 200
+    assert set(server.worker_pids()) - set(old)
+
+
+def test_reload_survives_a_syntax_error(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "changing.py"
+    write(path, "def app(:\n")
+    server = start("changing:app", "--reload", "--chdir", tmp_path)
+    server.expect_traceback("SyntaxError")
+    response = server.connect().request()
+    assert response.status == 500
+    assert "SyntaxError" in response.text
+    write(path, application("mended"))
+    change_until_noticed(server, path)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert server.connect().request().body == b"mended"
+
+
+def test_no_reload(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "changing.py"
+    write(path, application("before"))
+    server = start("changing:app", "--chdir", tmp_path)
+    write(path, application("after"))
+    assert server.connect().request().body == b"before"
+    assert not server.log("Reloader is on")

@@ -1,0 +1,304 @@
+"""A real Gunicorn in processes of its own, and everything it says.
+
+    server = Server(Setup(app="echo:app")).ready()
+    client = server.connect()
+    ...
+    server.wait_for_log("some pattern")
+    server.stop()
+
+Tests get one from the fixtures ``serve`` and ``start`` in conftest.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from client import Client
+from gunicorn.config import KNOWN_SETTINGS
+
+APPS = Path(__file__).parent / "apps"
+
+#: Seconds after which something that should happen at once has not happened.
+PATIENCE = 15.0
+
+WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
+
+GUNICORN_SETTINGS = {setting.name for setting in KNOWN_SETTINGS}
+
+#: Follows the test's own configuration. It speaks past the logger, whose level and file are the test's.
+ANNOUNCE = """
+import os as _os
+_own_post_worker_init = globals().get("post_worker_init")
+def post_worker_init(worker):
+    if _own_post_worker_init is not None:
+        _own_post_worker_init(worker)
+    _os.write(2, b"worker %d is ready\\n" % _os.getpid())
+"""
+
+#: Gunicorn before 25 has no http_parser setting: there the fast parser counts as not installed.
+WITHOUT_FAST_PARSER = 'import sys as _sys\n_sys.modules["gunicorn_h1c"] = None\n'
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What distinguishes one server from another; equal setups may share a server.
+
+    ``options`` are more words for Gunicorn's command line, ``config`` the text of its configuration file,
+    ``settings`` are gworkers' own (``(("head_timeout", 0.5),)``), passed as GWORKERS_* variables,
+    ``env`` is more environment, ``bind`` takes the place of the address that ``transport`` stands for.
+    """
+
+    app: str
+    hub: str = "gevent"
+    transport: str = "tcp"
+    parser: str = "fast"
+    options: tuple[str, ...] = ()
+    config: str = ""
+    settings: tuple[tuple[str, object], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    workers: int = 1
+    bind: tuple[str, ...] = ()
+    worker_class: str = ""
+
+
+class Server:
+    """One Gunicorn master and its workers, in a process group and a directory of their own.
+
+    Attributes:
+        directory: a short path, where the master was started and its files may go.
+        process: the master's ``subprocess.Popen``.
+        addresses: of the listeners, in order: ``(host, port)`` or a path; known after ``listening()``.
+        lines: all that master and workers wrote to stderr and stdout so far, without the line ends.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.directory = Path(tempfile.mkdtemp(prefix="gw"))
+        self.lines: list[str] = []
+        self.mark = 0
+        self.fences = 0
+        self.clients: list[Client] = []
+        self._grew = threading.Condition()
+        self._expected: set[int] = set()
+        self._ended = False
+        self.process = subprocess.Popen(
+            self._command(), cwd=self.directory, env=self._environment(), start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _command(self) -> list[str]:
+        setup = self.setup
+        own = "127.0.0.1:0" if setup.transport == "tcp" else f"unix:{self.directory}/listener"
+        config = setup.config + ANNOUNCE
+        command = [sys.executable, "-m", "gunicorn", "--chdir", str(self.directory)]
+        if setup.parser == "python":
+            if "http_parser" in GUNICORN_SETTINGS:
+                command += ["--http-parser", "python"]
+            else:
+                config = WITHOUT_FAST_PARSER + config
+        if "control_socket_disable" in GUNICORN_SETTINGS:
+            command.append("--no-control-socket")
+        (self.directory / "gunicorn.conf.py").write_text(config)
+        if setup.worker_class != "from config":
+            command += ["-k", setup.worker_class or WORKERS[setup.hub]]
+        for address in setup.bind or (own,):
+            command += ["--bind", address]
+        command += ["--workers", str(setup.workers), *setup.options, setup.app]
+        return command
+
+    def _environment(self) -> dict[str, str]:
+        environment = {
+            name: value for name, value in os.environ.items()
+            if not name.startswith(("GWORKERS_", "GUNICORN_")) and name not in ("WEB_CONCURRENCY", "PORT")
+        }
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(APPS), *filter(None, [environment.get("PYTHONPATH")])])
+        for name, value in self.setup.settings:
+            environment[f"GWORKERS_{name.upper()}"] = str(value)
+        environment.update(self.setup.env)
+        return environment
+
+    # What it says
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._grew:
+                self.lines.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
+                self._grew.notify_all()
+        with self._grew:
+            self._ended = True
+            self._grew.notify_all()
+
+    def log(self, pattern: str = "", since: int | None = None) -> list[str]:
+        """The lines since the test began (or since that index) in which ``pattern`` is found."""
+        with self._grew:
+            return [line for line in self.lines[self.mark if since is None else since:]
+                    if re.search(pattern, line)]
+
+    def whole_log(self, pattern: str = "") -> list[str]:
+        """As ``log``, with all that the only worker has said until now; its application must be a stage."""
+        self.fences += 1
+        word = f"fence-{self.fences}"
+        assert self.connect().request(f"/say?{word}").status == 200
+        self.wait_for_log(f"^{word}$")
+        return [line for line in self.log(pattern) if not line.startswith("fence-")]
+
+    def wait_for_log(self, pattern: str, timeout: float = PATIENCE, since: int | None = None,
+                     count: int = 1) -> re.Match[str]:
+        """Wait for ``count`` such lines since the test began; returns the last one's match."""
+        found: list[re.Match[str]] = []
+        position = self.mark if since is None else since
+        deadline = time.monotonic() + timeout
+        with self._grew:
+            while len(found) < count:
+                if position < len(self.lines):
+                    match = re.search(pattern, self.lines[position])
+                    position += 1
+                    if match:
+                        found.append(match)
+                    continue
+                left = deadline - time.monotonic()
+                if left <= 0 or self._ended or not self._grew.wait(left):
+                    raise AssertionError(f"{len(found)} of {count} lines with {pattern!r}:\n{self._said()}")
+        return found[-1]
+
+    def _said(self) -> str:
+        return "\n".join(self.lines[self.mark:])
+
+    def expect_traceback(self, pattern: str, timeout: float = PATIENCE) -> str:
+        """Wait for a traceback that ends in such a line; any that no test expects fails the test."""
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._grew:
+                for start, text in self._tracebacks():
+                    if start not in self._expected and re.search(pattern, text.rpartition("\n")[2]):
+                        self._expected.add(start)
+                        return text
+                left = deadline - time.monotonic()
+                if left <= 0 or self._ended or not self._grew.wait(left):
+                    raise AssertionError(f"no traceback that ends in {pattern!r}:\n{self._said()}")
+
+    def unexpected_tracebacks(self) -> list[str]:
+        """The tracebacks since the test began that it did not expect."""
+        with self._grew:
+            return [text for start, text in self._tracebacks() if start not in self._expected]
+
+    def _tracebacks(self) -> Iterator[tuple[int, str]]:
+        """Each complete one since the test began: the index of its first line, and its lines.
+
+        A chain ("During handling of the above exception ...") is one.
+        """
+        index = self.mark
+        while index < len(self.lines):
+            if not self.lines[index].startswith("Traceback (most recent call last)"):
+                index += 1
+                continue
+            start = index
+            while True:
+                index += 1
+                while index < len(self.lines) and self.lines[index][:1] in (" ", ""):
+                    index += 1
+                if index >= len(self.lines):
+                    return
+                end = index + 1
+                follow = [line for line in self.lines[end:end + 4] if line]
+                chained = len(follow) > 1 and follow[1].startswith("Traceback (")
+                if not (chained and re.match("During handling|The above exception", follow[0])):
+                    break
+                index = self.lines.index(follow[1], end)
+            yield start, "\n".join(self.lines[start:end])
+
+    # Its life
+
+    def listening(self, timeout: float = PATIENCE) -> Server:
+        """Wait until the master has bound its sockets."""
+        listed = self.wait_for_log(r"Listening at: (.*) \(\d+\)$", timeout, since=0)[1]
+        self.addresses = [self._address(url) for url in listed.split(",")]
+        return self
+
+    def ready(self, timeout: float = PATIENCE) -> Server:
+        """Wait until every worker has loaded the application."""
+        self.listening(timeout)
+        self.wait_for_log(r"^worker \d+ is ready$", timeout, since=0, count=self.setup.workers)
+        return self
+
+    def _address(self, url: str) -> tuple[str, int] | str:
+        if url.startswith("unix:"):
+            return url[len("unix:"):]
+        host, _, port = url.partition("://")[2].rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def address(self) -> tuple[str, int] | str:
+        """Of the first listener."""
+        return self.addresses[0]
+
+    @property
+    def pid(self) -> int:
+        """The master's."""
+        return self.process.pid
+
+    def worker_pids(self) -> list[int]:
+        """Of the workers that became ready and live, oldest first."""
+        pids = [int(line.split()[1]) for line in self.log(r"^worker \d+ is ready$", since=0)]
+        return [pid for pid in pids if lives(pid)]
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the master."""
+        self.process.send_signal(number)
+
+    def connect(self, timeout: float = PATIENCE, index: int = 0) -> Client:
+        """A new raw client of a listener; closed at the end of the test."""
+        client = Client.connect(self.addresses[index], timeout)
+        self.clients.append(client)
+        return client
+
+    def close_clients(self) -> None:
+        while self.clients:
+            self.clients.pop().close()
+
+    def wait_for_exit(self, timeout: float = PATIENCE) -> int:
+        """Wait until the master is gone and all it said is read; returns its exit status."""
+        status = self.process.wait(timeout)
+        self._reader.join(timeout)
+        return status
+
+    def stop(self, timeout: float = PATIENCE) -> int:
+        """TERM, and KILL for the whole group when that is not enough; the latter is an error."""
+        self.close_clients()
+        try:
+            if self.process.poll() is None:
+                self.signal(signal.SIGTERM)
+            return self.wait_for_exit(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"Gunicorn did not stop in {timeout} s:\n{self._said()}") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self._reader.join(PATIENCE)
+            if not self._reader.is_alive():
+                self.process.stdout.close()
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

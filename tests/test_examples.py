@@ -1,0 +1,114 @@
+"""The examples, started with the very commands that the README and examples/README.md give."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flask")
+pytestmark = pytest.mark.smoke
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 20.0
+
+
+def worker(text: str) -> str:
+    """The hub whose worker class a command or a configuration names."""
+    return re.findall(r"(\w+)Worker\b", text)[-1].lower()
+
+
+#: What follows the installation in the README's lines, by hub.
+README = {
+    worker(command): command
+    for command in re.findall(r"^(?:.*&& )?\.venv/bin/(gunicorn .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+}
+
+#: The command of each example, by its directory.
+EXAMPLES = dict(
+    re.findall(r"^\| \[(\w+)\]\(.*\| `(gunicorn.*)` \|$", (ROOT / "examples/README.md").read_text(), re.MULTILINE)
+)
+
+
+@contextlib.contextmanager
+def running(command: str, directory: Path, log: Path) -> Iterator[tuple[str, int]]:
+    """Run it on a free port; yields the address, and expects a clean end."""
+    gunicorn, *words = shlex.split(command)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("GWORKERS_", "GUNICORN_"))}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name(gunicorn), *words, "--bind", "127.0.0.1:0"],
+            cwd=directory, env=environ, stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(r"Listening at: http://([\d.]+):(\d+)", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        yield found[1], int(found[2])
+        process.terminate()
+        assert process.wait(PATIENCE) == 0, log.read_text()
+        assert "Traceback" not in log.read_text(), log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def get(address: tuple[str, int], path: str) -> tuple[int, str]:
+    with contextlib.closing(HTTPConnection(*address, timeout=PATIENCE)) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+
+def check(address: tuple[str, int]) -> None:
+    assert get(address, "/") == (200, "Hello, world!\n")
+    assert get(address, "/count") == (200, "1\n2\n3\n")
+    assert get(address, "/nowhere")[0] == 404
+
+
+def test_the_commands_of_the_readme(hub, tmp_path):
+    # Not in the checkout: there Gunicorn would import the package from it, whichever is installed.
+    command = README[hub].replace("examples/", f"{ROOT}/examples/")
+    with running(command, tmp_path, tmp_path / "log") as address:
+        check(address)
+
+
+def test_every_example_has_a_command():
+    assert sorted(EXAMPLES) == sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_the_commands_of_the_examples(hub, name, tmp_path):
+    directory = ROOT / "examples" / name
+    config = directory / "gunicorn.conf.py"
+    wanted = worker(EXAMPLES[name] + (config.read_text() if config.exists() else ""))
+    if hub != wanted:
+        pytest.skip(f"an example for {wanted}")
+    with running(EXAMPLES[name], directory, tmp_path / "log") as address:
+        check(address)
+
+
+def test_a_request_that_waits_lets_another_one_pass(hub, tmp_path):
+    with contextlib.ExitStack() as stack:
+        command = README[hub].replace("examples/", f"{ROOT}/examples/")
+        address = stack.enter_context(running(command, tmp_path, tmp_path / "log"))
+        slow, quick = (
+            stack.enter_context(contextlib.closing(HTTPConnection(*address, timeout=PATIENCE))) for _ in range(2)
+        )
+        slow.request("GET", "/wait")
+        quick.request("GET", "/")
+        answered, _, _ = select.select([slow.sock, quick.sock], [], [], PATIENCE)
+        assert quick.sock in answered
+        assert slow.getresponse().read() == b"It was worth it.\n"

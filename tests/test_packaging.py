@@ -1,0 +1,113 @@
+"""The package as it is installed, and the pages that say how to install it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+
+import gworkers
+from gworkers.settings import Settings
+
+pytestmark = pytest.mark.smoke
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(gworkers.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(PACKAGE if PACKAGE in path.parents else ROOT))
+
+
+def requirements() -> dict[str, set[str]]:
+    """What the installed package depends on, without markers: floor by name, a name may have several."""
+    found: dict[str, set[str]] = {}
+    for requirement in metadata("gworkers").get_all("Requires-Dist"):
+        name, floor = re.match(r"([\w-]+)(?:\[\w+\])?(\S*?)(?:;|\s|$)", requirement).groups()
+        found.setdefault(name.replace("-", "_").lower(), set()).add(floor)
+    return found
+
+
+def imported(module: Path) -> set[str]:
+    """The top-level names that a module imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module}: imports are absolute"
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_metadata():
+    about = metadata("gworkers")
+    assert about["Version"] == gworkers.__version__
+    assert about["Requires-Python"] == ">=3.9"
+    assert about["License-Expression"] == "MIT"
+    assert set(about.get_all("Provides-Extra")) >= {"gevent", "eventlet", "test"}
+    assert about["Description-Content-Type"] == "text/markdown"
+
+
+def test_it_says_that_it_is_typed():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_only_its_hub_imports_a_hub_library(library):
+    assert [relative(module) for module in MODULES if library in imported(module)] == [f"hubs/{library}.py"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is new in Python 3.10")
+def test_what_it_imports_is_what_it_depends_on():
+    third_party = set().union(*map(imported, MODULES)) - sys.stdlib_module_names - {"gworkers"}
+    assert third_party <= requirements().keys()
+
+
+def test_importing_it_imports_no_hub_library():
+    code = "import sys, gworkers, gworkers.settings; print(sorted({'gevent', 'eventlet'} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["gunicorn", "greenlet", "gunicorn_h1c", "gevent", "eventlet"])
+def test_dependencies_are_documented_with_their_floors(name):
+    row = re.search(rf"^\| `{name}.*$", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE)[0]
+    for floor in requirements()[name]:
+        assert floor.startswith(">=")
+        assert floor[2:] in row
+
+
+def test_the_oldest_releases_that_are_tested_are_the_floors():
+    pins = re.findall(r"oldest\S*: (\w+)==(\S+)", (ROOT / "tox.ini").read_text())
+    assert {name for name, _ in pins} == {"gunicorn", "gunicorn_h1c", "gevent", "eventlet"}
+    for name, version in pins:
+        assert requirements()[name] == {f">={version}"}
+
+
+def test_the_readme_installs_and_tests_in_a_line_each():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    install, test = (line for line in lines if line.startswith("python3 -m venv .venv && "))
+    assert install.endswith(".venv/bin/gunicorn --chdir examples/hello -k gworkers.GeventWorker 'hello:create_app()'")
+    assert test.endswith("&& .venv/bin/pytest")
+
+
+def test_the_readme_documents_the_settings():
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [name for name, _ in rows] == [field.name for field in fields(Settings)]
+    values = {name: type(getattr(Settings, name))(default.strip("`")) for name, default in rows}
+    assert Settings(**values) == Settings()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []

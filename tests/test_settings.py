@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from fractions import Fraction
+
+import pytest
+
+from gworkers.errors import GworkersError, SettingsError
+from gworkers.settings import PREFIX, Settings
+
+SECONDS = [
+    "handshake_timeout",
+    "head_timeout",
+    "body_timeout",
+    "write_timeout",
+    "linger_timeout",
+    "time_slice",
+]
+
+
+def resolve(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    return Settings.resolve(overrides, environ or {})
+
+
+def refusal(environ: Mapping[str, str] | None = None, **overrides: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        resolve(environ, **overrides)
+    message = str(caught.value)
+    assert message.isprintable(), "Gunicorn prints it as one line"
+    return message
+
+
+def test_the_documented_defaults():
+    assert resolve() == Settings(
+        request_greenlets="reused",
+        handshake_timeout=10.0,
+        head_timeout=30.0,
+        body_timeout=60.0,
+        write_timeout=60.0,
+        linger_timeout=2.0,
+        drain_limit=65536,
+        time_slice=0.01,
+    )
+
+
+def test_every_field_is_covered_by_the_tests_below():
+    names = {field.name for field in dataclasses.fields(Settings)}
+    assert names == {*SECONDS, "drain_limit", "request_greenlets"}
+
+
+def test_settings_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        resolve().head_timeout = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("0.0", 0),
+        ("7", 7),
+        ("007", 7),
+        ("2.5", 2.5),
+        (".25", 0.25),
+        (" 3 ", 3),
+        ("1" * 18, 1e18 / 9),
+    ],
+)
+def test_seconds_from_the_environment(name, text, seconds):
+    value = getattr(resolve({PREFIX + name.upper(): text}), name)
+    assert type(value) is float
+    assert value == pytest.approx(seconds, rel=1e-15)
+
+
+@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("value", [0, 0.0, 1, 2.5, 86400, sys.float_info.max])
+def test_seconds_from_configure(name, value):
+    configured = getattr(resolve(**{name: value}), name)
+    assert type(configured) is float
+    assert configured == value
+
+
+@pytest.mark.parametrize(("text", "size"), [("0", 0), ("1", 1), ("65536", 65536), (" 7 ", 7)])
+def test_bytes_from_the_environment(text, size):
+    value = resolve({"GWORKERS_DRAIN_LIMIT": text}).drain_limit
+    assert type(value) is int
+    assert value == size
+
+
+@pytest.mark.parametrize("size", [0, 1, 10**15])
+def test_bytes_from_configure(size):
+    assert resolve(drain_limit=size).drain_limit == size
+
+
+@pytest.mark.parametrize("choice", ["reused", "fresh"])
+def test_a_choice_from_either_side(choice):
+    assert resolve({"GWORKERS_REQUEST_GREENLETS": choice}).request_greenlets == choice
+    assert resolve(request_greenlets=choice).request_greenlets == choice
+
+
+WORDS = ["", " ", "ten", "nan", "inf", "Infinity", "True", "None", "10s", "7\x00", "7\nworkers"]
+NEAR_NUMBERS = ["-1", "-0", "+1", "1e3", "1_000", "0x10", "1,5", "1 2", "1.", "\u0663", "9" * 19, "9" * 5000]
+
+
+@pytest.mark.parametrize("name", [*SECONDS, "drain_limit"])
+@pytest.mark.parametrize("text", [*WORDS, *NEAR_NUMBERS])
+def test_text_that_is_no_number(name, text):
+    variable = PREFIX + name.upper()
+    message = refusal({variable: text})
+    assert message.startswith(f"gworkers setting {name} is '")
+    assert variable in message
+    assert "0 or more" in message
+    assert len(message) < 250, "a long value is shortened"
+
+
+def test_a_fraction_of_a_byte_in_the_environment():
+    assert "'1.5'" in refusal({"GWORKERS_DRAIN_LIMIT": "1.5"})
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError("no repr")
+
+
+class TwoLines:
+    def __repr__(self) -> str:
+        return "one\ntwo"
+
+
+NO_NUMBERS = [True, False, None, "10", "", b"10", 1j, Fraction(1, 2), [1], {}, Unprintable(), TwoLines()]
+OUT_OF_RANGE = [-1, -0.5, math.nan, math.inf, -math.inf, 10**400, -(10**400)]
+
+
+@pytest.mark.parametrize("name", [*SECONDS, "drain_limit"])
+@pytest.mark.parametrize("value", [*NO_NUMBERS, *OUT_OF_RANGE], ids=lambda value: type(value).__name__)
+def test_objects_that_are_no_number(name, value):
+    message = refusal(**{name: value})
+    assert message.startswith(f"gworkers setting {name} is ")
+    assert "(configure())" in message
+    assert "0 or more" in message
+
+
+def test_a_fraction_of_a_byte_in_configure():
+    assert "whole number of bytes" in refusal(drain_limit=1.0)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Reused", "reused ", "new", None, True, 0, ["reused"], b"fresh", TwoLines()]
+)
+def test_what_is_no_choice(value):
+    message = refusal(request_greenlets=value)
+    assert "'reused' or 'fresh'" in message
+    assert "(configure())" in message
+    if isinstance(value, str):
+        assert "GWORKERS_REQUEST_GREENLETS" in refusal({"GWORKERS_REQUEST_GREENLETS": value})
+
+
+def test_configure_wins_over_the_environment_and_both_over_the_defaults():
+    settings = resolve({"GWORKERS_HEAD_TIMEOUT": "5", "GWORKERS_BODY_TIMEOUT": "6"}, head_timeout=7)
+    assert (settings.head_timeout, settings.body_timeout, settings.write_timeout) == (7.0, 6.0, 60.0)
+
+
+def test_a_bad_value_is_refused_even_where_a_later_layer_has_a_good_one():
+    assert "'soon'" in refusal({"GWORKERS_HEAD_TIMEOUT": "soon"}, head_timeout=7)
+
+
+def test_an_unknown_name_in_configure_is_refused_with_the_nearest_one():
+    message = refusal(head_timout=5)
+    assert message.startswith("gworkers has no setting 'head_timout', found in configure(): ")
+    assert message.endswith("did you mean head_timeout?")
+
+
+@pytest.mark.parametrize(
+    "variable", ["GWORKERS_HEAD_TIMOUT", "GWORKERS_Head_Timeout", "GWORKERS_head_timeout"]
+)
+def test_an_unknown_name_in_the_environment_is_refused_with_the_nearest_one(variable):
+    message = refusal({variable: "5"})
+    assert f"{variable!r}, found in the environment" in message
+    assert message.endswith("did you mean GWORKERS_HEAD_TIMEOUT?")
+
+
+@pytest.mark.parametrize("variable", ["GWORKERS_", "GWORKERS_XQ", "GWORKERS_\n"])
+def test_an_unknown_name_that_is_near_to_nothing_lists_what_there_is(variable):
+    message = refusal({variable: "5"})
+    for field in dataclasses.fields(Settings):
+        assert PREFIX + field.name.upper() in message
+
+
+def test_gunicorns_own_settings_are_not_gworkers_settings():
+    assert "no setting 'keepalive'" in refusal(keepalive=5)
+
+
+def test_other_variables_are_none_of_its_business():
+    environ = {"PATH": "/bin", "GWORKERS": "x", "gworkers_head_timeout": "x", "MY_GWORKERS_HEAD_TIMEOUT": "x"}
+    assert resolve(environ) == Settings()
+
+
+def test_what_is_given_is_left_as_it_is():
+    overrides, environ = {"head_timeout": 1}, {"GWORKERS_BODY_TIMEOUT": "2"}
+    Settings.resolve(overrides, environ)
+    assert (overrides, environ) == ({"head_timeout": 1}, {"GWORKERS_BODY_TIMEOUT": "2"})
+
+
+def test_the_error_is_one_that_gunicorn_prints_as_a_line():
+    assert issubclass(SettingsError, GworkersError)
+    assert issubclass(SettingsError, RuntimeError)
+
+
+def test_reading_settings_needs_no_hub():
+    # The master reads them, and there neither library may be imported.
+    code = "import sys, gworkers.settings; print([m for m in ('gevent', 'eventlet') if m in sys.modules])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert answer.stdout.strip() == "[]"
