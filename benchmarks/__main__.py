@@ -26,6 +26,8 @@ from .measurement import Plan, Processors, measure
 from .peers import PEERS, ROOT, Peer
 from .workloads import WORKLOADS, Workload
 
+WARM_UP = 1
+"""Seconds of load before each reading."""
 CHART = ("matplotlib>=3.9",)
 HOLDERS = ("gworkers-gevent", "gworkers-eventlet", "gunicorn-gevent")
 """Whom memory and crowd ask by default: servers for many idle connections."""
@@ -80,9 +82,7 @@ def among(known: Mapping[str, Named]) -> Callable[[str], list[Named]]:
     def parse(text: str) -> list[Named]:
         unknown = [name for name in text.split(",") if name not in known]
         if unknown:
-            raise argparse.ArgumentTypeError(
-                f"{', '.join(unknown)} is not known; there are {', '.join(known)}"
-            )
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is not known; there are {', '.join(known)}")
         return [known[name] for name in text.split(",")]
 
     return parse
@@ -115,7 +115,8 @@ def servers(options: argparse.Namespace, default: Mapping[str, Peer]) -> list[Pe
 def throughput(options: argparse.Namespace) -> int:
     load.find_wrk()
     workloads: list[Workload] = options.workloads or list(WORKLOADS.values())
-    plan = Plan(workloads, servers(options, PEERS), options.rounds, options.seconds, processors())
+    warm_up = 0 if options.check else WARM_UP
+    plan = Plan(workloads, servers(options, PEERS), options.rounds, options.seconds, warm_up, processors())
     results = measure(plan)
     environments.cache()
     report.save(options.json, results, options.rounds, options.seconds)
@@ -142,9 +143,7 @@ def memory_of_idle(options: argparse.Namespace) -> int:
 
 def crowded(options: argparse.Namespace) -> int:
     load.find_wrk()
-    return crowd.main(
-        holders(options), options.connections or 8_000, options.rounds, options.seconds, processors()
-    )
+    return crowd.main(holders(options), options.connections or 8_000, options.rounds, options.seconds, processors())
 
 
 COMMANDS = {"throughput": throughput, "memory": memory_of_idle, "crowd": crowded, "show": show}

@@ -8,11 +8,13 @@ from statistics import median
 
 from . import environments, load
 from .idle import Idle, allow
-from .measurement import WARM_UP, Processors, prepare
+from .measurement import Processors, prepare
 from .peers import Peer, Site
 from .server import Server, ServerFailed, free_port
 from .workloads import WORKLOADS
 
+WARM_UP = 1
+"""Seconds of load before the first reading."""
 HELLO = WORKLOADS["hello"]
 
 
@@ -43,20 +45,18 @@ def main(peers: Sequence[Peer], count: int, rounds: int, seconds: int, processor
     return 1 if failures else 0
 
 
-def measure(
-    peer: Peer, programs: Path, count: int, seconds: int, processors: Processors
-) -> tuple[float, float]:
+def measure(peer: Peer, programs: Path, count: int, seconds: int, processors: Processors) -> tuple[float, float]:
     """The rates of one server without and with the idle connections.
 
     Raises ServerFailed when a run has errors or an idle connection was closed: that would be cheating.
     """
     site = Site(programs, free_port(), HELLO.app, count + HELLO.connections)
     log = environments.cache() / "server.log"
-    with Server(peer.command(site), site.port, log, processor=processors.server):
-        load.run(HELLO, site.port, WARM_UP, processors.load)
-        alone = load.run(HELLO, site.port, seconds, processors.load)
+    with Server(peer.command(site), site.port, log, processor=processors.server) as server:
+        load.run(HELLO, server, WARM_UP, processors.load)
+        alone = load.run(HELLO, server, seconds, processors.load)
         with Idle(site.port, count) as idle:
-            crowded = load.run(HELLO, site.port, seconds, processors.load)
+            crowded = load.run(HELLO, server, seconds, processors.load)
             alive = idle.answering()
     if alive < count:
         raise ServerFailed(f"only {alive} of {count} idle connections still answered after the run")

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .server import ask, pin
+from .server import Server, ask, pin
 from .workloads import Workload
 
 MIB = 1024 * 1024
@@ -54,6 +54,9 @@ class Reading:
     """Milliseconds, of the requests that were answered: those still waiting at the end are not in it."""
     busy: float
     """The part of the time that wrk was on its processor; near 1.0 wrk was the limit, not the server."""
+    cost: float | None
+    """Microseconds that the server's processes were on a processor for each unit of the rate. It hardly
+    changes when something else runs on the machine; the rate does."""
     starved: bool
     """A new connection that asked during the run had no answer before its end."""
     errors: dict[str, int] = field(default_factory=dict)
@@ -80,8 +83,8 @@ def request(workload: Workload) -> str:
     return "\n".join(lines)
 
 
-def run(workload: Workload, port: int, seconds: int, processor: int | None) -> Reading:
-    """Load the server on *port* for *seconds*. Raises LoadFailed."""
+def run(workload: Workload, server: Server, seconds: int, processor: int | None) -> Reading:
+    """Load *server* for *seconds*. Raises LoadFailed."""
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory, "load.lua")
         script.write_text(SCRIPT.format(request=request(workload)))
@@ -89,8 +92,9 @@ def run(workload: Workload, port: int, seconds: int, processor: int | None) -> R
             find_wrk(),
             *("--threads", "1", "--connections", str(workload.connections)),
             *("--duration", f"{seconds}s", "--timeout", f"{PATIENCE}s", "--script", str(script)),
-            f"http://127.0.0.1:{port}/",
+            f"http://127.0.0.1:{server.port}/",
         ]
+        spent = server.processor_time()
         before = os.times()
         wrk = subprocess.Popen(
             command,
@@ -99,10 +103,11 @@ def run(workload: Workload, port: int, seconds: int, processor: int | None) -> R
             text=True,
             preexec_fn=pin(processor),
         )
-        bystander = Bystander(port, seconds)
+        bystander = Bystander(server.port, seconds)
         output, _ = wrk.communicate()
         starved = not bystander.answered()
         after = os.times()
+        spent_after = server.processor_time()
     report = next((line for line in output.splitlines() if line.startswith("summary ")), None)
     if report is None:
         raise LoadFailed(f"{' '.join(command)}: {output.strip()[-500:]}")
@@ -112,15 +117,17 @@ def run(workload: Workload, port: int, seconds: int, processor: int | None) -> R
         # Where the answer did not announce it, wrk takes the close that it asked for as a failed read.
         found["read"] -= min(found["read"], found["requests"])
     amount = found["bytes"] / MIB if workload.bulk else found["requests"]
+    cost = None
+    if spent is not None and spent_after is not None and amount:
+        cost = (spent_after - spent) * 1e6 / amount
     return Reading(
+        cost=cost,
         rate=amount / found["seconds"],
         p50=found["p50"],
         p99=found["p99"],
         busy=used / found["seconds"],
         starved=starved,
-        errors={
-            kind: found[kind] for kind in ("connect", "read", "write", "timeout", "status") if found[kind]
-        },
+        errors={kind: found[kind] for kind in ("connect", "read", "write", "timeout", "status") if found[kind]},
     )
 
 

@@ -15,8 +15,6 @@ from .server import Server, ServerFailed, free_port
 from .workloads import Workload
 
 FILE_SIZE = 50 * 1024 * 1024
-WARM_UP = 1
-"""Seconds of load before the measurement."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class Plan:
     peers: Sequence[Peer]
     rounds: int
     seconds: int
+    warm_up: int
+    """Seconds of load before a reading."""
     processors: Processors
 
 
@@ -54,6 +54,10 @@ class Series:
 
     def p99(self) -> float:
         return median(reading.p99 for reading in self.good)
+
+    def cost(self) -> float | None:
+        costs = [reading.cost for reading in self.good if reading.cost is not None]
+        return median(costs) if costs else None
 
     def ratio(self, other: Series) -> float | None:
         """The median of the rounds' ratios to *other*: both of a pair were measured within one round."""
@@ -136,9 +140,10 @@ def one(peer: Peer, programs: Path, workload: Workload, plan: Plan) -> Reading:
         access_log,
     )
     environ = {"BENCHMARK_FILE": str(large_file(cache))}
-    with Server(peer.command(site), site.port, cache / "server.log", environ, plan.processors.server):
-        load.run(workload, site.port, WARM_UP, plan.processors.load)
-        return load.run(workload, site.port, plan.seconds, plan.processors.load)
+    with Server(peer.command(site), site.port, cache / "server.log", environ, plan.processors.server) as server:
+        if plan.warm_up:
+            load.run(workload, server, plan.warm_up, plan.processors.load)
+        return load.run(workload, server, plan.seconds, plan.processors.load)
 
 
 def large_file(cache: Path) -> Path:

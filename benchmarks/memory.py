@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from . import environments
 from .idle import Idle, allow
 from .measurement import Processors, prepare
 from .peers import Peer, Site
-from .server import Server, ServerFailed, free_port
+from .server import Server, ServerFailed, free_port, group
 
 WARM_UP = 50
 """Connections that fill the server's caches before the first look."""
@@ -62,14 +62,11 @@ def measure(peer: Peer, programs: Path, count: int, processors: Processors) -> t
             return (after - before) * 1024 / count, before, idle.answering()
 
 
-def group_pss(group: int) -> int:
+def group_pss(leader: int) -> int:
     """KiB of a process group's proportional set size: pages that n processes share count 1/n in each."""
     total = 0
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.getpgid(int(process)) == group:
-                rollup = Path("/proc", process, "smaps_rollup").read_text()
-                total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-        except (ProcessLookupError, FileNotFoundError, PermissionError):
-            continue
+    for process in group(leader):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            rollup = Path("/proc", str(process), "smaps_rollup").read_text()
+            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
     return total

@@ -34,9 +34,7 @@ def processor() -> str:
 
 def save(path: Path, results: Results, rounds: int, seconds: int) -> None:
     readings = {
-        workload: {
-            peer: [reading and asdict(reading) for reading in its.readings] for peer, its in series.items()
-        }
+        workload: {peer: [reading and asdict(reading) for reading in its.readings] for peer, its in series.items()}
         for workload, series in results.series.items()
     }
     content = {

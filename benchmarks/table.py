@@ -13,11 +13,7 @@ SATURATED = 0.95
 
 def render(results: Results, baselines: Sequence[str]) -> str:
     """A table for each workload, best first, with every error, starvation and failure written under it."""
-    parts = [
-        "\n".join(section(workload, series, baselines))
-        for workload, series in results.series.items()
-        if series
-    ]
+    parts = ["\n".join(section(workload, series, baselines)) for workload, series in results.series.items() if series]
     if results.failures:
         parts.append("\n".join(f"FAILED {who}: {why}" for who, why in results.failures.items()))
     return "\n\n".join(parts)
@@ -26,10 +22,8 @@ def render(results: Results, baselines: Sequence[str]) -> str:
 def section(name: str, series: dict[str, Series], baselines: Sequence[str]) -> list[str]:
     workload = WORKLOADS[name]
     known = [baseline for baseline in baselines if baseline in series and series[baseline].good]
-    rows = [["", workload.unit, "p50 ms", "p99 ms", *(f"x {PEERS[b].title}" for b in known), ""]]
-    ranked = sorted(
-        (item for item in series.items() if item[1].good), key=lambda item: item[1].rate(), reverse=True
-    )
+    rows = [["", workload.unit, "p50 ms", "p99 ms", "CPU us", *(f"x {PEERS[b].title}" for b in known), ""]]
+    ranked = sorted((item for item in series.items() if item[1].good), key=lambda item: item[1].rate(), reverse=True)
     for peer, its in ranked:
         ratios = [its.ratio(series[baseline]) for baseline in known]
         rows.append(
@@ -38,6 +32,7 @@ def section(name: str, series: dict[str, Series], baselines: Sequence[str]) -> l
                 f"{its.rate():,.0f}",
                 latency(its.p50()),
                 latency(its.p99()),
+                "" if its.cost() is None else f"{its.cost():,.1f}",
                 *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
                 "; ".join(marks(its)),
             ]

@@ -33,7 +33,9 @@ def serve(connection: Connection, request: Request) -> bool:
         if server.pre_request is not None:
             server.pre_request(server.worker, request)
         environ = connection.listener.environs.build(request, response, body, connection)
-        server.begin(response)
+        server.worker.count_request()
+        if not server.keepalive:
+            response.must_close = True
         result = server.application(environ, response.start_response)
         if server.hub.taken_over(result) or result is ALREADY_HANDLED:
             _hand_over(connection, response)
@@ -49,10 +51,10 @@ def serve(connection: Connection, request: Request) -> bool:
     except ClientError as error:
         _give_up(connection, response, error)
     except GreenletExit:
-        connection.close()
+        connection.abandon()
     except BaseException as error:
         server.hub.taken_over(None)
-        if isinstance(error, StopIteration) and connection.offered:
+        if isinstance(error, StopIteration) and connection.offer.taken:
             # How libraries that know Gunicorn end a request that they answered on the socket.
             _hand_over(connection, response)
         else:
@@ -103,7 +105,7 @@ def _give_up(connection: Connection, response: Response, error: ClientError) -> 
     """End a request whose client is at fault; what it did to the request body has been logged."""
     if response.headers_sent:
         connection.server.log.debug("Ignored a client that left: %s", error)
-        connection.close()
+        connection.abandon()
     elif isinstance(error, Refusal):
         _fail(connection, response, error.status, error.reason, error.detail)
     elif isinstance(error, ClientTimeout):
@@ -115,7 +117,7 @@ def _give_up(connection: Connection, response: Response, error: ClientError) -> 
 def _fail(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
     if response.headers_sent:
         # Too late for another status: all that can be said is that this one is not complete.
-        connection.close()
+        connection.abandon()
         return
     response.status = f"{status} {reason}"
     response.status_code = status

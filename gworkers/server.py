@@ -19,6 +19,7 @@ from gworkers.greenlets import RequestGreenlets
 from gworkers.http1.head import HeadParser
 from gworkers.http1.response import Response, ResponseHeads
 from gworkers.listener import Listener
+from gworkers.outbox import Outbox
 
 if TYPE_CHECKING:
     from gworkers.hubs.base import Hub
@@ -51,6 +52,7 @@ class Server:
         self.response_heads = ResponseHeads(SERVER)
         self.greenlets = RequestGreenlets(hub, copy_context(), reuse=settings.request_greenlets == "reused")
 
+        self.outbox = Outbox(hub)
         deadlines = Deadlines(hub)
         self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)
         self.head = deadlines.add(settings.head_timeout, Connection.head_late)
@@ -65,7 +67,8 @@ class Server:
         self.logs_access = logs_access(cfg, self.log)
         self.pre_request = hook(cfg, PreRequest, self.log)
         self.post_request = hook(cfg, PostRequest, self.log)
-        self._keepalive = bool(cfg.keepalive)
+        #: whether connections may serve more than one request
+        self.keepalive = bool(cfg.keepalive)
         self._stopping = False
         #: whether accepting has paused because of worker_connections
         self.full = False
@@ -84,7 +87,7 @@ class Server:
     def stop(self) -> None:
         """Accept no more, close what is idle, let requests that run be the last on their connections."""
         self._stopping = True
-        self._keepalive = False
+        self.keepalive = False
         for listener in self._listeners:
             listener.close()
         for connection in self.idle.all():
@@ -143,11 +146,6 @@ class Server:
             for listener in self._listeners:
                 listener.start()
 
-    def begin(self, response: Response) -> None:
-        """Count a request that is about to be given to the application."""
-        self.worker.count_request()
-        if not self._keepalive:
-            response.must_close = True
 
     def raise_if_ending(self, error: BaseException) -> None:
         """Let the exception through that ends this process; an application that raises one only fails."""

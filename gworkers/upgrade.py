@@ -29,6 +29,11 @@ class OfferedSocket:
         # isinstance() is to see the socket, not its stand-in.
         return type(self._take())
 
+    @property
+    def taken(self) -> bool:
+        """Whether the application has asked for it."""
+        return self._socket is not None
+
     def _take(self) -> socket.socket:
         if self._socket is None:
             self._socket = self._connection.offer_socket()

@@ -12,6 +12,8 @@ import pytest
 from gworkers.errors import GworkersError, SettingsError
 from gworkers.settings import PREFIX, Settings
 
+pytestmark = pytest.mark.smoke
+
 SECONDS = [
     "handshake_timeout",
     "head_timeout",

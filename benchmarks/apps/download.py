@@ -4,7 +4,5 @@ BODY = bytes(range(256)) * 4096
 
 
 def app(environ, start_response):
-    start_response(
-        "200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(len(BODY)))]
-    )
+    start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(len(BODY)))])
     return [BODY]

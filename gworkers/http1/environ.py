@@ -9,7 +9,6 @@ from gunicorn.http.wsgi import base_environ
 from urllib.parse import unquote_to_bytes
 
 from gworkers.http1.refusal import refusal_for
-from gworkers.upgrade import OfferedSocket
 
 if TYPE_CHECKING:
     from gworkers.connection import Connection
@@ -51,7 +50,7 @@ class Environs:
             "wsgi.input": body,
             "wsgi.url_scheme": request.scheme,
             "wsgi.early_hints": response.early_hints,
-            "gunicorn.socket": OfferedSocket(connection),
+            "gunicorn.socket": connection.offer,
             "REQUEST_METHOD": request.method,
             "QUERY_STRING": request.query,
             "RAW_URI": request.uri,

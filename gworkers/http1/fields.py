@@ -1,7 +1,12 @@
 """Header fields under the names that they have in an environ."""
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+import re
+from collections.abc import Iterable, Sequence
+
+#: A field name (RFC 9110 section 5.1) without an underscore: as that and a hyphen are the same in an
+#: environ, whose word counts is for Gunicorn's parser to say.
+_PLAIN = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 
 #: Names that nobody can displace from the cache by sending many others.
 COMMON = """
@@ -16,7 +21,7 @@ COMMON = """
     X-Forwarded-Prefix X-Forwarded-Proto X-Forwarded-Protocol X-Forwarded-SSL X-Real-IP X-Request-ID X-Requested-With
     """.split()
 
-#: How many further names a worker remembers, and how long they may be.
+#: How many names a worker remembers, the common ones included, and how long the others may be.
 REMEMBERED, LONGEST = 1024, 64
 
 
@@ -28,7 +33,7 @@ class FieldNames:
                       for name in COMMON for spelling in (name, name.lower(), name.title())}
 
     def fields(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str] | None:
-        """Return *headers* as a dict, or None if a name is repeated or has an underscore."""
+        """Return *headers* as a dict, or None if a name is repeated, has an underscore or is none."""
         keys = self._keys
         try:
             fields = {keys[name]: value.decode("latin-1") for name, value in headers}
@@ -42,12 +47,11 @@ class FieldNames:
     def _learn(self, names: Iterable[bytes]) -> dict[bytes, str] | None:
         learnt = {}
         for name in names:
-            # An underscore and a hyphen are the same in an environ: whose word counts is for Gunicorn to say.
-            if b"_" in name:
-                return None
             key = self._keys.get(name)
             if key is None:
-                key = environ_key(name.decode("latin-1"))
+                if not _PLAIN.fullmatch(name):
+                    return None
+                key = environ_key(name.decode("ascii"))
                 if len(self._keys) < REMEMBERED and len(name) <= LONGEST:
                     self._keys[name] = key
             learnt[name] = key
@@ -55,9 +59,14 @@ class FieldNames:
 
 
 def environ_key(name: str) -> str:
-    """Return the key of the header field *name* in an environ (PEP 3333, RFC 3875 section 4.1.18)."""
-    key = name.upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+    """Return the key of the header field *name* in an environ (PEP 3333, RFC 3875 section 4.1.18).
+
+    ``Content_Length``, which some settings of Gunicorn let pass, is not ``Content-Length``.
+    """
+    name = name.upper()
+    if name in ("CONTENT-TYPE", "CONTENT-LENGTH"):
+        return name.replace("-", "_")
+    return "HTTP_" + name.replace("-", "_")
 
 
 def environ_fields(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], str | None]:
@@ -66,11 +75,10 @@ def environ_fields(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], 
     Values of a repeated field are joined with a comma (RFC 9110 section 5.3). Only a field that is
     literally called ``SCRIPT_NAME``, which Gunicorn accepts from trusted proxies, names the script.
     """
-    fields: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     script_name = None
     for name, value in headers:
         if name == "SCRIPT_NAME":
             script_name = value
-        key = environ_key(name)
-        fields[key] = f"{fields[key]},{value}" if key in fields else value
-    return fields, script_name
+        values.setdefault(environ_key(name), []).append(value)
+    return {key: ",".join(several) for key, several in values.items()}, script_name

@@ -1,43 +1,53 @@
 """Parse a request head: the ordinary one fast, every other by Gunicorn's own parser.
 
 The fast way may decline, never disagree: it answers only for heads of which it is certain that
-Gunicorn's Python parser accepts them and sees the same in them. All others go to that parser,
-byte for byte, and its verdict counts; :mod:`gworkers.http1.strict` makes the verdict of an old
-Gunicorn as strict as that of the newest.
+Gunicorn's Python parser accepts them and sees the same in them. All others go to that parser, and
+its verdict counts; :mod:`gworkers.http1.strict` makes that of an old release as strict as that of
+the newest.
+
+An unfinished head costs its new bytes, however small the pieces it comes in: Gunicorn's parser is
+asked about it once, when its request line is complete. What that parser would refuse without
+knowing the rest (no end of a line in sight, a bare LF) is refused here.
 """
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Callable
 
-from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import NoMoreData
-from gunicorn.http.message import Request as GunicornRequest
+from gunicorn.http.errors import (
+    InvalidHeader,
+    InvalidProxyLine,
+    InvalidRequestLine,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+)
 from gunicorn.http.unreader import IterUnreader
 
-from gworkers.errors import Refusal
 from gworkers.http1.body import ChunkLimits
 from gworkers.http1.fields import FieldNames, environ_fields, environ_key
+from gworkers.http1.proxy import FIXED, TELLING, proxy_header_end, proxy_mode
 from gworkers.http1.refusal import refusal_for
 from gworkers.http1.request import Request
-from gworkers.http1.strict import check_complete, check_incomplete
+from gworkers.http1.strict import StrictRequest, strict_config
 
 METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
-VERSIONS = ((1, 0), (1, 1))
+VERSIONS = {0: (1, 0), 1: (1, 1)}
 
-#: A request line that Gunicorn does not limit still ends somewhere.
+END = b"\r\n\r\n"
+BARE_LF = "bare LF as line terminator"
+#: Gunicorn's own bounds, where its settings say none or too much.
+MAX_LINE, MAX_FIELDS, MAX_FIELD_SIZE = 8190, 32768, 8190
+#: A line that Gunicorn does not limit still ends somewhere.
 LONGEST_LINE = 1024 * 1024
 
 
 class ParserConfig:
-    """Gunicorn's configuration as its parser reads it: looked up once, and with the Python parser.
+    """Gunicorn's configuration as its parser reads it: looked up once, some of it overridden."""
 
-    gunicorn_h1c accepts heads that the Python parser refuses, so it must not be the authority.
-    """
-
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: Any, **instead: Any) -> None:
         self._cfg = cfg
-        self.http_parser = "python"
+        self.__dict__.update(instead)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._cfg, name)
@@ -53,19 +63,24 @@ class HeadParser:
     """
 
     def __init__(self, cfg: Any, fast: Callable[[bytes], Any] | None) -> None:
-        self._cfg = ParserConfig(cfg)
         self._fast = fast
+        strict = strict_config(cfg)
+        # Whom to trust is the caller's to say, so that both ways go by the same answer.
+        self._trusting = ParserConfig(cfg, **strict, forwarded_allow_ips=["*"])
+        self._distrusting = ParserConfig(cfg, **strict, forwarded_allow_ips=[], forwarded_allow_networks=list)
+        self._proxy_mode = proxy_mode(cfg.proxy_protocol)
+        self._proxied = self._proxy_mode != "off"
         self._names = FieldNames()
         self._scheme = "https" if cfg.is_ssl else "http"
-        self._secure_schemes = [(environ_key(name), value) for name, value in cfg.secure_scheme_headers.items()]
-        # As Gunicorn's parser bounds them; 0 and less mean its own bounds there.
-        self._line_limit = cfg.limit_request_line if 0 < cfg.limit_request_line <= 8190 else 8190
-        self._fields_limit = cfg.limit_request_fields if 0 < cfg.limit_request_fields <= 32768 else 32768
-        self._field_limit = cfg.limit_request_field_size if cfg.limit_request_field_size > 0 else 8190
-        self._head_limit = self._fields_limit * (self._field_limit + 2) + 4 + (cfg.limit_request_line or LONGEST_LINE)
+        # Gunicorn compares names in upper case, so others are never met; with an underscore they are declined.
+        self._secure_schemes = [(environ_key(name), value) for name, value in cfg.secure_scheme_headers.items()
+                                if name == name.upper() and "_" not in name]
+        self._line_limit = min(cfg.limit_request_line, MAX_LINE) or LONGEST_LINE
+        self._fields_limit = min(cfg.limit_request_fields or MAX_FIELDS, MAX_FIELDS)
+        self._field_limit = cfg.limit_request_field_size or MAX_FIELD_SIZE
+        self._section_limit = self._fields_limit * (self._field_limit + 2) + 4
         #: bounds on the framing of chunked bodies, likewise
-        self.chunk_limits = ChunkLimits(self._field_limit, self._fields_limit * (self._field_limit + 2) + 4)
-        self._proxied = cfg.proxy_protocol not in (False, "off")
+        self.chunk_limits = ChunkLimits(self._field_limit, self._section_limit)
 
     def parse(self, data: bytes, seen: int, peer: Any, trusted: bool, number: int) -> Request | None:
         """Parse the head that *data* starts with.
@@ -73,26 +88,29 @@ class HeadParser:
         :param data: all bytes received since the last request ended
         :param seen: how many of them were there the last time, when this returned None
         :param peer: the address of the peer as the socket gave it
-        :param trusted: whether *peer* may say by which scheme the request came to it
+        :param trusted: whether *peer* is a proxy whose word on scheme and environ counts (``forwarded_allow_ips``)
         :param number: which request this is on its connection, from 1
         :returns: the request, or None when the head is not complete
         :raises Refusal: if the head must be refused
         """
         proxied = self._proxied and number == 1
-        if self._fast is not None and not proxied:
+        if self._fast is not None and not proxied and (not seen or data.find(END, max(seen - 3, 0)) >= 0):
             request = self._parse_fast(data, trusted)
             if request is not None:
                 request.peer_addr = peer
                 request.req_number = number
                 return request
-        if b"\r\n\r\n" not in data and not proxied:
-            if len(data) > self._head_limit:
-                raise Refusal(431, "Request Header Fields Too Large", "request head of unlimited size")
-            check_incomplete(data, seen)
-            # Its verdict on an unfinished head is wanted once in a while, not for each byte of a slow one.
-            if len(data).bit_length() == seen.bit_length():
-                return None
-        return self._parse_slow(data, peer, number)
+        try:
+            request = self._parse_slow(data, seen, peer, trusted, proxied)
+        except NoMoreData:
+            return None
+        except (ParseException, ValueError) as error:
+            # A ValueError is what Gunicorn's parser lets out of the standard library's at some bytes.
+            raise refusal_for(error) from None
+        if request is not None:
+            request.peer_addr = peer
+            request.req_number = number
+        return request
 
     def _parse_fast(self, data: bytes, trusted: bool) -> Request | None:
         try:
@@ -102,84 +120,130 @@ class HeadParser:
         size: int = head.consumed
         target: bytes = head.path
         method = METHODS.get(head.method)
-        lines = head.header_count + 2
+        version = VERSIONS.get(head.minor_version)
+        count: int = head.header_count
         # Each line of an ordinary head ends in CRLF, holds one field and no bare CR or LF; the
         # parser accepts less (folded fields, bare LF, more spaces), which these sums give away.
-        if (method is None or size > self._field_limit
-                or head.header_count > self._fields_limit
-                or data.count(b"\n", 0, size) != lines or data.count(b"\r\n", 0, size) != lines
+        if (method is None or version is None or count > self._fields_limit
+                or data.count(b"\n", 0, size) != count + 2 or data.count(b"\r\n", 0, size) != count + 2
                 or data.find(b"\r\n") != len(method) + len(target) + 10
                 or len(method) + len(target) + 10 > self._line_limit
+                or (size > self._field_limit and longest_line(data[:size]) > self._field_limit)
                 or target[:1] != b"/" or target[:2] == b"//" or b"#" in target or not target.isascii()):
             return None
-        fields = self._names.fields(head.headers)
-        if fields is None or "HTTP_EXPECT" in fields or "HTTP_TRANSFER_ENCODING" in fields:
+        headers = head.headers
+        fields = self._names.fields(headers)
+        if fields is None or "HTTP_EXPECT" in fields:
             return None
-        length = 0
+        length: int | None = 0
         if "CONTENT_LENGTH" in fields:
             digits = fields["CONTENT_LENGTH"]
             if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
                 return None
             length = int(digits)
-        version = VERSIONS[head.minor_version]
+        if "HTTP_TRANSFER_ENCODING" in fields:
+            if fields["HTTP_TRANSFER_ENCODING"].lower() != "chunked" or "CONTENT_LENGTH" in fields or version < (1, 1):
+                return None
+            length = None
         keepalive = version == (1, 1)
         if "HTTP_CONNECTION" in fields:
             keepalive = keeps_alive(fields["HTTP_CONNECTION"], version)
-        scheme = self._scheme
+        scheme = None
         if trusted:
-            said = {"https" if fields[key] == secure else "http"
-                    for key, secure in self._secure_schemes if key in fields}
-            if len(said) > 1:
-                return None
-            for scheme in said:
-                break
+            for key, secure in self._secure_schemes:
+                if key in fields:
+                    said = "https" if fields[key] == secure else "http"
+                    if scheme is not None and scheme != said:
+                        return None
+                    scheme = said
         uri = target.decode("ascii")
         path, _, query = uri.partition("?")
-        request = Request(size, method, uri, path, query, version, scheme, fields, length, keepalive)
-        request.raw_headers = head.headers
+        request = Request(size, method, uri, path, query, version, scheme or self._scheme, fields, length, keepalive)
+        request.raw_headers = headers
+        if length is None:
+            request.parse_trailers = self._parse_trailers
         return request
 
-    def _parse_slow(self, data: bytes, peer: Any, number: int) -> Request | None:
-        unreader = IterUnreader([data])
-        try:
-            head = GunicornRequest(self._cfg, unreader, peer, number)
-        except (NoMoreData, StopIteration):
-            return None
-        except Exception as error:
-            refusal = refusal_for(error)
-            if refusal is None:
-                raise
-            raise refusal from None
-        size = len(data) - len(unreader.buf.getvalue())
-        check_complete(data[:size], head, self._cfg)
+    def _parse_slow(self, data: bytes, seen: int, peer: Any, trusted: bool, proxied: bool) -> Request | None:
+        begin = 0
+        if proxied:
+            begin = proxy_header_end(data, self._proxy_mode)
+            if begin < 0:
+                if seen < FIXED and len(data) >= TELLING:
+                    self._consult(data, peer, trusted, True)
+                if len(data) > LONGEST_LINE:
+                    raise InvalidProxyLine(f"line over {LONGEST_LINE} bytes with no terminator")
+                return None
+            if seen < max(begin, TELLING):
+                # Nothing has been made yet of what comes behind it.
+                seen = 0
+        # One empty line before the request line is ignored (RFC 9112 section 2.2); only the newest Gunicorn does.
+        start = begin + 2 if data.startswith(b"\r\n", begin) else begin
+        line = data.find(b"\r\n", start)
+        if line == start:
+            raise InvalidRequestLine("")
+        if data.find(b"\n", start, line if line >= 0 else len(data)) >= 0:
+            raise InvalidRequestLine(BARE_LF)
+        end = data.find(END, max(start, seen - 3))
+        if end < 0:
+            self._check_unfinished(data, seen, start, line)
+            # By now the parser can have seen all that it can judge without the rest.
+            if seen >= (line + 2 if line >= 0 else begin):
+                return None
+            end = len(data)
+        size = end + len(END)
+        head = self._consult(data[:begin] + data[start:size], peer, trusted, begin > 0)
         fields, script_name = environ_fields(head.headers)
-        reader = head.body.reader
-        length = None if isinstance(reader, ChunkedReader) else reader.length
-        keepalive = not head.should_close()
-        if keepalive and "HTTP_CONNECTION" in fields:
-            keepalive = keeps_alive(fields["HTTP_CONNECTION"], head.version)
-        request = Request(size, head.method, head.uri, head.path, head.query, head.version,
-                          head.scheme, fields, length, keepalive)
+        closes = head.must_close or head.method == "CONNECT"
+        request = Request(size, head.method, head.uri, head.path, head.query, head.version, head.scheme, fields,
+                          None if head.is_chunked else head.body.reader.length,
+                          not closes and keeps_alive(fields.get("HTTP_CONNECTION", ""), head.version))
         request.fragment = head.fragment
         request.headers = head.headers
         request.script_name = script_name
-        request.peer_addr = peer
-        request.req_number = number
         request.proxy_protocol_info = head.proxy_protocol_info
-        request.parse_trailers = partial(self._parse_trailers, head)
-        request.expects_continue = head.version >= (1, 1) and fields.get("HTTP_EXPECT", "").lower() == "100-continue"
+        request.expects_continue = "HTTP_EXPECT" in fields and head.version >= (1, 1)
+        request.parse_trailers = self._parse_trailers
         return request
 
+    def _check_unfinished(self, data: bytes, seen: int, start: int, line: int) -> None:
+        """Refuse a head that cannot become valid.
 
-    def _parse_trailers(self, head: Any, section: bytes) -> list[tuple[str, str]]:
-        """Parse the trailer section of a chunked body, given without its empty line."""
+        :param start: where the request line starts
+        :param line: where it ends, -1 if it has not
+        """
+        if line < 0:
+            if len(data) - start - 2 > self._line_limit:
+                raise LimitRequestLine(len(data) - start, self._line_limit)
+            return
+        section = line + 2
+        new = max(section, seen - data.endswith(b"\r", 0, seen))
+        if data.count(b"\n", new) != data.count(b"\r\n", new):
+            raise InvalidHeader(BARE_LF)
+        if len(data) - section > self._section_limit:
+            raise LimitRequestHeaders("max buffer headers")
+
+    def _consult(self, data: bytes, peer: Any, trusted: bool, proxied: bool) -> StrictRequest:
+        # Whether there is a PROXY header is known here; only in a connection's first request does the parser look.
+        return StrictRequest(self._trusting if trusted else self._distrusting, IterUnreader([data]), peer,
+                             1 if proxied else 2)
+
+    def _parse_trailers(self, section: bytes) -> list[tuple[str, str]]:
+        """Parse the trailer section of a chunked body, given without its empty line.
+
+        :raises Refusal: if it must be refused
+        """
+        # How trailers are parsed does not depend on the request that they belong to.
+        request = self._consult(b"GET / HTTP/1.1\r\n\r\n", "", False, False)
         try:
-            return head.parse_headers(section, from_trailer=True)  # type: ignore[no-any-return]
-        except Exception as error:
-            refusal = refusal_for(error)
-            if refusal is None:
-                raise
-            raise refusal from None
+            return request.parse_headers(section, from_trailer=True)
+        except ParseException as error:
+            raise refusal_for(error) from None
+
+
+def longest_line(head: bytes) -> int:
+    """Return the size of the longest line of *head*, its end included."""
+    return max(map(len, head.split(b"\r\n"))) + 2
 
 
 def keeps_alive(connection: str, version: tuple[int, int]) -> bool:

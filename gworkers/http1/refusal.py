@@ -5,21 +5,16 @@ import html
 
 from gworkers.errors import Refusal
 
-_REASONS = {400: "Bad Request", 403: "Forbidden", 414: "URI Too Long", 417: "Expectation Failed",
-            431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Bad Request"}
+_REASONS = {403: "Forbidden", 414: "URI Too Long", 417: "Expectation Failed",
+            431: "Request Header Fields Too Large", 500: "Internal Server Error"}
 
 #: Gunicorn's exceptions by name, because not every release has all of them: the status of the
-#: answer, and how its text is told from the exception's.
+#: answer, and how its text is told from the exception's. The others are answered with 400 and their text.
 _ANSWERS = {
     "InvalidRequestLine": (400, "Invalid Request Line '%s'"),
     "InvalidRequestMethod": (400, "Invalid Method '%s'"),
     "InvalidHTTPVersion": (400, "Invalid HTTP Version '%s'"),
-    "InvalidHeader": (400, "%s"),
-    "InvalidHeaderName": (400, "%s"),
     "InvalidProxyLine": (400, "'%s'"),
-    "InvalidProxyHeader": (400, "'%s'"),
-    "InvalidSchemeHeaders": (400, "%s"),
-    "ObsoleteFolding": (400, "%s"),
     "ForbiddenProxyRequest": (403, "Request forbidden"),
     "LimitRequestLine": (414, "%s"),
     "ExpectationFailed": (417, "%s"),
@@ -29,19 +24,17 @@ _ANSWERS = {
 }
 
 
-def refusal_for(error: Exception) -> Refusal | None:
-    """Return what to answer to a request on which Gunicorn's parser raised *error*; None if that is no client's fault."""
-    answer = _ANSWERS.get(type(error).__name__)
-    if answer is None:
-        return None
-    status, text = answer
+def refusal_for(error: Exception) -> Refusal:
+    """Return what to answer to a request on which Gunicorn's parser raised *error*."""
+    status, text = _ANSWERS.get(type(error).__name__, (400, "%s"))
     message = str(error)
-    return Refusal(status, _REASONS[status], message, text % message if "%" in text else text)
+    return Refusal(status, _REASONS.get(status, "Bad Request"), message, text.replace("%s", message))
 
 
 def error_page(status: int, reason: str, detail: str) -> bytes:
     """Return a whole error response, which closes the connection."""
     page = (f"<html>\n  <head>\n    <title>{reason}</title>\n  </head>\n  <body>\n"
             f"    <h1><p>{reason}</p></h1>\n    {html.escape(detail)}\n  </body>\n</html>\n")
+    # Latin-1 throughout, so its characters count as bytes.
     return (f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\n"
             f"Content-Length: {len(page)}\r\n\r\n{page}").encode("latin-1", "replace")

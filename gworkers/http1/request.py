@@ -1,8 +1,9 @@
 """What a client asked for, after its head was parsed and before its body is read."""
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable
 
 
 class Request:

@@ -30,6 +30,9 @@ HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy
 #: From this size on, putting head and body into one bytes object costs more than a second buffer for the kernel.
 JOIN_LIMIT = 32 * 1024
 
+#: How many header fields and statuses are remembered, and how long their values may be.
+REMEMBERED, LONGEST = 1024, 256
+
 
 class ResponseHeads:
     """The beginnings of response heads: status line and the server's own fields, made once a second."""
@@ -37,20 +40,20 @@ class ResponseHeads:
     def __init__(self, server: str) -> None:
         self._server = server
         self._second = 0
-        self._heads: dict[tuple[str, tuple[int, int], str], str] = {}
+        self._heads: dict[tuple[str, str, tuple[int, int]], bytes] = {}
 
-    def start(self, status: str, version: tuple[int, int], connection: str) -> str:
+    def start(self, status: str, connection: str, version: tuple[int, int]) -> bytes:
         """Return the head up to and with its ``Connection`` field, each line ended."""
         second = int(time())
         if second != self._second:
             self._second = second
             self._heads.clear()
-        key = (status, version, connection)
+        key = (status, connection, version)
         head = self._heads.get(key)
         if head is None:
             head = self._heads[key] = (
                 f"HTTP/{version[0]}.{version[1]} {status}\r\nServer: {self._server}\r\n"
-                f"Date: {formatdate(second, usegmt=True)}\r\nConnection: {connection}\r\n")
+                f"Date: {formatdate(second, usegmt=True)}\r\nConnection: {connection}\r\n").encode("latin-1")
         return head
 
 
@@ -61,30 +64,30 @@ class Response:
     loggers read them.
     """
 
-    __slots__ = ("_connection", "_heads", "_omits_body", "_request", "_upgrade", "_warned", "chunked", "headers",
-                 "headers_sent", "must_close", "response_length", "sent", "status", "status_code")
+    #: the application's status, such as ``200 OK``; None until it called ``start_response``
+    status: str | None = None
+    status_code: int = 0
+    #: whether the head has been given to the connection
+    headers_sent: bool = False
+    #: what ``Content-Length`` says
+    response_length: int | None = None
+    #: whether the body is sent in chunks
+    chunked: bool = False
+    #: bytes of the body that have been sent, without their framing
+    sent: int = 0
+    must_close: bool = False
+    _omits_body: bool = False
+    _upgrade: bool = False
+    _warned: bool = False
+    #: the lines of the head that :attr:`headers` make
+    _lines: list[bytes]
 
     def __init__(self, connection: Connection, request: Request, heads: ResponseHeads) -> None:
         self._connection = connection
         self._request = request
         self._heads = heads
-        #: the application's status, such as ``200 OK``; None until it called ``start_response``
-        self.status: str | None = None
-        self.status_code = 0
         #: the application's header fields without those that are hop-by-hop
         self.headers: list[tuple[str, str]] = []
-        #: whether the head has been given to the connection
-        self.headers_sent = False
-        #: what ``Content-Length`` says
-        self.response_length: int | None = None
-        #: whether the body is sent in chunks
-        self.chunked = False
-        #: bytes of the body that have been sent, without their framing
-        self.sent = 0
-        self.must_close = False
-        self._omits_body = False
-        self._upgrade = False
-        self._warned = False
 
     def force_close(self) -> None:
         """Close the connection after this response."""
@@ -117,70 +120,84 @@ class Response:
                 exc_info = None
         elif self.status is not None:
             raise AssertionError("start_response was called twice without exc_info")
-        if not isinstance(status, str):
-            raise TypeError(f"the status must be a str, not {status!r}")
-        if not _STATUS.fullmatch(status):
-            raise ValueError(f"invalid status {status!r}: three digits, a space and a reason are allowed")
-        code = int(status[:3])
-        self.response_length = None
-        self._upgrade = False
-        self.headers = self._checked(headers)
-        self.status = status
-        self.status_code = code
-        self._omits_body = self._request.method == "HEAD" or code in (204, 304) or code < 200
-        if (code == 204 or code < 200) and self.response_length is not None:
-            # RFC 9110 section 8.6
-            self.headers = [field for field in self.headers if field[0].lower() != "content-length"]
+        self.status_code = code = _statuses.get(status) or _learn_status(status)
+        if self.status is not None:
             self.response_length = None
+            self._upgrade = False
+        self._set_headers(headers)
+        self.status = status
+        if code < 200 or code == 204 or code == 304 or self._request.method == "HEAD":
+            self._omits_body = True
+            if (code == 204 or code < 200) and self.response_length is not None:
+                # RFC 9110 section 8.6
+                self._set_headers(field for field in self.headers if field[0].lower() != "content-length")
+                self.response_length = None
+        else:
+            self._omits_body = False
         return self.write
 
-    def _checked(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        checked = []
-        for name, value in headers:
-            if not isinstance(name, str) or not isinstance(value, str):
-                raise TypeError(f"header names and values must be str: {name!r} has a value of {type(value).__name__}")
-            if not (value.isascii() and value.isprintable()) and not _VALUE.fullmatch(value):
-                # The value may be a secret, and the log is read by many.
-                raise ValueError(f"the value of the response header {name!r} has characters that no header may have")
-            value = value.strip(" \t")
-            kind = _known_names.get(name) or _learn_name(name)
-            if kind != "plain":
-                if kind == "content-length":
-                    self._promise(value)
-                elif kind == "upgrade" and value.lower() == "websocket":
-                    checked.append((name, value))
+    def _set_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        kept = []
+        lines = []
+        for field in headers:
+            known = _fields.get(field) if type(field) is tuple else None
+            if known is None:
+                known = self._check(field)
+                if known is None:
                     continue
-                else:
-                    if kind == "connection" and value.lower() == "upgrade":
-                        self._upgrade = True
-                    continue
-            checked.append((name, value))
-        return checked
+            line, length = known
+            if length is not None:
+                if self.response_length is not None and self.response_length != length:
+                    raise ValueError("two different Content-Length fields in the response")
+                self.response_length = length
+            kept.append(field)
+            lines.append(line)
+        self.headers = kept
+        self._lines = lines
 
-    def _promise(self, length: str) -> None:
-        if not (length.isascii() and length.isdigit() and len(length) <= 18):
-            raise ValueError(f"invalid Content-Length {length!r} in the response")
-        if self.response_length not in (None, int(length)):
-            raise ValueError("two different Content-Length fields in the response")
-        self.response_length = int(length)
+    def _check(self, field: tuple[str, str]) -> tuple[bytes, int | None] | None:
+        """Return the line for *field* and the content length that it gives; None if it is not the application's to send."""
+        name, value = field
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"header names and values must be str, which {name!r} or its value is not")
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"invalid response header name {name!r}")
+        if not _VALUE.fullmatch(value):
+            # The value may be a secret, and the log is read by many.
+            raise ValueError(f"the value of the response header {name!r} has characters that no header may have")
+        value = value.strip(" \t")
+        lower = name.lower()
+        length = None
+        if lower == "content-length":
+            if not (value.isascii() and value.isdigit() and len(value) <= 18):
+                raise ValueError(f"invalid Content-Length {value!r} in the response")
+            length = int(value)
+        elif lower in HOP_BY_HOP and not (lower == "upgrade" and value.lower() == "websocket"):
+            if lower == "connection" and value.lower() == "upgrade":
+                self._upgrade = True
+            return None
+        known = (f"{name}: {value}\r\n".encode("latin-1"), length)
+        if len(_fields) < REMEMBERED and len(value) <= LONGEST:
+            _fields[(name, field[1])] = known
+        return known
 
-    def _head(self) -> bytes:
+    def _head(self) -> list[bytes]:
+        """Return the head in parts; it is going to be sent."""
         if self.status is None:
             raise AssertionError("the application sent a body before it called start_response")
-        version = self._request.version
-        if self.response_length is None and not self._omits_body and version >= (1, 1):
+        request = self._request
+        if self.response_length is None and not self._omits_body and request.version >= (1, 1):
             self.chunked = True
-        if self._request.expects_continue:
+        if request.expects_continue:
             # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
+            request.expects_continue = False
             self.must_close = True
         connection = "upgrade" if self._upgrade else "close" if self.should_close() else "keep-alive"
-        lines = [self._heads.start(self.status, version, connection)]
-        if self.chunked:
-            lines.append("Transfer-Encoding: chunked\r\n")
-        lines += [f"{name}: {value}\r\n" for name, value in self.headers]
-        lines.append("\r\n")
         self.headers_sent = True
-        return "".join(lines).encode("latin-1")
+        start = self._heads.start(self.status, connection, request.version)
+        if self.chunked:
+            return [start, b"Transfer-Encoding: chunked\r\n", *self._lines, b"\r\n"]
+        return [start, *self._lines, b"\r\n"]
 
     def write(self, data: bytes) -> None:
         """Send *data* as the next part of the body, and the head with it if it is the first."""
@@ -189,33 +206,44 @@ class Response:
         if not data:
             return
         started = self.headers_sent
-        head = b"" if started else self._head()
+        parts = [] if started else self._head()
+        complete = False
         if self._omits_body:
             self._warn("The application sent body bytes with a response that has no body (%s %s); they were left out.")
             data = b""
         elif self.response_length is not None:
             room = self.response_length - self.sent
+            complete = len(data) >= room
             if len(data) > room:
                 self._warn("The application sent more bytes than its Content-Length says (%s %s); they were cut off.")
                 data = data[:room]
-        self.sent += len(data)
-        if self.chunked:
-            self._connection.send_all([head, b"%x\r\n" % len(data), data, b"\r\n"])
-        elif len(data) < JOIN_LIMIT:
-            self._connection.send(head + data if head else data)
-        else:
-            self._connection.send_all([head, data])
+        if data:
+            self.sent += len(data)
+            if self.chunked:
+                parts += (b"%x\r\n" % len(data), data, b"\r\n")
+            else:
+                parts.append(data)
+        if len(data) > JOIN_LIMIT:
+            self._connection.send_parts(parts)
+        elif complete and parts:
+            self._connection.send_last(b"".join(parts))
+        elif parts:
+            self._connection.send(b"".join(parts))
         if started:
             self._connection.breathe()
 
     def write_whole(self, data: bytes) -> None:
         """Send *data*, which is all of the body, with a ``Content-Length`` unless the application gave one."""
+        if isinstance(data, bytes):
+            self._set_length(len(data))
+        self.write(data)
+
+    def _set_length(self, length: int) -> None:
         if (self.response_length is None and self.status is not None and not self.headers_sent
-                and not self._omits_body and isinstance(data, bytes)):
-            self.response_length = len(data)
-            self.headers.append(("Content-Length", str(len(data))))
-        if data:
-            self.write(data)
+                and not self._omits_body):
+            self.response_length = length
+            self.headers.append(("Content-Length", str(length)))
+            self._lines.append(b"Content-Length: %d\r\n" % length)
 
     def write_file(self, wrapper: FileWrapper) -> None:
         """Send a ``wsgi.file_wrapper``, by the kernel where that can be."""
@@ -225,10 +253,8 @@ class Response:
                 self.write(data)
             return
         fd, offset, count = piece
-        if self.response_length is None:
-            self.response_length = count
-            self.headers.append(("Content-Length", str(count)))
-        head = self._head()
+        self._set_length(count)
+        head = b"".join(self._head())
         if self._omits_body or not count:
             self._connection.send(head)
         else:
@@ -249,13 +275,10 @@ class Response:
     def finish(self) -> None:
         """End the body: send what is still owed of the framing."""
         if not self.headers_sent:
-            if self.response_length is None and self.status is not None and self.status_code >= 200 \
-                    and self.status_code not in (204, 304) and self._request.method != "HEAD":
-                self.response_length = 0
-                self.headers.append(("Content-Length", "0"))
-            self._connection.send(self._head())
+            self._set_length(0)
+            self._connection.send_last(b"".join(self._head()))
         elif self.chunked:
-            self._connection.send(b"0\r\n\r\n")
+            self._connection.send_last(b"0\r\n\r\n")
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
         """Send a 103 response with *headers* (RFC 8297); nothing for HTTP/1.0 or once the response has begun."""
@@ -276,17 +299,16 @@ class Response:
             self._connection.server.log.warning(text, self._request.method, self._request.uri)
 
 
-_known_names = {"Content-Type": "plain", "Content-Length": "content-length"}
+#: Header fields and statuses that have been checked: most responses have the same ones.
+_fields: dict[tuple[str, str], tuple[bytes, int | None]] = {}
+_statuses: dict[str, int] = {}
 
 
-def _learn_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"invalid response header name {name!r}")
-    lower = name.lower()
-    if lower in HOP_BY_HOP:
-        kind = lower
-    else:
-        kind = lower if lower == "content-length" else "plain"
-    if len(_known_names) < 1024:
-        _known_names[name] = kind
-    return kind
+def _learn_status(status: str) -> int:
+    if not isinstance(status, str):
+        raise TypeError(f"the status must be a str, not {status!r}")
+    if not _STATUS.fullmatch(status):
+        raise ValueError(f"invalid status {status!r}: three digits, a space and a reason are allowed")
+    if len(_statuses) < REMEMBERED:
+        _statuses[status] = int(status[:3])
+    return int(status[:3])

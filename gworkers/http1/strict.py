@@ -1,23 +1,87 @@
-"""What the newest Gunicorn refuses in a request head, for the releases that do not yet."""
+"""Gunicorn's own parser, with the rules of its newest release on all of them.
+
+Gunicorn 27 refuses much that 23 and 25 let pass. Here is what changed in between, each rule where
+that release applies it, so that all come to one verdict and mostly name the same fault. On the
+newest release nothing here refuses what its parser accepts.
+"""
 from __future__ import annotations
 
+import re
 from typing import Any
+
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, InvalidRequestLine, UnsupportedTransferCoding
+from gunicorn.http.message import Request as GunicornRequest
 
 from gworkers.errors import Refusal
 
+#: What a request target consists of (RFC 9112 section 3.2, RFC 3986 section 2).
+_TARGET = re.compile(r"[\x21-\x7e]+")
+#: Every release refuses NUL in a field: with all other control characters in its place (RFC 9110
+#: section 5.5) they are refused at the same point. CR and LF are refused as they are.
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
+_TO_NUL = bytes.maketrans(_CONTROLS, bytes(len(_CONTROLS)))
+#: Fields of which a second one makes a message ambiguous (RFC 9110 section 5.3).
+_SINGLE = frozenset(("HOST", "CONTENT-TYPE"))
+#: Fields that come too late in a trailer section (RFC 9110 section 6.5.1).
+_NOT_IN_TRAILERS = frozenset(("HOST", "CONTENT-LENGTH", "TRANSFER-ENCODING", "TRAILER", "AUTHORIZATION", "TE"))
+#: What str.strip() takes for white space around a transfer coding, though HTTP does not.
+_NO_SPACE = re.compile("[\x85\xa0]")
 
-def check_incomplete(data: bytes, seen: int) -> None:
-    """Refuse a bare LF in what came after the first *seen* bytes of an unfinished head (RFC 9112 section 2.2)."""
-    start = seen - 1 if data[seen - 1:seen] == b"\r" else seen
-    if data.count(b"\n", start) != data.count(b"\r\n", start):
-        raise Refusal(400, "Bad Request", "bare LF as line terminator")
+
+class StrictRequest(GunicornRequest):
+    """A request head that Gunicorn parsed; its methods raise what Gunicorn's own do."""
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        try:
+            super().parse_request_line(line_bytes)
+        finally:
+            # Also if it was refused for what comes behind the target: the first fault is named.
+            if self.uri is not None and not self._is_target(self.uri):
+                raise InvalidRequestLine(line_bytes.decode("latin-1"))
+
+    def _is_target(self, target: str) -> bool:
+        if _TARGET.fullmatch(target) is None:
+            return False
+        if target == "*":
+            return bool(self.method == "OPTIONS")
+        return bool(self.method == "CONNECT") or target.startswith("/") or "://" in target
+
+    def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
+        headers: list[tuple[str, str]] = super().parse_headers(data.translate(_TO_NUL), from_trailer)
+        met = set()
+        for name, value in headers:
+            if from_trailer and name in _NOT_IN_TRAILERS:
+                raise InvalidHeaderName(name)
+            if name in _SINGLE:
+                if name in met:
+                    raise InvalidHeader(name, req=self)
+                met.add(name)
+            if name == "EXPECT" and not from_trailer and value.lower() != "100-continue":
+                # Gunicorn 23 has no exception for it.
+                raise Refusal(417, "Expectation Failed", f"Unable to comply with expectation: {value!r}")
+        return headers
+
+    def set_body_reader(self) -> None:
+        codings = [value for name, value in self.headers if name == "TRANSFER-ENCODING"]
+        for value in codings:
+            if _NO_SPACE.search(value):
+                raise UnsupportedTransferCoding(value)
+        super().set_body_reader()
+        # Without chunked as the last coding nobody knows where the body ends (RFC 9112 section 6.3).
+        if codings and not self.is_chunked:
+            raise InvalidHeader("TRANSFER-ENCODING", req=self)
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return isinstance(self.body.reader, ChunkedReader)
 
 
-def check_complete(head: bytes, request: Any, cfg: Any) -> None:
-    """Refuse what the newest release of Gunicorn refuses.
-
-    :param head: the bytes of the head, its empty line included
-    :param request: what Gunicorn's parser made of them
-    :param cfg: the configuration that it was parsed with
-    :raises Refusal: as the newest release would
-    """
+def strict_config(cfg: Any) -> dict[str, Any]:
+    """Return the settings of *cfg* that an older release understands otherwise, as the newest understands them."""
+    return {
+        # gunicorn_h1c accepts heads that the Python parser refuses, so it must not be the authority.
+        "http_parser": "python",
+        "limit_request_field_size": cfg.limit_request_field_size or 8190,
+    }

@@ -104,7 +104,7 @@ def option(environ: Any, start_response: Any) -> Iterable[bytes]:
 def peer(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Of what kind the connection's socket is."""
     sock = environ["gunicorn.socket"]
-    seen = {"family": int(sock.family), "hub": type(sock).__module__.partition(".")[0]}
+    seen = {"family": int(sock.family), "hub": sock.__class__.__module__.partition(".")[0]}
     return answer(start_response, json.dumps(seen).encode())
 
 

@@ -41,7 +41,9 @@ def respond(environ: Any, start_response: Any, file: Any) -> Iterable[bytes]:
     """Options in the query: offset, length, status, block."""
     query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
     file.seek(int(query.get("offset", 0)))
-    headers = [PLAIN] + [("Content-Length", query["length"])] * ("length" in query)
+    headers = [PLAIN]
+    if "length" in query:
+        headers.append(("Content-Length", query["length"]))
     start_response(query.get("status", "200 OK"), headers)
     if "block" in query:
         return environ["wsgi.file_wrapper"](file, int(query["block"]))
@@ -78,24 +80,22 @@ def regular_path() -> str:
 def pipe(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Has a descriptor, but no size and no place."""
     reader, writer = os.pipe()
-    os.write(writer, b"through a pipe")
-    os.close(writer)
+    with open(writer, "wb") as sink:
+        sink.write(b"through a pipe")
     start_response("200 OK", [PLAIN])
     return environ["wsgi.file_wrapper"](open(reader, "rb"))
 
 
 def plain_reader(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Nothing but read()."""
+    parts = [b"one,", b"two", b""]
+
     class Reader:
-        parts = [b"one,", b"two"]  # noqa: RUF012
-
         def read(self, size: int) -> bytes:
-            return self.parts.pop(0) if self.parts else b""
+            return parts.pop(0)
 
-    reader = Reader()
-    reader.parts = list(Reader.parts)
     start_response("200 OK", [PLAIN])
-    return environ["wsgi.file_wrapper"](reader)
+    return environ["wsgi.file_wrapper"](Reader())
 
 
 def head_written(environ: Any, start_response: Any) -> Iterable[bytes]:

@@ -153,7 +153,7 @@ def test_no_delay(serve):
 @pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/some?100"])
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 def test_unread_body_up_to_the_limit_keeps_the_connection(site, path, framed):
-    server = site("bodies", settings={"drain_limit": 5000})
+    server = site("bodies", "--keep-alive", 60, settings={"drain_limit": 5000})
     client = server.connect()
     for size in (1, 100, 2048, 4900):
         if framed == "length":
@@ -168,8 +168,8 @@ def test_unread_body_up_to_the_limit_keeps_the_connection(site, path, framed):
 @pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/some?100"])
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 def test_unread_body_beyond_the_limit_closes(site, path, framed):
-    client = site("bodies", settings={"drain_limit": 5000}).connect()
-    body = b"GET /echo HTTP/1.1\r\nHost: smuggled\r\n\r\n" * 1000
+    client = site("bodies", "--keep-alive", 60, settings={"drain_limit": 5000}).connect()
+    body = b"GET /echo HTTP/1.1\r\nHost: smuggled\r\n\r\n" * 10000
     if framed == "length":
         data = request(path, method="POST", body=body)
     else:
@@ -180,7 +180,7 @@ def test_unread_body_beyond_the_limit_closes(site, path, framed):
 
 
 def test_drain_limit_0_closes_on_any_unread_body(site):
-    server = site("bodies", settings={"drain_limit": 0})
+    server = site("bodies", "--keep-alive", 60, settings={"drain_limit": 0})
     client = server.connect()
     assert client.request("/echo", method="POST", body=b"read").body == b"read"
     assert client.request("/ignored").body == b"not read"
@@ -197,16 +197,16 @@ def test_unread_body_is_drained_while_it_still_arrives(site):
 
 
 @pytest.mark.parametrize(("path", "head"), [
-    ("/ignored", request("/ignored", method="POST", headers=["Content-Length: 8388608"])),
-    ("/fails", request("/fails", method="POST", headers=["Content-Length: 8388608"])),
-    ("bad", b"POST  / HTTP/1.1\r\nContent-Length: 8388608\r\n\r\n"),
+    ("/ignored", request("/ignored", method="POST", headers=["Content-Length: 3145728"])),
+    ("/fails", request("/fails", method="POST", headers=["Content-Length: 3145728"])),
+    ("bad", b"POST  / HTTP/1.1\r\nContent-Length: 3145728\r\n\r\n"),
     ("large", b"GET / HTTP/1.1\r\nX-Large: " + b"x" * 20000),
 ])
 def test_answer_is_not_lost_to_a_reset_while_the_client_sends(serve, path, head):
     server = serve("bodies:app")
     client = server.connect()
     client.send(head)
-    client.send(b"x" * 8388608)
+    client.send(b"x" * 3145728)
     response = client.receive()
     assert response.status == {"/ignored": 200, "/fails": 500, "bad": 400, "large": 431}[path]
     client.expect_close()

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -70,12 +69,11 @@ def test_initgroups(start: Start) -> None:
 
 
 @needs_root
-def test_user_owns_the_unix_socket(start: Start) -> None:
+def test_user_owns_the_unix_socket(start: Start, tmp_path: Path) -> None:
     nobody = pwd.getpwnam("nobody")
-    with TemporaryDirectory() as directory:
-        server = start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, bind=[f"unix:{directory}/s"])
-        assert os.stat(f"{directory}/s").st_uid == nobody.pw_uid
-        assert ask(server)["uid"] == nobody.pw_uid
+    server = start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, bind=[f"unix:{tmp_path}/s"])
+    assert (tmp_path / "s").stat().st_uid == nobody.pw_uid
+    assert ask(server)["uid"] == nobody.pw_uid
 
 
 def test_chdir(start: Start, tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Answers on their way out: sent together at the end of the hub's turn.
+
+A peer that waits has to be woken, which can cost as much as all the rest of a short request.
+Woken once for several answers, a proxy or client on the same machine reads them in one go. So
+where requests are short an answer waits until the hub has been through what was ready,
+:data:`LONGEST_WAIT` at most. Behind a request that blocks the hub for long no answer should
+wait: after one, for :data:`CAUTION` times as long as it took, every answer is sent when it is made.
+"""
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from gworkers.hubs.base import Hub
+
+if TYPE_CHECKING:
+    from gworkers.connection import Connection
+
+#: Seconds that an answer may wait before another request is begun.
+LONGEST_WAIT = 0.0005
+#: Seconds of blocking the hub from which on a request counts as long.
+LONG = 0.001
+#: What share of the time, inverted, answers may at worst spend behind long requests.
+CAUTION = 20
+
+
+class Outbox:
+    """The connections of a worker whose last answer is still to be sent."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._waiting: list[Connection] = []
+        self._first_since = 0.0
+        self._cautious_until = 0.0
+
+    def add(self, connection: Connection) -> bool:
+        """Take charge of *connection*'s answer, unless it had better be sent right now; return which."""
+        now = monotonic()
+        if now < self._cautious_until:
+            return False
+        if not self._waiting:
+            self._first_since = now
+            self._hub.call_soon(self.flush)
+        self._waiting.append(connection)
+        return True
+
+    def begin(self) -> float:
+        """Note that a request begins; return the time, for :meth:`end`."""
+        now = monotonic()
+        if self._waiting and now - self._first_since > LONGEST_WAIT:
+            self.flush()
+        return now
+
+    def end(self, begun: float) -> None:
+        """Note that a request that began at *begun* has ended or waits for something."""
+        now = monotonic()
+        if now - begun > LONG:
+            self._cautious_until = now + CAUTION * (now - begun)
+            self.flush()
+
+    def flush(self) -> None:
+        """Send all that waits."""
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            connection.flush()

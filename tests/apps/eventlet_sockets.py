@@ -1,0 +1,29 @@
+"""eventlet's own WebSocket server, which tells through ``WSGI_LOCAL.already_handled`` that it answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from eventlet.websocket import WebSocketWSGI
+from stage import answer, say
+
+
+def converse(ws: Any) -> None:
+    while True:
+        message = ws.wait()
+        if message in (None, "stop"):
+            break
+        ws.send(message)
+    say("websocket handler ended")
+
+
+websocket = WebSocketWSGI(converse)
+
+
+def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    if environ["PATH_INFO"] == "/say":
+        say(environ["QUERY_STRING"])
+    elif environ["PATH_INFO"] == "/echo":
+        return websocket(environ, start_response)
+    return answer(start_response, b"plain")

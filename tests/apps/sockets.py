@@ -1,0 +1,71 @@
+"""Applications that take the connection over: WebSocket libraries, and by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask, request
+from flask_sock import Sock
+from stage import answer, say
+
+flask = Flask(__name__)
+sock = Sock(flask)
+
+
+@flask.route("/")
+def index() -> str:
+    return "plain"
+
+
+@sock.route("/echo")
+def echo(ws: Any) -> None:
+    """Echoes until it is told to stop."""
+    say(f"websocket opened by {request.args.get('name', 'nobody')}")
+    while True:
+        message = ws.receive()
+        if message == "stop":
+            break
+        ws.send(message)
+    say("websocket handler ended")
+
+
+@sock.route("/fails")
+def fails(ws: Any) -> None:
+    ws.send(ws.receive())
+    raise LookupError("deliberate")
+
+
+def by_hand(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """As libraries do that know Gunicorn: answer on the socket, then raise StopIteration."""
+    sock = environ["gunicorn.socket"]
+    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: upper\r\nConnection: upgrade\r\n\r\n")
+    data = sock.recv(1000)
+    while data:
+        sock.sendall(data.upper())
+        data = sock.recv(1000)
+    sock.close()
+    say("taken over and done")
+    raise StopIteration
+
+
+def handled(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """As Gunicorn's own way to say so."""
+    from gunicorn.workers.base_async import ALREADY_HANDLED
+
+    environ["gunicorn.socket"].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
+    return ALREADY_HANDLED  # type: ignore[return-value]
+
+
+def raised(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Not a takeover: the socket was never asked for."""
+    raise StopIteration
+
+
+def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    path = environ["PATH_INFO"]
+    if path == "/say":
+        say(environ["QUERY_STRING"])
+        return answer(start_response)
+    by_path = {"/by-hand": by_hand, "/handled": handled, "/raised": raised}
+    return by_path.get(path, flask)(environ, start_response)

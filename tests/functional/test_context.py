@@ -1,0 +1,148 @@
+"""Each request has a context of its own; thread-locals follow the setting ``request_greenlets``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from client import chunked, request
+
+AT_START = """
+def post_worker_init(worker):
+    import contexts
+    contexts.at_start.set("set at start")
+"""
+
+GREENLETS = pytest.mark.parametrize("greenlets", ["reused", "fresh"])
+
+
+def stage(serve, greenlets, *options, **more):
+    return serve("contexts:app", *options, settings={"request_greenlets": greenlets}, config=AT_START, **more)
+
+
+def seen(client, target="/mark?mine", **more):
+    response = client.request(target, **more)
+    assert response.status == 200
+    return json.loads(response.body)
+
+
+@GREENLETS
+def test_next_request_of_the_connection_sees_nothing(serve, greenlets):
+    client = stage(serve, greenlets).connect()
+    for number in range(5):
+        assert seen(client, f"/mark?{number}")["left"] == "nothing"
+
+
+@GREENLETS
+def test_request_with_a_body_leaves_nothing(serve, greenlets):
+    client = stage(serve, greenlets).connect()
+    for _ in range(3):
+        assert seen(client, method="POST", body=b"x" * 10000)["left"] == "nothing"
+        client.send(request("/mark?mine", method="POST", headers=["Transfer-Encoding: chunked"], body=chunked(b"a")))
+        assert json.loads(client.receive().body)["left"] == "nothing"
+
+
+@GREENLETS
+def test_pipelined_request_sees_nothing(serve, greenlets):
+    client = stage(serve, greenlets).connect()
+    targets = ["/mark?a", "/mark-parts", "/mark?b", "/mark-start?c"] * 10
+    client.send(b"".join(request(target) for target in targets))
+    for target in targets:
+        before = json.loads(client.receive().body)
+        assert (before["left"], before["at_start"]) == ("nothing", "set at start"), target
+
+
+@GREENLETS
+def test_generator_leaves_nothing(serve, greenlets):
+    client = stage(serve, greenlets).connect()
+    for target in ("/mark-parts", "/mark?mine") * 3:
+        assert seen(client, target)["left"] == "nothing"
+
+
+@GREENLETS
+def test_answer_is_iterated_in_the_context_of_its_call(serve, greenlets):
+    client = stage(serve, greenlets).connect()
+    for _ in range(2):
+        assert client.request("/seen-by-parts").body == b"in the call" * 2
+
+
+@GREENLETS
+def test_error_leaves_nothing(serve, greenlets):
+    server = stage(serve, greenlets)
+    for _ in range(3):
+        assert server.connect().request("/mark-error").status == 500
+        server.expect_traceback("LookupError: deliberate")
+        assert seen(server.connect())["left"] == "nothing"
+
+
+@GREENLETS
+def test_client_that_left_leaves_nothing(serve, greenlets):
+    server = stage(serve, greenlets)
+    for count in (1, 2, 3):
+        client = server.connect()
+        client.send(request("/mark-exit"))
+        assert client.receive_once()
+        client.reset()
+        server.wait_for_log("^client left$", count=count)
+        assert seen(server.connect())["left"] == "nothing"
+
+
+@GREENLETS
+def test_what_was_set_at_start_is_seen_by_every_request(serve, greenlets):
+    server = stage(serve, greenlets)
+    for _ in range(3):
+        client = server.connect()
+        for target in ("/mark-start?changed", "/mark?mine", "/mark-parts"):
+            assert seen(client, target)["at_start"] == "set at start"
+
+
+@GREENLETS
+def test_concurrent_requests_see_their_own(serve, greenlets):
+    """All are started, each waits until all have set theirs, and each still has its own."""
+    server = stage(serve, greenlets)
+    clients = {f"name{number}": server.connect() for number in range(100)}
+    gate = f"all{id(clients)}{greenlets}"
+    for name, client in clients.items():
+        client.send(request(f"/hold?{name}&{gate}"))
+    server.wait_for_log("^holding name", count=100)
+    assert seen(server.connect())["left"] == "nothing"
+    server.connect().request(f"/open?{gate}")
+    for name, client in clients.items():
+        result = json.loads(client.receive().body)
+        assert (result["left"], result["held"]) == ("nothing", [name] * 3)
+    for client in clients.values():
+        assert seen(client)["left"] == "nothing"
+
+
+def test_reused_greenlet_keeps_its_thread_locals(serve):
+    """As a thread of a pool does; so a database connection that is kept in one is used again."""
+    server = stage(serve, "reused")
+    client = server.connect()
+    seen(client, "/mark?first")
+    before = seen(client, "/mark?second")
+    assert (before["local"], before["left"]) == ("first", "nothing")
+    assert seen(server.connect())["local"] == "second"
+
+
+def test_fresh_greenlet_has_no_thread_locals(serve):
+    server = stage(serve, "fresh")
+    client = server.connect()
+    for connection in (client, client, server.connect()):
+        before = seen(connection, "/mark?mine")
+        assert (before["local"], before["left"]) == ("nothing", "nothing")
+    client.send(request("/mark?mine") * 10)
+    assert [json.loads(client.receive().body)["local"] for _ in range(10)] == ["nothing"] * 10
+
+
+def test_concurrent_requests_do_not_share_thread_locals(serve):
+    server = stage(serve, "reused")
+    one, other = server.connect(), server.connect()
+    gate = f"two{id(one)}"
+    one.send(request(f"/hold?one&{gate}"))
+    server.wait_for_log("^holding one$")
+    other.send(request(f"/hold?other&{gate}"))
+    server.wait_for_log("^holding other$")
+    server.connect().request(f"/open?{gate}")
+    assert json.loads(one.receive().body)["held"] == ["one"] * 3
+    before = json.loads(other.receive().body)
+    assert (before["held"], before["local"] == "one") == (["other"] * 3, False)

@@ -1,0 +1,205 @@
+"""pre_request and post_request: called for each request, with what Gunicorn's own worker gives them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from client import chunked, request
+from server import Server
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+#: Says all that hooks in use read. Ports are left out: they differ from one connection to the next.
+RECORD = """
+import json, os
+
+def say(what):
+    os.write(2, b"hook %s\\n" % json.dumps(what, default=repr).encode())
+
+def of_request(req):
+    return dict(
+        method=req.method, uri=req.uri, path=req.path, query=req.query, fragment=req.fragment,
+        version=req.version, headers=req.headers, scheme=req.scheme, trailers=list(req.trailers),
+        remote_addr=req.remote_addr[0], peer_addr=req.peer_addr[0], peer=type(req.peer_addr).__name__,
+        info=req.proxy_protocol_info or None, number=req.req_number, closes=req.should_close())
+
+def of_response(resp):
+    return resp and dict(
+        status=resp.status, code=getattr(resp, "status_code", None), headers=resp.headers, sent=resp.sent,
+        length=resp.response_length, headers_sent=resp.headers_sent, chunked=resp.chunked,
+        closes=resp.should_close() if resp.status else None)
+
+def pre_request(worker, req):
+    say(dict(hook="pre_request", body=hasattr(req.body, "read"), alive=worker.alive, nr=worker.nr, **of_request(req)))
+
+def post_request(worker, req, environ, resp):
+    say(dict(hook="post_request", nr=worker.nr, same=environ.get("RAW_URI"), response=of_response(resp),
+             **of_request(req)))
+"""
+
+REQUESTS = {
+    "a query": request("/uplo%61d?d=e&f=%20#g", headers=["X-One: 1", "X-One: 2", "Cookie: a=b"]),
+    "an old client": request("/", version="1.0"),
+    "an old client that stays": request("/", version="1.0", headers=["Connection: keep-alive"]),
+    "a client that leaves": request("/", headers=["Connection: close"]),
+    "HEAD": request("/", method="HEAD"),
+    "a body": request("/upload", method="POST", body=b"x" * 1000),
+    "a body in chunks": request("/upload", method="POST", headers=["Transfer-Encoding: chunked"],
+                                body=chunked(b"abc", b"def")),
+    "a body that nobody reads": request("/", method="POST", body=b"x" * 10),
+    "an answer in chunks": request("/stream?parts=3"),
+    "an answer to an old client": request("/stream?parts=3", version="1.0"),
+    "an absolute target": request("http://example.org/upload?b"),
+}
+
+
+def records(server: Server, data: bytes) -> list[dict[str, Any]]:
+    """What the hooks say of one exchange on a connection of its own."""
+    client = server.connect()
+    before = len(server.lines)
+    client.send(data)
+    assert client.receive(data.split()[0].decode()).status == 200
+    server.wait_for_log('^hook .*"post_request"', since=before)
+    found = [json.loads(line[len("hook "):]) for line in server.log("^hook ", since=before)]
+    for record in found:
+        del record["nr"]
+    return found
+
+
+@pytest.mark.parametrize("data", REQUESTS.values(), ids=REQUESTS)
+def test_same_as_in_gunicorns_own_worker(serve: Serve, data: bytes) -> None:
+    pytest.importorskip("gevent", reason="Gunicorn's own worker runs on gevent")
+    ours = records(serve("probe:app", config=RECORD), data)
+    theirs = records(serve("probe:app", config=RECORD, worker_class="gevent"), data)
+    assert [record["hook"] for record in ours] == ["pre_request", "post_request"]
+    assert ours == theirs
+
+
+def test_an_application_that_fails(serve: Serve) -> None:
+    server = serve("probe:app", config=RECORD)
+    assert server.connect().request("/boom").status == 500
+    server.expect_traceback("ValueError: asked for")
+    server.wait_for_log('^hook .*"post_request"')
+    before, after = (json.loads(line[len("hook "):]) for line in server.log("^hook "))
+    assert (before["hook"], before["uri"]) == ("pre_request", "/boom")
+    # Gunicorn's own worker has no status to show here, although it has answered too.
+    assert (after["response"]["status"], after["response"]["code"]) == ("500 Internal Server Error", 500)
+    assert (after["response"]["headers_sent"], after["response"]["closes"]) == (False, True)
+
+
+def test_once_for_each_request_on_a_connection(serve: Serve) -> None:
+    server = serve("probe:app", config=RECORD)
+    client = server.connect()
+    client.send(b"".join(request(f"/?{number}") for number in range(3)))
+    for _ in range(3):
+        assert client.receive().status == 200
+    server.wait_for_log('^hook .*"post_request"', count=3)
+    found = [json.loads(line[len("hook "):]) for line in server.log("^hook ")]
+    assert [(record["hook"], record["query"], record["number"]) for record in found] == [
+        (hook, str(number), number + 1) for number in range(3) for hook in ("pre_request", "post_request")]
+    assert [record["nr"] - found[0]["nr"] for record in found] == [0, 1, 1, 2, 2, 3]
+
+
+def test_proxy_protocol_info(serve: Serve) -> None:
+    server = serve("probe:app", config="proxy_protocol = True\n" + RECORD)
+    client = server.connect()
+    client.send(b"PROXY TCP4 192.0.2.7 198.51.100.3 56324 443\r\n" + request("/") + request("/"))
+    assert [client.receive().status for _ in range(2)] == [200, 200]
+    server.wait_for_log('^hook .*"post_request"', count=2)
+    found = [json.loads(line[len("hook "):]) for line in server.log("^hook ")]
+    assert [record["info"] for record in found] == 4 * [{
+        "proxy_protocol": "TCP4", "client_addr": "192.0.2.7", "client_port": 56324,
+        "proxy_addr": "198.51.100.3", "proxy_port": 443}]
+    assert found[0]["peer_addr"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("arguments", ["worker, req", "worker, req, environ", "worker, req, environ, resp"])
+def test_post_request_with_fewer_arguments(serve: Serve, arguments: str) -> None:
+    last = arguments.split(", ")[-1]
+    config = (f"import os\ndef post_request({arguments}):\n"
+              f"    os.write(2, b'last is %s\\n' % type({last}).__name__.encode())\n")
+    server = serve("probe:app", config=config)
+    assert server.connect().request().status == 200
+    expected = {"req": "Request", "environ": "dict", "resp": "Response"}[last]
+    server.wait_for_log(f"^last is {expected}$")
+
+
+def test_what_pre_request_changes_is_what_the_application_sees(serve: Serve) -> None:
+    config = """
+def pre_request(worker, req):
+    req.headers.append(("X-ADDED", "by a hook"))
+    req.headers = [(name, value) for name, value in req.headers if name != "X-REMOVED"]
+    req.scheme = "https"
+    req.path = "/changed" + req.path
+    req.query = "changed"
+"""
+    server = serve("echo:app", config=config)
+    seen = json.loads(server.connect().request("/a", headers=["X-Removed: 1", "X-Kept: 2"]).body)
+    assert (seen["wsgi.url_scheme"], seen["PATH_INFO"], seen["QUERY_STRING"]) == ("https", "/changed/a", "changed")
+    assert (seen.get("HTTP_X_ADDED"), seen.get("HTTP_X_KEPT")) == ("by a hook", "2")
+    assert "HTTP_X_REMOVED" not in seen
+
+
+def test_pre_request_may_tell_the_connection_to_close(serve: Serve) -> None:
+    server = serve("echo:app", config="def pre_request(worker, req):\n    req.force_close()\n")
+    client = server.connect()
+    assert client.request().closes
+    client.expect_close()
+
+
+def test_pre_request_that_fails(serve: Serve) -> None:
+    config = """
+import os
+def pre_request(worker, req):
+    raise ValueError("not today")
+def post_request(worker, req, environ, resp):
+    os.write(2, b"post_request after all, with %r\\n" % req.uri.encode())
+"""
+    server = serve("probe:app", config=config)
+    client = server.connect()
+    response = client.request("/a")
+    assert (response.status, response.closes) == (500, True)
+    client.expect_close()
+    server.expect_traceback("ValueError: not today")
+    server.wait_for_log("^post_request after all, with b'/a'")
+
+
+def test_post_request_that_fails(serve: Serve) -> None:
+    server = serve("probe:app", config="def post_request(worker, req):\n    raise ValueError('not today')\n")
+    client = server.connect()
+    for _ in range(2):
+        assert client.request().status == 200
+        server.expect_traceback("ValueError: not today")
+    assert len(server.log("Exception in post_request hook")) == 2
+
+
+def test_default_pre_request_speaks_at_debug_level(serve: Serve) -> None:
+    server = serve("probe:app", "--log-level", "debug")
+    assert server.connect().request("/variable?name=A").status == 200
+    server.wait_for_log(r"\[DEBUG\] GET /variable$")
+
+
+def test_a_hook_may_wait(serve: Serve) -> None:
+    # It runs in the greenlet of its request, so the others go on.
+    config = """
+import time
+waiting = []
+def pre_request(worker, req):
+    waiting.append(req)
+    while req.path == "/" and len(waiting) < 2:
+        time.sleep(0.01)
+"""
+    server = serve("probe:app", config=config)
+    first, second = server.connect(), server.connect()
+    first.send(request("/"))
+    assert second.request("/variable?name=A").status == 200
+    assert first.receive().status == 200

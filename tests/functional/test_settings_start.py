@@ -1,0 +1,153 @@
+"""How a worker class is named and configured, and what is refused before the first connection."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+import pytest
+from server import GUNICORN_SETTINGS, WORKERS, Server
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def parser() -> str:
+    return "fast"
+
+
+def head_timeout(server: Server) -> str:
+    """"short" if it is, "long" if a head may take longer than that."""
+    client = server.connect()
+    client.send(b"GET / HTTP/1.1\r\n")
+    client.sock.settimeout(2.0)
+    try:
+        assert b" 408 " in client.sock.recv(4096)
+    except socket.timeout:
+        client.send(b"Host: test\r\n\r\n")
+        assert client.receive().status == 200
+        return "long"
+    return "short"
+
+
+def refusal(server: Server) -> str:
+    """The one line that a server which does not start says of it."""
+    assert server.wait_for_exit() != 0
+    said = [line for line in server.lines if line.strip()]
+    assert not [line for line in said if "Traceback" in line], said
+    errors = [line for line in said if line.startswith("Error: ")]
+    assert len(errors) == 1, said
+    assert not [line for line in said if "Booting worker" in line], said
+    return errors[0]
+
+
+# worker_class
+
+
+def class_name(hub: str) -> str:
+    return WORKERS[hub].rpartition(".")[2]
+
+
+def test_worker_class_as_a_name_in_the_configuration(hub: str, start: Start) -> None:
+    server = start("probe:app", worker_class="from config", config=f'worker_class = "{WORKERS[hub]}"')
+    assert server.connect().request().status == 200
+    assert server.log(f"Using worker: {WORKERS[hub]}$")
+
+
+def test_worker_class_as_a_class(hub: str, start: Start) -> None:
+    config = f"from gworkers import {class_name(hub)} as worker_class\n"
+    server = start("probe:app", worker_class="from config", config=config)
+    assert server.connect().request().status == 200
+    assert server.log(f"Using worker: {class_name(hub)}$")
+
+
+# gworkers' own settings, in order of precedence. What values they take is for tests/test_settings.py.
+
+
+def configured(hub: str, arguments: str) -> str:
+    return f"from gworkers import {class_name(hub)}\nworker_class = {class_name(hub)}.configure({arguments})\n"
+
+
+def test_own_settings_default(start: Start) -> None:
+    assert head_timeout(start("probe:app")) == "long"
+
+
+def test_own_settings_from_the_environment(start: Start) -> None:
+    assert head_timeout(start("probe:app", settings={"head_timeout": 0.1})) == "short"
+
+
+@pytest.mark.parametrize("config", [False, True], ids=["--env", "raw_env"])
+def test_own_settings_from_raw_env(start: Start, config: bool) -> None:
+    if config:
+        server = start("probe:app", config='raw_env = ["GWORKERS_HEAD_TIMEOUT=0.1"]\n')
+    else:
+        server = start("probe:app", "--env", "GWORKERS_HEAD_TIMEOUT=0.1")
+    assert head_timeout(server) == "short"
+
+
+def test_own_settings_from_configure(hub: str, start: Start) -> None:
+    server = start("probe:app", worker_class="from config", config=configured(hub, "head_timeout=0.1"))
+    assert head_timeout(server) == "short"
+    assert server.log(f"Using worker: {class_name(hub)}$")
+
+
+def test_configure_wins_over_the_environment(hub: str, start: Start) -> None:
+    server = start("probe:app", worker_class="from config", config=configured(hub, "head_timeout=7"),
+                   settings={"head_timeout": 0.1})
+    assert head_timeout(server) == "long"
+
+
+@pytest.mark.parametrize(("name", "value"), [("head_timout", "1"), ("head_timeout", "soon"), ("drain_limit", "1.5"),
+                                             ("request_greenlets", "recycled"), ("write_timeout", "-1")])
+@pytest.mark.parametrize("by", ["environment", "--env"])
+def test_refuses_what_it_does_not_know_in_the_environment(start: Start, name: str, value: str, by: str) -> None:
+    if by == "environment":
+        server = start("probe:app", settings={name: value}, ready=False)
+    else:
+        server = start("probe:app", "--env", f"GWORKERS_{name.upper()}={value}", ready=False)
+    assert name in refusal(server).lower()
+
+
+@pytest.mark.parametrize("arguments", ["head_timout=1", "head_timeout='soon'", "drain_limit=None"])
+def test_refuses_what_it_does_not_know_in_configure(hub: str, start: Start, arguments: str) -> None:
+    server = start("probe:app", worker_class="from config", config=configured(hub, arguments), ready=False)
+    assert arguments.partition("=")[0] in refusal(server)
+
+
+# Gunicorn's settings that are not done
+
+
+@pytest.mark.parametrize(("name", "option", "value"), [
+    ("http_protocols", "--http-protocols", "h2,h1"),
+    ("http_protocols", "--http-protocols", "h2"),
+    ("http2_cleartext", "--http2-cleartext", "prior-knowledge"),
+    ("http2_cleartext", "--http2-cleartext", "upgrade"),
+    ("http2_cleartext", "--http2-cleartext", "both"),
+    ("protocol", "--protocol", "uwsgi"),
+])
+def test_refuses_what_is_not_done(start: Start, name: str, option: str, value: str) -> None:
+    if name not in GUNICORN_SETTINGS:
+        pytest.skip(f"this Gunicorn has no setting {name}")
+    assert name in refusal(start("probe:app", option, value, ready=False))
+
+
+@pytest.mark.parametrize(("name", "option", "value"), [
+    ("http_protocols", "--http-protocols", "h1"), ("http2_cleartext", "--http2-cleartext", "off"),
+    ("protocol", "--protocol", "http"),
+])
+def test_accepts_their_defaults(start: Start, name: str, option: str, value: str) -> None:
+    if name not in GUNICORN_SETTINGS:
+        pytest.skip(f"this Gunicorn has no setting {name}")
+    assert start("probe:app", option, value).connect().request().status == 200
+
+
+def test_refusal_leaves_nothing_behind(start: Start, tmp_path: object) -> None:
+    pidfile = f"{tmp_path}/pid"
+    refusal(start("probe:app", "--pid", pidfile, settings={"head_timout": 1}, ready=False))
+    assert not os.path.exists(pidfile)

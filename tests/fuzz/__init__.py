@@ -1,0 +1,12 @@
+"""A differential fuzz test of request heads and bodies against Gunicorn's own parser.
+
+Three readers get the same bytes: Gunicorn's Python parser, and gworkers' with and without its
+fast way; all at once and in pieces. They must come to one verdict and see the same request, or
+the fast way has declined. ``python -m tests.fuzz --help`` runs it for as long as you like.
+
+corpus.py   what is mutated, and the settings it is parsed with
+cases.py    how it is mutated, from a seed
+verdicts.py what each reader makes of a case
+campaign.py what must agree
+verdicts.txt    what Gunicorn 27.0.1 makes of the first cases, for the releases before it
+"""

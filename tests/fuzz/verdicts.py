@@ -1,0 +1,196 @@
+"""What each reader makes of a case."""
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from typing import Any, Callable, NamedTuple
+
+from gunicorn.http import errors
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.message import Request as GunicornRequest
+from gunicorn.http.unreader import IterUnreader
+
+from gworkers.errors import ClientDisconnected, Refusal
+from gworkers.http1.body import EMPTY, Body, ChunkedBody, LengthBody
+from gworkers.http1.head import HeadParser, ParserConfig, keeps_alive
+from gworkers.http1.request import Request
+
+from .cases import PEERS, Case
+from .corpus import configure
+
+try:
+    from gunicorn_h1c import parse_request_fast as FAST
+except ImportError:
+    FAST = None
+
+#: As Gunicorn 27 answers; 400 to all others.
+STATUSES = {"ForbiddenProxyRequest": 403, "LimitRequestLine": 414, "ExpectationFailed": 417, "LimitRequestHeaders": 431,
+            "UnsupportedTransferCoding": 501}
+
+#: Outcomes. A body that is not complete has no refusal, and a head that is not complete no body.
+ACCEPTED, REFUSED, UNFINISHED = "accepted", "refused", "unfinished"
+
+
+class Verdict(NamedTuple):
+    """What came of some bytes.
+
+    :param outcome: of the head
+    :param status: of the answer to a refused head
+    :param fault: what is said to be wrong with it, without the details
+    :param request: what an application and Gunicorn's hooks see of an accepted one
+    :param body: outcome, status, bytes and trailers of its body
+    :param rest: bytes behind the body, if that was accepted
+    """
+
+    outcome: str
+    status: int = 0
+    fault: str = ""
+    request: dict[str, Any] | None = None
+    body: tuple[Any, ...] = ()
+    rest: bytes = b""
+
+    @property
+    def line(self) -> str:
+        """One word for a file of verdicts."""
+        if self.outcome != ACCEPTED:
+            return str(self.status or self.outcome)
+        facts = repr((sorted(self.request.items()) if self.request else (), self.body, self.rest))
+        return f"{ACCEPTED}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+
+
+def fault_of(message: str) -> str:
+    """The part of *message* that does not depend on what was sent."""
+    return re.split(r"[:(]", message)[0]
+
+
+@lru_cache(maxsize=None)
+def configuration(settings: str) -> Any:
+    return configure(settings)
+
+
+@lru_cache(maxsize=None)
+def head_parser(settings: str, fast: Callable[[bytes], Any] | None) -> HeadParser:
+    return HeadParser(configuration(settings), fast)
+
+
+def trusts(case: Case) -> bool:
+    return case.peer != "stranger" or configuration(case.settings).forwarded_allow_ips == ["*"]
+
+
+# Gunicorn's own parser
+
+def gunicorn_verdict(case: Case, pieces: list[bytes]) -> Verdict:
+    """What Gunicorn's Python parser makes of *pieces*."""
+    unreader = IterUnreader(pieces)
+    try:
+        head = GunicornRequest(_python_config(case.settings), unreader, PEERS[case.peer], case.number)
+    except (errors.NoMoreData, StopIteration):
+        return Verdict(UNFINISHED)
+    except (errors.ParseException, ValueError) as error:
+        return Verdict(REFUSED, STATUSES.get(type(error).__name__, 400), fault_of(str(error)))
+    connection = dict(head.headers).get("CONNECTION", "")
+    request = facts(head, headers=head.headers, script=dict(head.headers).get("SCRIPT_NAME"),
+                    keepalive=not head.should_close() and keeps_alive(connection, head.version))
+    body = _gunicorn_body(head)
+    rest = unreader.buf.getvalue() + b"".join(unreader.iter or ()) if body[0] == ACCEPTED else b""
+    return Verdict(ACCEPTED, request=request, body=body, rest=rest)
+
+
+@lru_cache(maxsize=None)
+def _python_config(settings: str) -> Any:
+    return ParserConfig(configuration(settings), http_parser="python")
+
+
+def _gunicorn_body(head: Any) -> tuple[Any, ...]:
+    length = None if isinstance(head.body.reader, ChunkedReader) else head.body.reader.length
+    try:
+        data = head.body.read()
+    except errors.NoMoreData:
+        return (UNFINISHED, 0, b"", [])
+    except errors.ChunkMissingTerminator as error:
+        # What it says if the connection ends early, too.
+        return (UNFINISHED if b"\r\n".startswith(error.term) else REFUSED, 400, b"", [])
+    except (errors.ParseException, errors.InvalidChunkSize, OSError) as error:
+        return (REFUSED, STATUSES.get(type(error).__name__, 400), b"", [])
+    if length is not None and len(data) < length:
+        return (UNFINISHED, 0, b"", [])
+    return (ACCEPTED, 0, data, head.trailers)
+
+
+def facts(head: Any, headers: Any, script: str | None, keepalive: bool) -> dict[str, Any]:
+    """What both kinds of request must agree in."""
+    return {"method": head.method, "target": head.uri, "path": head.path, "query": head.query, "fragment": head.fragment,
+            "version": head.version, "scheme": head.scheme, "proxy": head.proxy_protocol_info, "headers": headers,
+            "script": script, "keepalive": keepalive}
+
+
+# gworkers'
+
+class Source:
+    """The end of a connection that a body is read from."""
+
+    def __init__(self, buffer: bytes, pieces: list[bytes]) -> None:
+        self.buffer = buffer
+        self.pieces = pieces
+
+    def receive(self) -> bytes:
+        return self.pieces.pop(0) if self.pieces else b""
+
+    def send_continue(self) -> None:
+        pass
+
+    def complain(self, error: Exception) -> None:
+        pass
+
+
+def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], Any] | None) -> Verdict:
+    """What HeadParser and the bodies make of *pieces*."""
+    parser = head_parser(case.settings, fast)
+    pieces = list(pieces)
+    data = b""
+    request = None
+    while request is None and pieces:
+        seen = len(data)
+        data += pieces.pop(0)
+        try:
+            request = parser.parse(data, seen, PEERS[case.peer], trusts(case), case.number)
+        except Refusal as refusal:
+            return Verdict(REFUSED, refusal.status, fault_of(refusal.message))
+    if request is None:
+        return Verdict(UNFINISHED)
+    assert request.req_number == case.number
+    assert request.peer_addr == PEERS[case.peer]
+    seen_as = facts(request, headers=request.headers, script=request.script_name, keepalive=not request.should_close())
+    check_fields(request)
+    source = Source(data[request.size:], pieces)
+    body = _gworkers_body(source, request, parser)
+    rest = source.buffer + b"".join(source.pieces) if body[0] == ACCEPTED else b""
+    return Verdict(ACCEPTED, request=seen_as, body=body, rest=rest)
+
+
+def _gworkers_body(source: Any, request: Request, parser: HeadParser) -> tuple[Any, ...]:
+    body: Body = EMPTY
+    if request.length is None:
+        body = ChunkedBody(source, request, parser.chunk_limits)
+    elif request.length:
+        body = LengthBody(source, request, request.length)
+    try:
+        data = body.read()
+    except ClientDisconnected:
+        return (UNFINISHED, 0, b"", [])
+    except Refusal as refusal:
+        return (REFUSED, refusal.status, b"", [])
+    return (ACCEPTED, 0, data, list(request.trailers))
+
+
+def check_fields(request: Request) -> None:
+    """The fields of an environ must be those of the headers, named and joined as Gunicorn does."""
+    environ: dict[str, str] = {}
+    for name, value in request.headers:
+        if name in ("CONTENT-TYPE", "CONTENT-LENGTH"):
+            environ[name.replace("-", "_")] = value
+        else:
+            key = "HTTP_" + name.replace("-", "_")
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+    assert request.fields == environ
