@@ -8,6 +8,7 @@ from statistics import median
 
 from . import environments, load
 from .idle import Idle, allow
+from .load import Reading
 from .measurement import Processors, prepare
 from .peers import Peer, Site
 from .server import Server, ServerFailed, free_port
@@ -23,7 +24,7 @@ def main(peers: Sequence[Peer], count: int, rounds: int, seconds: int, processor
     allow(count + HELLO.connections)
     failures: dict[str, str] = {}
     programs = prepare(peers, failures)
-    readings: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+    readings: dict[str, list[tuple[Reading, Reading]]] = {name: [] for name in programs}
     for _ in range(rounds):
         for peer in peers:
             if peer.name in programs:
@@ -37,16 +38,20 @@ def main(peers: Sequence[Peer], count: int, rounds: int, seconds: int, processor
     for peer in peers:
         pairs = readings.get(peer.name)
         if pairs:
-            alone, crowded = (median(column) for column in zip(*pairs))
-            ratio = median(crowded / alone for alone, crowded in pairs)
-            print(f"  {peer.title:24}{alone:>9,.0f}{crowded:>9,.0f}  ratio {ratio:.2f}")
+            rates = [median(reading.rate for reading in column) for column in zip(*pairs)]
+            ratio = median(crowded.rate / alone.rate for alone, crowded in pairs)
+            costs = [median(reading.cost or 0 for reading in column) for column in zip(*pairs)]
+            print(
+                f"  {peer.title:24}{rates[0]:>9,.0f}{rates[1]:>9,.0f}  ratio {ratio:.2f}"
+                f"   CPU us {costs[0]:.1f}, {costs[1]:.1f}"
+            )
     for who, why in failures.items():
         print(f"FAILED {who}: {why}")
     return 1 if failures else 0
 
 
-def measure(peer: Peer, programs: Path, count: int, seconds: int, processors: Processors) -> tuple[float, float]:
-    """The rates of one server without and with the idle connections.
+def measure(peer: Peer, programs: Path, count: int, seconds: int, processors: Processors) -> tuple[Reading, Reading]:
+    """The readings of one server without and with the idle connections.
 
     Raises ServerFailed when a run has errors or an idle connection was closed: that would be cheating.
     """
@@ -63,4 +68,4 @@ def measure(peer: Peer, programs: Path, count: int, seconds: int, processors: Pr
     errors = {**alone.errors, **crowded.errors}
     if errors:
         raise ServerFailed(f"errors during the run: {errors}")
-    return alone.rate, crowded.rate
+    return alone, crowded

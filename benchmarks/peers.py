@@ -20,7 +20,9 @@ EVENTLET = ("eventlet==0.41.3", "greenlet==3.5.6")
 FLASK = "flask==3.1.3"
 # Gunicorn 27's gevent worker imports it without depending on it.
 PACKAGING = "packaging==26.3"
-GWORKERS = ("-e", f"{ROOT}[gevent,eventlet]", GUNICORN, H1C, *GEVENT, *EVENTLET)
+SHARED = {FLASK, PACKAGING}
+"""Installed with everyone, or only because another requirement forgot it."""
+GWORKERS = ("-e", f"{ROOT}[gevent,eventlet]", GUNICORN, H1C, *GEVENT, *EVENTLET[:1], FLASK)
 
 BYSTANDER = 1
 """A connection besides those of the workload: it asks whether anybody is starved."""
@@ -58,7 +60,10 @@ class Peer:
     """Name of its virtual environment, where it is not the peer's own name."""
     remark: str = ""
     """What a reader of the table has to know."""
-    chart: bool = True
+
+    @property
+    def releases(self) -> list[str]:
+        return [item for item in self.requirements if "==" in item and item not in SHARED]
 
 
 def gunicorn(worker: str, *options: str) -> Callable[[Site], list[str]]:
@@ -133,14 +138,14 @@ PEERS = {
         Peer(
             "gworkers-gevent",
             "gworkers gevent",
-            (*GWORKERS, FLASK),
+            GWORKERS,
             gunicorn("gworkers.GeventWorker"),
             environment="gworkers",
         ),
         Peer(
             "gworkers-eventlet",
             "gworkers eventlet",
-            (*GWORKERS, FLASK),
+            GWORKERS,
             gunicorn("gworkers.EventletWorker"),
             environment="gworkers",
         ),
@@ -156,21 +161,20 @@ PEERS = {
             "gunicorn gevent, h1c",
             (GUNICORN, H1C, PACKAGING, *GEVENT, FLASK),
             gunicorn("gevent", "--http-parser", "fast"),
-            remark="with gunicorn_h1c",
         ),
         Peer(
             "gunicorn-eventlet",
             "gunicorn 25.3 eventlet",
             (LAST_EVENTLET_GUNICORN, H1C, PACKAGING, *EVENTLET, FLASK),
             gunicorn("eventlet", "--http-parser", "fast"),
-            remark="with gunicorn_h1c; Gunicorn 26 removed this worker",
+            remark="Gunicorn 26 removed this worker",
         ),
         Peer(
             "gunicorn-gthread",
             "gunicorn gthread",
             (GUNICORN, H1C, FLASK),
             gthread,
-            remark="with gunicorn_h1c and 4 threads; a thread for each connection where the application waits",
+            remark="4 threads; a thread for each connection where the application waits",
         ),
         Peer(
             "gevent-pywsgi",

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .measurement import Results, Series
-from .peers import PEERS
+from .peers import PEERS, Peer
 from .workloads import WORKLOADS
 
 SATURATED = 0.95
+LEGEND = """\
+CPU us: processor time of the server for a request (or MiB); it says more than the rate on a busy machine.
+STARVED: a new connection that asked once during the run was not answered before its end."""
 
 
 def render(results: Results, baselines: Sequence[str]) -> str:
     """A table for each workload, best first, with every error, starvation and failure written under it."""
     parts = ["\n".join(section(workload, series, baselines)) for workload, series in results.series.items() if series]
+    shown = {peer for series in results.series.values() for peer in series}
+    parts.append("\n".join([LEGEND, *(remark(PEERS[peer]) for peer in PEERS if peer in shown)]))
     if results.failures:
         parts.append("\n".join(f"FAILED {who}: {why}" for who, why in results.failures.items()))
     return "\n\n".join(parts)
+
+
+def remark(peer: Peer) -> str:
+    return f"{peer.title}: {', '.join(peer.releases)}" + (f"; {peer.remark}" if peer.remark else "")
 
 
 def section(name: str, series: dict[str, Series], baselines: Sequence[str]) -> list[str]:

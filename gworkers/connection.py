@@ -48,8 +48,8 @@ class Connection(Transport):
     :param peer: the address of the other end
     """
 
-    __slots__ = ("_after", "_deadline", "_lingered", "_proxy", "_seen", "_unsent", "buffer", "listener", "offer", "peer",
-                 "phase", "served", "trusted")
+    __slots__ = ("_after", "_deadline", "_lingered", "_proxy", "_seen", "_unsent", "buffer", "listener", "offer",
+                 "peer", "phase", "served", "trusted")
 
     def __init__(self, server: Server, listener: Listener, sock: Any, peer: Any) -> None:
         super().__init__(server, sock)
@@ -70,7 +70,7 @@ class Connection(Transport):
         self._seen = 0
         #: what a proxy said of the client in a PROXY header, which counts for all requests
         self._proxy: Any = None
-        self._deadline: Deadline | None = None
+        self._deadline: Deadline[Connection] | None = None
         self._lingered = 0
 
     @property
@@ -88,7 +88,7 @@ class Connection(Transport):
         else:
             self._wait(self.server.head)
 
-    def _wait(self, deadline: Deadline) -> None:
+    def _wait(self, deadline: Deadline[Connection]) -> None:
         self._deadline = deadline
         deadline.start(self)
         if not self._watching:
@@ -181,11 +181,14 @@ class Connection(Transport):
     def _serve(self, request: Request) -> None:
         """Serve *request*. Runs in a request greenlet."""
         keep = serve(self, request)
+        body_complete = request.body.complete
+        # It refers back to the request, and cycles are for the garbage collector, which takes its time.
+        request.body = None
         if self.phase is CLOSED:
             return
         if keep:
             self._after = IDLE
-        elif self.buffer or request.keepalive or not request.body.complete:
+        elif self.buffer or request.keepalive or not body_complete:
             self._after = LINGERING
         else:
             self._after = CLOSED
@@ -266,6 +269,11 @@ class Connection(Transport):
             return self.sock
         return self.server.hub.socket(self.sock)
 
+    @property
+    def socket_class(self) -> type[socket.socket]:
+        """What kind of socket an application would get."""
+        return type(self.sock) if self.secure else self.server.hub.socket_class
+
     # The end
 
     def refuse(self, refusal: Refusal) -> None:
@@ -341,6 +349,7 @@ class Connection(Transport):
         if self.phase is CLOSED:
             return
         self._close_tls()
+        self.offer.close_server_side()
         self._leave()
         self.sock.close()
 
@@ -355,3 +364,5 @@ class Connection(Transport):
         self._unwatch()
         self.phase = CLOSED
         self.server.closed(self)
+        # It refers back to this, and a cycle would keep the socket until the garbage is collected.
+        del self.offer

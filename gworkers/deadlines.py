@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Callable
+from typing import Any, Callable, Generic, TypeVar
 
 from gworkers.hubs.base import Hub
 
-if TYPE_CHECKING:
-    from gworkers.connection import Connection
+T = TypeVar("T")
 
 #: How late, in seconds, a deadline may be noticed.
 TICK = 0.1
 
 
-class Deadline:
+class Deadline(Generic[T]):
     """A timeout, and the connections that it runs for.
 
     :param timeout: seconds; 0 means never
@@ -27,27 +26,27 @@ class Deadline:
 
     __slots__ = ("_deadlines", "_entries", "_expire", "timeout")
 
-    def __init__(self, deadlines: Deadlines, timeout: float, expire: Callable[[Connection], None]) -> None:
+    def __init__(self, deadlines: Deadlines, timeout: float, expire: Callable[[T], None]) -> None:
         self._deadlines = deadlines
         self._expire = expire
-        self._entries: dict[Connection, float] = {}
+        self._entries: dict[T, float] = {}
         self.timeout = timeout or inf
 
-    def start(self, connection: Connection) -> None:
+    def start(self, connection: T) -> None:
         """Give *connection* the whole timeout from now on. It must not be in the queue."""
         self._entries[connection] = monotonic() + self.timeout
         if self._deadlines.asleep:
             self._deadlines.wake()
 
-    def stop(self, connection: Connection) -> None:
+    def stop(self, connection: T) -> None:
         """Let *connection* have as long as it likes. Nothing happens if it is not in the queue."""
         self._entries.pop(connection, None)
 
-    def first(self) -> Connection | None:
+    def first(self) -> T | None:
         """Return the connection that has been here longest."""
         return next(iter(self._entries), None)
 
-    def all(self) -> list[Connection]:
+    def all(self) -> list[T]:
         """Return the connections in the order in which they expire."""
         return list(self._entries)
 
@@ -72,13 +71,14 @@ class Deadlines:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._queues: list[Deadline] = []
+        self._queues: list[Deadline[Any]] = []
         self.asleep = True
 
-    def add(self, timeout: float, expire: Callable[[Connection], None]) -> Deadline:
+    def add(self, timeout: float, expire: Callable[[T], None]) -> Deadline[T]:
         """Return a new deadline of *timeout* seconds."""
-        self._queues.append(Deadline(self, timeout, expire))
-        return self._queues[-1]
+        deadline = Deadline(self, timeout, expire)
+        self._queues.append(deadline)
+        return deadline
 
     def wake(self) -> None:
         """Start the timer, unless it runs."""

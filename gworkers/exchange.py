@@ -1,7 +1,7 @@
 """One request and its response: from a parsed head to the last byte of the answer."""
 from __future__ import annotations
 
-from datetime import datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit
@@ -23,7 +23,7 @@ def serve(connection: Connection, request: Request) -> bool:
     :returns: whether the connection can serve another request; it may be closed already
     """
     server = connection.server
-    started = datetime.now() if server.logs_access else None
+    started = monotonic() if server.access is not None else 0.0
     body = _body(connection, request)
     request.body = body
     response = Response(connection, request, server.response_heads)
@@ -62,8 +62,8 @@ def serve(connection: Connection, request: Request) -> bool:
             server.log.exception("Error handling request %s %s", request.method, request.uri)
             _fail(connection, response, 500, "Internal Server Error", "")
     finally:
-        if started is not None and response.status is not None:
-            server.log.access(response, request, environ, datetime.now() - started)
+        if server.access is not None and response.status is not None:
+            server.access.record(response, request, environ, monotonic() - started)
         if server.post_request is not None:
             try:
                 server.post_request(server.worker, request, environ, response)
@@ -82,14 +82,15 @@ def _body(connection: Connection, request: Request) -> Body:
 
 def _send(response: Response, result: Any) -> None:
     try:
-        if isinstance(result, FileWrapper):
-            response.write_file(result)
-        elif isinstance(result, (list, tuple)) and len(result) == 1:
+        if type(result) is list and len(result) == 1:
             response.write_whole(result[0])
+        elif isinstance(result, FileWrapper):
+            response.write_file(result)
         else:
             for data in result:
                 response.write(data)
-        response.finish()
+        if response.chunked or not response.headers_sent:
+            response.finish()
     finally:
         if hasattr(result, "close"):
             result.close()

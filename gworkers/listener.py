@@ -92,7 +92,8 @@ class Listener:
         self._server.opened(Connection(self._server, self, sock, peer))
 
     def _back_off(self, error: OSError) -> None:
-        self._server.log.warning("Cannot accept connections for the moment: %s. The worker has %s open; raise the limit "
-                                 "of open files or lower worker_connections.", error, self._server.connection_count)
+        self._server.log.warning("Cannot accept connections for the moment: %s. The worker has %s open; raise the "
+                                 "limit of open files or lower worker_connections.",
+                                 error, self._server.connection_count)
         self.pause()
         self._server.hub.call_later(BACK_OFF, self.start)

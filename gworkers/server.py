@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn import SERVER
 from gunicorn.config import PostRequest, PreRequest
-from gunicorn.glogging import Logger
 from gunicorn.sock import ssl_context
 
+from gworkers import access
+from gworkers.access import AccessLog
 from gworkers.connection import Connection
 from gworkers.deadlines import Deadlines
 from gworkers.greenlets import RequestGreenlets
 from gworkers.http1.head import HeadParser
-from gworkers.http1.response import Response, ResponseHeads
+from gworkers.http1.response import ResponseHeads
 from gworkers.listener import Listener
 from gworkers.outbox import Outbox
 
@@ -64,7 +65,7 @@ class Server:
         self.drain_limit = settings.drain_limit
         self.time_slice = settings.time_slice
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
-        self.logs_access = logs_access(cfg, self.log)
+        self.access = AccessLog(self.log, cfg.access_log_format) if access.wanted(cfg, self.log) else None
         self.pre_request = hook(cfg, PreRequest, self.log)
         self.post_request = hook(cfg, PostRequest, self.log)
         #: whether connections may serve more than one request
@@ -176,22 +177,14 @@ def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:
     return parse_request_fast  # type: ignore[no-any-return]
 
 
-def logs_access(cfg: Any, log: Any) -> bool:
-    """Whether anybody wants to know of each request: a log, or a logger class that does its own thing."""
-    if type(log).access is not Logger.access:
-        return True
-    return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or getattr(cfg, "logconfig_json", None)
-                or (cfg.syslog and not cfg.disable_redirect_access_to_syslog))
-
-
 def hook(cfg: Any, setting: Any, log: Any) -> Callable[..., None] | None:
     """Return the server hook *setting*, or None if it is Gunicorn's default, which does nothing of note."""
     function = cfg.settings[setting.name].get()
     default = setting.default
-    if function is default or function is getattr(default, "__func__", default):
-        # The default pre_request writes to the debug log.
-        if setting is not PreRequest or log.loglevel > logging.DEBUG:
-            return None
+    is_default = function is default or function is getattr(default, "__func__", default)
+    # The default pre_request writes to the debug log.
+    if is_default and (setting is not PreRequest or log.loglevel > logging.DEBUG):
+        return None
     return function  # type: ignore[no-any-return]
 
 

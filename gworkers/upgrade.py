@@ -24,15 +24,20 @@ class OfferedSocket:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._take(), name)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        # isinstance() is to see the socket, not its stand-in.
-        return type(self._take())
+        # isinstance() is to see the kind of socket, not its stand-in; that alone must not make one.
+        return self._connection.socket_class
 
     @property
     def taken(self) -> bool:
         """Whether the application has asked for it."""
         return self._socket is not None
+
+    def close_server_side(self) -> None:
+        """Close the socket together with the connection that it belongs to."""
+        if self._socket is not None:
+            self._socket.close()
 
     def _take(self) -> socket.socket:
         if self._socket is None:

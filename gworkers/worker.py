@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.util import find_spec
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gunicorn.workers.base import Worker
 
@@ -14,6 +14,7 @@ from gworkers.errors import RequirementError, SettingsError
 from gworkers.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
     from gworkers.hubs.base import Hub
@@ -32,6 +33,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
     hub_name: ClassVar[str]
     _overrides: ClassVar[Mapping[str, object]] = {}
 
+    #: whether to go on serving; a signal, a hook or max_requests clears it
+    alive: bool
     hub: Hub
     server: Server
 

@@ -67,14 +67,14 @@ class ClosedError(AssertionError):
 class Client:
     """One connection. The fixtures close those that a server's ``connect`` made."""
 
-    def __init__(self, sock: socket.socket, timeout: float = 15.0) -> None:
+    def __init__(self, sock: socket.socket, timeout: float = 10.0) -> None:
         self.sock = sock
         self.timeout = timeout
         self.buffer = b""
         sock.settimeout(timeout)
 
     @classmethod
-    def connect(cls, address: tuple[str, int] | str, timeout: float = 15.0) -> Client:
+    def connect(cls, address: tuple[str, int] | str, timeout: float = 10.0) -> Client:
         """To ``(host, port)`` or to the path of a Unix socket."""
         if isinstance(address, str):
             sock = socket.socket(socket.AF_UNIX)

@@ -31,7 +31,7 @@ from gunicorn.config import KNOWN_SETTINGS
 APPS = Path(__file__).parent / "apps"
 
 #: Seconds after which something that should happen at once has not happened.
-PATIENCE = 15.0
+PATIENCE = 10.0
 
 WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
 

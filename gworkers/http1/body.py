@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import re
 from time import monotonic
-from typing import TYPE_CHECKING, Iterator, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gworkers.errors import ClientDisconnected, ClientError, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gworkers.connection import Connection
     from gworkers.http1.request import Request
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from gunicorn.http.errors import ConfigurationProblem
 from gunicorn.http.wsgi import base_environ
-from urllib.parse import unquote_to_bytes
 
 from gworkers.http1.refusal import refusal_for
 
@@ -54,7 +54,7 @@ class Environs:
             "REQUEST_METHOD": request.method,
             "QUERY_STRING": request.query,
             "RAW_URI": request.uri,
-            "SERVER_PROTOCOL": PROTOCOLS.get(request.version) or "HTTP/%s.%s" % request.version,
+            "SERVER_PROTOCOL": PROTOCOLS.get(request.version) or f"HTTP/{request.version[0]}.{request.version[1]}",
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path else path,
         }
         if isinstance(peer, tuple):

@@ -11,6 +11,7 @@ knowing the rest (no end of a line in sight, a bare LF) is refused here.
 """
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Callable
 
 from gunicorn.http.errors import (
@@ -29,30 +30,16 @@ from gworkers.http1.fields import FieldNames, environ_fields, environ_key
 from gworkers.http1.proxy import FIXED, TELLING, proxy_header_end, proxy_mode
 from gworkers.http1.refusal import refusal_for
 from gworkers.http1.request import Request
-from gworkers.http1.strict import StrictRequest, strict_config
+from gworkers.http1.strict import BARE_LF, StrictConfig, StrictRequest
 
 METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
 VERSIONS = {0: (1, 0), 1: (1, 1)}
 
 END = b"\r\n\r\n"
-BARE_LF = "bare LF as line terminator"
 #: Gunicorn's own bounds, where its settings say none or too much.
-MAX_LINE, MAX_FIELDS, MAX_FIELD_SIZE = 8190, 32768, 8190
+MAX_LINE, MAX_FIELDS = 8190, 32768
 #: A line that Gunicorn does not limit still ends somewhere.
 LONGEST_LINE = 1024 * 1024
-
-
-class ParserConfig:
-    """Gunicorn's configuration as its parser reads it: looked up once, some of it overridden."""
-
-    def __init__(self, cfg: Any, **instead: Any) -> None:
-        self._cfg = cfg
-        self.__dict__.update(instead)
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._cfg, name)
-        setattr(self, name, value)
-        return value
 
 
 class HeadParser:
@@ -64,10 +51,8 @@ class HeadParser:
 
     def __init__(self, cfg: Any, fast: Callable[[bytes], Any] | None) -> None:
         self._fast = fast
-        strict = strict_config(cfg)
-        # Whom to trust is the caller's to say, so that both ways go by the same answer.
-        self._trusting = ParserConfig(cfg, **strict, forwarded_allow_ips=["*"])
-        self._distrusting = ParserConfig(cfg, **strict, forwarded_allow_ips=[], forwarded_allow_networks=list)
+        self._trusting = StrictConfig(cfg, trusting=True)
+        self._distrusting = StrictConfig(cfg, trusting=False)
         self._proxy_mode = proxy_mode(cfg.proxy_protocol)
         self._proxied = self._proxy_mode != "off"
         self._names = FieldNames()
@@ -77,7 +62,7 @@ class HeadParser:
                                 if name == name.upper() and "_" not in name]
         self._line_limit = min(cfg.limit_request_line, MAX_LINE) or LONGEST_LINE
         self._fields_limit = min(cfg.limit_request_fields or MAX_FIELDS, MAX_FIELDS)
-        self._field_limit = cfg.limit_request_field_size or MAX_FIELD_SIZE
+        self._field_limit = self._trusting.limit_request_field_size
         self._section_limit = self._fields_limit * (self._field_limit + 2) + 4
         #: bounds on the framing of chunked bodies, likewise
         self.chunk_limits = ChunkLimits(self._field_limit, self._section_limit)
@@ -102,8 +87,6 @@ class HeadParser:
                 return request
         try:
             request = self._parse_slow(data, seen, peer, trusted, proxied)
-        except NoMoreData:
-            return None
         except (ParseException, ValueError) as error:
             # A ValueError is what Gunicorn's parser lets out of the standard library's at some bytes.
             raise refusal_for(error) from None
@@ -170,7 +153,7 @@ class HeadParser:
             begin = proxy_header_end(data, self._proxy_mode)
             if begin < 0:
                 if seen < FIXED and len(data) >= TELLING:
-                    self._consult(data, peer, trusted, True)
+                    self._judge(data, peer, trusted, True)
                 if len(data) > LONGEST_LINE:
                     raise InvalidProxyLine(f"line over {LONGEST_LINE} bytes with no terminator")
                 return None
@@ -178,19 +161,16 @@ class HeadParser:
                 # Nothing has been made yet of what comes behind it.
                 seen = 0
         # One empty line before the request line is ignored (RFC 9112 section 2.2); only the newest Gunicorn does.
-        start = begin + 2 if data.startswith(b"\r\n", begin) else begin
+        start = begin
+        if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):
+            start += 2
         line = data.find(b"\r\n", start)
-        if line == start:
-            raise InvalidRequestLine("")
-        if data.find(b"\n", start, line if line >= 0 else len(data)) >= 0:
-            raise InvalidRequestLine(BARE_LF)
         end = data.find(END, max(start, seen - 3))
         if end < 0:
+            if seen < (line + 2 if line >= 0 else begin):
+                self._judge(data[:begin] + data[start:], peer, trusted, begin > 0)
             self._check_unfinished(data, seen, start, line)
-            # By now the parser can have seen all that it can judge without the rest.
-            if seen >= (line + 2 if line >= 0 else begin):
-                return None
-            end = len(data)
+            return None
         size = end + len(END)
         head = self._consult(data[:begin] + data[start:size], peer, trusted, begin > 0)
         fields, script_name = environ_fields(head.headers)
@@ -213,6 +193,8 @@ class HeadParser:
         :param line: where it ends, -1 if it has not
         """
         if line < 0:
+            if data.find(b"\n", start) >= 0:
+                raise InvalidRequestLine(BARE_LF)
             if len(data) - start - 2 > self._line_limit:
                 raise LimitRequestLine(len(data) - start, self._line_limit)
             return
@@ -222,6 +204,11 @@ class HeadParser:
             raise InvalidHeader(BARE_LF)
         if len(data) - section > self._section_limit:
             raise LimitRequestHeaders("max buffer headers")
+
+    def _judge(self, data: bytes, peer: Any, trusted: bool, proxied: bool) -> None:
+        """Refuse an unfinished head if what there is of it is wrong already."""
+        with suppress(NoMoreData):
+            self._consult(data, peer, trusted, proxied)
 
     def _consult(self, data: bytes, peer: Any, trusted: bool, proxied: bool) -> StrictRequest:
         # Whether there is a PROXY header is known here; only in a connection's first request does the parser look.

@@ -6,16 +6,20 @@ import os
 import re
 from email.utils import formatdate
 from time import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional, Tuple, Type, Union
+from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn.http.wsgi import FileWrapper
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import Union
+
     from gworkers.connection import Connection
     from gworkers.http1.request import Request
 
-ExcInfo = Union[Tuple[Type[BaseException], BaseException, Optional[TracebackType]], Tuple[None, None, None]]
+    ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType | None], tuple[None, None, None]]
+
 
 #: RFC 9112 section 4, and PEP 3333: one space before the reason.
 _STATUS = re.compile(r"[0-9]{3}(?: [ \t\x21-\x7e\x80-\xff]*)?")
@@ -156,7 +160,7 @@ class Response:
         self._lines = lines
 
     def _check(self, field: tuple[str, str]) -> tuple[bytes, int | None] | None:
-        """Return the line for *field* and the content length that it gives; None if it is not the application's to send."""
+        """Return the line for *field* and the length that it gives; None if it is the server's to send."""
         name, value = field
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"header names and values must be str, which {name!r} or its value is not")
@@ -234,9 +238,19 @@ class Response:
 
     def write_whole(self, data: bytes) -> None:
         """Send *data*, which is all of the body, with a ``Content-Length`` unless the application gave one."""
-        if isinstance(data, bytes):
-            self._set_length(len(data))
-        self.write(data)
+        if type(data) is not bytes or self.status is None or self.headers_sent or self._omits_body:
+            self.write(data)
+            return
+        length = len(data)
+        if self.response_length is None:
+            self._set_length(length)
+        if length != self.response_length or length > JOIN_LIMIT:
+            self.write(data)
+        else:
+            parts = self._head()
+            parts.append(data)
+            self.sent = length
+            self._connection.send_last(b"".join(parts))
 
     def _set_length(self, length: int) -> None:
         if (self.response_length is None and self.status is not None and not self.headers_sent

@@ -15,6 +15,8 @@ from gunicorn.http.message import Request as GunicornRequest
 
 from gworkers.errors import Refusal
 
+BARE_LF = "bare LF as line terminator"
+
 #: What a request target consists of (RFC 9112 section 3.2, RFC 3986 section 2).
 _TARGET = re.compile(r"[\x21-\x7e]+")
 #: Every release refuses NUL in a field: with all other control characters in its place (RFC 9110
@@ -29,10 +31,34 @@ _NOT_IN_TRAILERS = frozenset(("HOST", "CONTENT-LENGTH", "TRANSFER-ENCODING", "TR
 _NO_SPACE = re.compile("[\x85\xa0]")
 
 
-class StrictRequest(GunicornRequest):
+class StrictConfig:
+    """Gunicorn's configuration as :class:`StrictRequest` reads it: looked up once, some of it overridden.
+
+    :param trusting: whether the peer is in ``forwarded_allow_ips``: that is the caller's to say, so that
+        both ways to parse a head go by the same answer
+    """
+
+    def __init__(self, cfg: Any, trusting: bool) -> None:
+        self._cfg = cfg
+        # gunicorn_h1c accepts heads that the Python parser refuses, so it must not be the authority.
+        self.http_parser = "python"
+        # An older release takes 0 for no limit, the newest for the default.
+        self.limit_request_field_size: int = cfg.limit_request_field_size or 8190
+        self.forwarded_allow_ips = ["*"] if trusting else []
+        self.forwarded_allow_networks = list
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._cfg, name)
+        setattr(self, name, value)
+        return value
+
+
+class StrictRequest(GunicornRequest):  # type: ignore[misc]
     """A request head that Gunicorn parsed; its methods raise what Gunicorn's own do."""
 
     def parse_request_line(self, line_bytes: bytes) -> None:
+        if b"\n" in line_bytes:
+            raise InvalidRequestLine(BARE_LF)
         try:
             super().parse_request_line(line_bytes)
         finally:
@@ -63,11 +89,11 @@ class StrictRequest(GunicornRequest):
         return headers
 
     def set_body_reader(self) -> None:
+        super().set_body_reader()
         codings = [value for name, value in self.headers if name == "TRANSFER-ENCODING"]
         for value in codings:
             if _NO_SPACE.search(value):
                 raise UnsupportedTransferCoding(value)
-        super().set_body_reader()
         # Without chunked as the last coding nobody knows where the body ends (RFC 9112 section 6.3).
         if codings and not self.is_chunked:
             raise InvalidHeader("TRANSFER-ENCODING", req=self)
@@ -76,12 +102,3 @@ class StrictRequest(GunicornRequest):
     def is_chunked(self) -> bool:
         """Whether the body comes in chunks."""
         return isinstance(self.body.reader, ChunkedReader)
-
-
-def strict_config(cfg: Any) -> dict[str, Any]:
-    """Return the settings of *cfg* that an older release understands otherwise, as the newest understands them."""
-    return {
-        # gunicorn_h1c accepts heads that the Python parser refuses, so it must not be the authority.
-        "http_parser": "python",
-        "limit_request_field_size": cfg.limit_request_field_size or 8190,
-    }

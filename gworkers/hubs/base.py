@@ -40,6 +40,8 @@ class Hub(Protocol):
 
     #: name for humans: library and version
     title: str
+    #: the class of the library's own sockets
+    socket_class: type[socket.socket]
 
     def watch_read(self, fd: int) -> Watcher:
         """Return a watcher, not yet started, of when *fd* is readable."""

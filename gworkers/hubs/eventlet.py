@@ -31,6 +31,7 @@ class EventletHub:
     def __init__(self) -> None:
         self._hub = eventlet.hubs.get_hub()
         self.title = f"eventlet {eventlet.__version__}"
+        self.socket_class = eventlet.greenio.GreenSocket
         self.park = self._hub.switch
         self.current = getcurrent
 

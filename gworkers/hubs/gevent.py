@@ -34,6 +34,7 @@ class GeventHub:
         self._hub = gevent.hub.get_hub()
         self._loop = self._hub.loop
         self.title = f"gevent {gevent.__version__}"
+        self.socket_class = gevent.socket.socket
         self.call_soon = self._loop.run_callback
         self.park = self._hub.switch
         self.current = getcurrent

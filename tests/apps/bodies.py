@@ -71,6 +71,17 @@ def caught(environ: Any, start_response: Any) -> Iterable[bytes]:
     return answer(start_response, b"whole: " + seen)
 
 
+def twice(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Reads on after an error; answers with the errors' names."""
+    names = []
+    for _ in range(2):
+        try:
+            environ["wsgi.input"].read(-1)
+        except OSError as error:
+            names.append(type(error).__name__)
+    return answer(start_response, " ".join(names).encode())
+
+
 def after_head(environ: Any, start_response: Any) -> Iterator[bytes]:
     """Sends a first part, then reads."""
     start_response("200 OK", [("Content-Type", "text/plain")])

@@ -53,7 +53,9 @@ def handled(environ: Any, start_response: Any) -> Iterable[bytes]:
     """As Gunicorn's own way to say so."""
     from gunicorn.workers.base_async import ALREADY_HANDLED
 
-    environ["gunicorn.socket"].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
+    sock = environ["gunicorn.socket"]
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
+    sock.close()
     return ALREADY_HANDLED  # type: ignore[return-value]
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from client import Client, ClosedError
-from server import PATIENCE, Server
+from held import Held
+from patience import until
+from server import Server
 
 Start = Callable[..., Server]
 
@@ -24,39 +26,24 @@ def pid(client: Client) -> int:
     return json.loads(client.request().body)["pid"]
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("parser", ["fast"], scope="session")
 class TestWorker:
     def test_worker_connections_are_counted_over_all_listeners(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--worker-connections", 3, bind=["127.0.0.1:0", "127.0.0.1:0"])
-        gates = [tmp_path / str(index) for index in range(8)]
-        clients = []
-        for index, gate in enumerate(gates):
-            client = server.connect(index=index % 2)
-            client.send(b"GET /hold?file=%s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n" % bytes(gate))
-            clients.append(client)
-        waiting = [Path(f"{gate}.waits") for gate in gates]
-        until(lambda: sum(path.exists() for path in waiting) >= 3, "three requests run")
-        for gate in gates:
-            gate.touch()
-        assert max(json.loads(client.receive().body)["most"] for client in clients) == 3
+        requests = [Held(server, tmp_path, str(number), number % 2) for number in range(8)]
+        until(lambda: sum(held.runs for held in requests) >= 3, "three requests run")
+        for held in requests:
+            held.let_go()
+        assert max(held.answer()["most"] for held in requests) == 3
 
     def test_workers_share_the_listener(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--worker-connections", 1, workers=2)
-        gates = [tmp_path / "first", tmp_path / "second"]
-        clients = [server.connect() for _ in gates]
-        for client, gate in zip(clients, gates):
-            client.send(b"GET /hold?file=%s HTTP/1.1\r\nHost: test\r\n\r\n" % bytes(gate))
-        until(lambda: all(Path(f"{gate}.waits").exists() for gate in gates), "both requests run")
-        for gate in gates:
-            gate.touch()
-        assert {json.loads(client.receive().body)["pid"] for client in clients} == set(server.worker_pids())
+        requests = [Held(server, tmp_path, name) for name in ("first", "second")]
+        for held in requests:
+            held.running()
+        for held in requests:
+            held.let_go()
+        assert {held.answer()["pid"] for held in requests} == set(server.worker_pids())
 
     def test_keepalive_ends_an_idle_connection(self, serve: Start) -> None:
         client = serve("probe:app", "--keep-alive", 1).connect()
@@ -86,24 +73,21 @@ class TestWorker:
 
     def test_timeout_spares_a_worker_with_long_requests(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--timeout", 1)
-        client = server.connect()
-        client.send(b"GET /hold?file=%s HTTP/1.1\r\nHost: test\r\n\r\n" % bytes(tmp_path / "gate"))
+        held = Held(server, tmp_path).running()
         started = time.monotonic()
         until(lambda: time.monotonic() - started > 2.5, "two and a half timeouts")
-        (tmp_path / "gate").touch()
-        assert json.loads(client.receive().body)["pid"] == server.worker_pids()[0]
+        held.let_go()
+        assert [held.answer()["pid"]] == server.worker_pids()
         assert not server.log("WORKER TIMEOUT")
 
     def test_graceful_timeout_ends_what_runs_too_long(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--graceful-timeout", 1)
-        client = server.connect()
-        client.send(b"GET /hold?file=%s HTTP/1.1\r\nHost: test\r\n\r\n" % bytes(tmp_path / "gate"))
-        until((tmp_path / "gate.waits").exists, "the request runs")
+        held = Held(server, tmp_path).running()
         started = time.monotonic()
         server.signal(15)
         assert server.wait_for_exit() == 0
         assert 0.8 < time.monotonic() - started < 6
-        assert b"200 OK" not in client.read_to_end()
+        assert b"200 OK" not in held.client.read_to_end()
 
     def test_max_requests_replaces_the_worker(self, start: Start) -> None:
         server = start("probe:app", "--max-requests", 3)

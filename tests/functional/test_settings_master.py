@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from client import Client
+from patience import until
 from server import GUNICORN_SETTINGS, PATIENCE, Server, Setup, lives
 
 Start = Callable[..., Server]
@@ -29,14 +29,6 @@ def transport() -> str:
 @pytest.fixture(scope="session")
 def parser() -> str:
     return "fast"
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}"
-        time.sleep(0.01)
-    return result
 
 
 def test_daemon(start: Start, tmp_path: Path) -> None:

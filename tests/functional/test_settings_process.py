@@ -8,13 +8,14 @@ import os
 import pwd
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from server import PATIENCE, Server
+from held import Held
+from patience import until
+from server import Server
 
 Start = Callable[..., Server]
 
@@ -35,13 +36,6 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become 
 
 def ask(server: Server, target: str = "/") -> Any:
     return json.loads(server.connect().request(target).body)
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {PATIENCE} s: {what}"
-        time.sleep(0.01)
 
 
 def test_workers(start: Start) -> None:
@@ -124,7 +118,7 @@ def test_proc_name(start: Start) -> None:
 
 
 def test_preload(start: Start) -> None:
-    config = "import os\ndef when_ready(server):\n    os.write(2, b'loaded %d\\n' % (server.app.callable is not None))\n"
+    config = "import os\ndef when_ready(server):\n    os.write(2, b'loaded %d\\n' % bool(server.app.callable))\n"
     server = start("probe:app", "--preload", config=config, workers=2)
     server.wait_for_log("^loaded 1$")
     assert ask(server)["pid"] in server.worker_pids()
@@ -139,15 +133,13 @@ PATCHED = {
 @pytest.mark.parametrize("preload", [True, False])
 def test_master_that_is_already_patched(hub: str, start: Start, tmp_path: Path, preload: bool) -> None:
     server = start("probe:app", config=PATCHED[hub] + f"preload_app = {preload}\n")
-    gates = [tmp_path / str(index) for index in range(3)]
-    clients = [server.connect() for _ in gates]
-    for client, gate in zip(clients, gates):
-        client.send(b"GET /hold?file=%s HTTP/1.1\r\nHost: test\r\n\r\n" % bytes(gate))
-    until(lambda: all(Path(f"{gate}.waits").exists() for gate in gates), "all requests run at the same time")
-    assert ask(server)["pid"] == server.worker_pids()[0]
-    for client, gate in zip(clients, gates):
-        gate.touch()
-        assert client.receive().status == 200
+    requests = [Held(server, tmp_path, str(number)) for number in range(3)]
+    for held in requests:
+        held.running()
+    assert [ask(server)["pid"]] == server.worker_pids()
+    for held in requests:
+        held.let_go()
+        assert held.answer()["most"] == 3
     # The master still hears its signals.
     server.signal(signal.SIGTTIN)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)

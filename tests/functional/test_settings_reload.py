@@ -6,10 +6,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
-from server import PATIENCE, Server
+from patience import until
+from server import Server
 
 Start = Callable[..., Server]
 
@@ -38,13 +40,14 @@ def application(answer: str) -> str:
 
 def change_until_noticed(server: Server, path: Path) -> None:
     """The reloader compares with what it saw in its first round, so a change may come too early for it."""
-    deadline = time.monotonic() + PATIENCE
-    moment = time.time()
-    while not server.log(f"Worker reloading: .*{path.name} modified"):
-        assert time.monotonic() < deadline, "\n".join(server.log())
-        moment += 10
+    moments = count(int(time.time()), 10)
+
+    def noticed() -> object:
+        moment = next(moments)
         os.utime(path, (moment, moment))
-        time.sleep(0.1)
+        return server.log(f"Worker reloading: .*{path.name} modified")
+
+    until(noticed, f"a reload because of {path.name}")
 
 
 def test_reload(start: Start, tmp_path: Path) -> None:

@@ -107,13 +107,6 @@ def test_websockets_and_requests_side_by_side(server):
             assert client.read(len(HELLO_BACK)) == HELLO_BACK
 
 
-def test_frames_that_came_with_the_handshake_reach_the_application(server):
-    client = server.connect()
-    client.send(request("/echo", headers=HANDSHAKE) + HELLO)
-    assert client.receive().status == 101
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
-
-
 @pytest.mark.parametrize("leave", ["close", "reset"])
 def test_client_that_leaves(server, leave):
     client = opened(server)

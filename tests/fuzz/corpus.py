@@ -71,29 +71,30 @@ UNUSUAL = [
 #: Field lines to add, among them each one that a parser looks at.
 FIELDS = [
     b"Host: a", b"Host: b", b"Content-Type: text/plain", b"Content_Type: text/html", b"Content-Length: 0",
-    b"Content-Length: 5", b"Content-Length: +5", b"Content-Length: 05", b"Content-Length: 5, 5", b"Content-Length: -1",
-    b"Content-Length: 5_0", b"Content-Length: \xb2", b"Content-Length:", b"Content_Length: 7",
-    b"Content-Length: 99999999999999999999",
-    b"Transfer-Encoding: chunked", b"Transfer-Encoding: CHUNKED", b"Transfer-Encoding: chunked, chunked",
-    b"Transfer-Encoding: gzip", b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked, gzip",
-    b"Transfer-Encoding: identity", b"Transfer-Encoding: identity, chunked", b"Transfer-Encoding: chunked, identity",
-    b"Transfer-Encoding: \x0bchunked", b"Transfer-Encoding: \xa0chunked", b"Transfer-Encoding: chunked\x85",
-    b"Transfer-Encoding: xchunked", b"Transfer-Encoding:", b"Transfer-Encoding: ,chunked", b"Transfer_Encoding: chunked",
-    b"Transfer-Encoding: chunked;q=1",
+    b"Content-Length: 5", b"Content-Length: +5", b"Content-Length: 05", b"Content-Length: 5, 5",
+    b"Content-Length: -1", b"Content-Length: 5_0", b"Content-Length: \xb2", b"Content-Length:", b"Content_Length: 7",
+    b"Content-Length: 99999999999999999999", b"Transfer-Encoding: chunked", b"Transfer-Encoding: CHUNKED",
+    b"Transfer-Encoding: chunked, chunked", b"Transfer-Encoding: gzip", b"Transfer-Encoding: gzip, chunked",
+    b"Transfer-Encoding: chunked, gzip", b"Transfer-Encoding: identity", b"Transfer-Encoding: identity, chunked",
+    b"Transfer-Encoding: chunked, identity", b"Transfer-Encoding: \x0bchunked", b"Transfer-Encoding: \xa0chunked",
+    b"Transfer-Encoding: chunked\x85", b"Transfer-Encoding: xchunked", b"Transfer-Encoding:",
+    b"Transfer-Encoding: ,chunked", b"Transfer_Encoding: chunked", b"Transfer-Encoding: chunked;q=1",
     b"Expect: 100-continue", b"Expect: 100-Continue", b"Expect: 200-ok", b"Expect:", b"Connection: close",
     b"Connection: keep-alive", b"Connection: Upgrade, close", b"Connection: keep-alive, x", b"Connection: \xa0close",
     b"X-Forwarded-Proto: https", b"X-Forwarded-Proto: http", b"X-Forwarded-Protocol: ssl", b"X-Forwarded-Ssl: on",
-    b"X-Forwarded-Ssl: off", b"X_Forwarded_Proto: https", b"X-Scheme: secure", b"SCRIPT_NAME: /app", b"Script-Name: /a",
-    b"PATH_INFO: /x", b"REMOTE_USER: me", b"X_Underscore: 1", b"X-A: 1", b"x-a: 2", b"X.A: dot", b"X!#$%&'*+^`|~: token",
-    b"Te: trailers", b"Trailer: X-A", b"Upgrade: h2c", b"Cookie: a=1", b"X-Empty:", b"X-Tab:\tv\t", b": no name", b":",
-    b"no colon", b" folded", b"\tfolded", b"Name : value", b"Name\t: value", b" Name: value", b"N\xe4me: v", b"X-V: \x7f",
-    b"X-V: a\x00b", b"X-V: a\x1bb", b"X-V: a\tb", b"X-V: \xff", b"X-V: \xc3\xbc", b"X-Long: " + b"v" * 40,
+    b"X-Forwarded-Ssl: off", b"X_Forwarded_Proto: https", b"X-Scheme: secure", b"SCRIPT_NAME: /app",
+    b"Script-Name: /a", b"PATH_INFO: /x", b"REMOTE_USER: me", b"X_Underscore: 1", b"X-A: 1", b"x-a: 2", b"X.A: dot",
+    b"X!#$%&'*+^`|~: token", b"Te: trailers", b"Trailer: X-A", b"Upgrade: h2c", b"Cookie: a=1", b"X-Empty:",
+    b"X-Tab:\tv\t", b": no name", b":", b"no colon", b" folded", b"\tfolded", b"Name : value", b"Name\t: value",
+    b" Name: value", b"N\xe4me: v", b"X-V: \x7f", b"X-V: a\x00b", b"X-V: a\x1bb", b"X-V: a\tb", b"X-V: \xff",
+    b"X-V: \xc3\xbc", b"X-Long: " + b"v" * 40,
 ]
 
 TARGETS = [
-    b"/", b"*", b"", b"/a b", b"/\x00", b"/\x7f", b"/\x80", b"/\t", b"/%00", b"//", b"///a?b", b"/a?b?c", b"/a#b", b"/?",
-    b"?a", b"#", b"example.com:80", b"a", b"http://a/b", b"http://", b"HTTP://a:b@c/?d", b"://", b"a://b", b"/a://b", b".",
-    b"\\", b"/\\", b"/a;b=c", b"/%", b"/" + b"t" * 40, b"/\xc3\xbc", b"javascript:x", b"/a\x0b", b"/a\x0c?b", b"\x1f/",
+    b"/", b"*", b"", b"/a b", b"/\x00", b"/\x7f", b"/\x80", b"/\t", b"/%00", b"//", b"///a?b", b"/a?b?c", b"/a#b",
+    b"/?", b"?a", b"#", b"example.com:80", b"a", b"http://a/b", b"http://", b"HTTP://a:b@c/?d", b"://", b"a://b",
+    b"/a://b", b".", b"\\", b"/\\", b"/a;b=c", b"/%", b"/" + b"t" * 40, b"/\xc3\xbc", b"javascript:x", b"/a\x0b",
+    b"/a\x0c?b", b"\x1f/", b"/[x]", b"http://[::1]/a", b"http://[a/b",
 ]
 
 METHODS = [b"GET", b"get", b"Get", b"POST", b"CONNECT", b"OPTIONS", b"M", b"M#", b"G\x00T", b"", b"A" * 21, b"PROXY",
@@ -102,21 +103,25 @@ VERSIONS = [b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/1.9", b"HTTP/2.0", b"H
             b"HTTP/1,1", b"HTTP/1.", b"HTTP/1.1 ", b"", b"HTTP/\xb2.1", b"HTTP/3.0", b"HTTP/ 1.1", b"HTTP/1.1\t"]
 
 #: Bytes that mean something to some parser.
-DANGEROUS = [bytes((code,)) for code in b"\x00\x01\x08\t\n\x0b\x0c\r\x1b\x1f !\"#%(),-/:;=?@_\x7f\x80\x85\xa0\xb2\xff0aAzZ"]
-ENDS = [b"\n", b"\r", b"\n\r", b"\r\r\n", b"\r\n\r\n", b"", b" \r\n", b"\t\r\n", b"\r\n ", b"\r\n\t", b"\x0b\r\n", b"\r\n\n",
-        b"\n\n", b"\r\n\r"]
+DANGEROUS = [
+    bytes((code,)) for code in b"\x00\x01\x08\t\n\x0b\x0c\r\x1b\x1f !\"#%(),-/:;=?@_\x7f\x80\x85\xa0\xb2\xff0aAzZ"
+]
+ENDS = [b"\n", b"\r", b"\n\r", b"\r\r\n", b"\r\n\r\n", b"", b" \r\n", b"\t\r\n", b"\r\n ", b"\r\n\t", b"\x0b\r\n",
+        b"\r\n\n", b"\n\n", b"\r\n\r"]
 #: In place of the size line of a chunk, or of what ends one.
-CHUNKS = [b"0", b"00", b"5", b"0x5", b"+5", b"-5", b" 5", b"5 ", b"5;", b"5;a", b"5 ; a=b", b"5;a=\"b", b"5;a=\"\\\"\"", b"5;=b",
-          b"5;a=b c", b"5;a\nb", b"5;\xff", b"5_0", b"G", b"", b"ffffffff", b"5;a=\r", b"5\t", b"5\x0b"]
+CHUNKS = [b"0", b"00", b"5", b"0x5", b"+5", b"-5", b" 5", b"5 ", b"5;", b"5;a", b"5 ; a=b", b"5;a=\"b",
+          b"5;a=\"\\\"\"", b"5;=b", b"5;a=b c", b"5;a\nb", b"5;\xff", b"5_0", b"G", b"", b"ffffffff", b"5;a=\r",
+          b"5\t", b"5\x0b", b"00000000000000000005"]
 
 PROXIES = [
     b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n", b"PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n",
-    b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 65536\r\n", b"PROXY UNKNOWN\r\n", b"PROXY TCP4 a b c d\r\n", b"PROXY \r\n",
-    b"PROXY TCP4 192.0.2.1 198.51.100.1 +1 1_0\r\n", b"PROXY TCP4 192.0.2.1\x00 198.51.100.1 1 2\r\n",
+    b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 65536\r\n", b"PROXY UNKNOWN\r\n", b"PROXY TCP4 a b c d\r\n",
+    b"PROXY \r\n", b"PROXY TCP4 192.0.2.1 198.51.100.1 +1 1_0\r\n", b"PROXY TCP4 192.0.2.1\x00 198.51.100.1 1 2\r\n",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc6\x33\x64\x01\xdc\x04\x01\xbb",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24" + bytes(range(36)), b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x10\r\n\r\n\r\n\r\n\r\n\r\nGET ", b"\r\n\r\n\0\r\nQUIT\n\x21\x00\x00\x00",
-    b"\r\n\r\n\0\r\nQUIT\n\x31\x11\x00\x00", b"\r\n\r\n\0\r\nQUIT\n\x21\x31\x00\x00", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x04\n\n\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x31\x11\x00\x00", b"\r\n\r\n\0\r\nQUIT\n\x21\x31\x00\x00",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x04\n\n\r\n",
 ]
 
 #: How Gunicorn is set up, by a name.
@@ -142,6 +147,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def configure(name: str) -> Config | None:
     """Return Gunicorn's configuration with those settings, None if this release has not all of them."""
     config = Config()
+    if "http_parser" in config.settings:
+        config.set("http_parser", "python")
     for setting, value in SETTINGS[name].items():
         if setting == "proxy_protocol" and isinstance(config.settings[setting].default, bool):
             if value != "v1":

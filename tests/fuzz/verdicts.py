@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Any, Callable, NamedTuple
 
 from gunicorn.http import errors
@@ -13,16 +13,18 @@ from gunicorn.http.unreader import IterUnreader
 
 from gworkers.errors import ClientDisconnected, Refusal
 from gworkers.http1.body import EMPTY, Body, ChunkedBody, LengthBody
-from gworkers.http1.head import HeadParser, ParserConfig, keeps_alive
+from gworkers.http1.head import HeadParser
 from gworkers.http1.request import Request
 
 from .cases import PEERS, Case
 from .corpus import configure
 
 try:
-    from gunicorn_h1c import parse_request_fast as FAST
+    import gunicorn_h1c
 except ImportError:
     FAST = None
+else:
+    FAST = gunicorn_h1c.parse_request_fast
 
 #: As Gunicorn 27 answers; 400 to all others.
 STATUSES = {"ForbiddenProxyRequest": 403, "LimitRequestLine": 414, "ExpectationFailed": 417, "LimitRequestHeaders": 431,
@@ -64,12 +66,12 @@ def fault_of(message: str) -> str:
     return re.split(r"[:(]", message)[0]
 
 
-@lru_cache(maxsize=None)
+@cache
 def configuration(settings: str) -> Any:
     return configure(settings)
 
 
-@lru_cache(maxsize=None)
+@cache
 def head_parser(settings: str, fast: Callable[[bytes], Any] | None) -> HeadParser:
     return HeadParser(configuration(settings), fast)
 
@@ -84,22 +86,17 @@ def gunicorn_verdict(case: Case, pieces: list[bytes]) -> Verdict:
     """What Gunicorn's Python parser makes of *pieces*."""
     unreader = IterUnreader(pieces)
     try:
-        head = GunicornRequest(_python_config(case.settings), unreader, PEERS[case.peer], case.number)
+        head = GunicornRequest(configuration(case.settings), unreader, PEERS[case.peer], case.number)
     except (errors.NoMoreData, StopIteration):
         return Verdict(UNFINISHED)
     except (errors.ParseException, ValueError) as error:
         return Verdict(REFUSED, STATUSES.get(type(error).__name__, 400), fault_of(str(error)))
-    connection = dict(head.headers).get("CONNECTION", "")
     request = facts(head, headers=head.headers, script=dict(head.headers).get("SCRIPT_NAME"),
-                    keepalive=not head.should_close() and keeps_alive(connection, head.version))
+                    keepalive=not head.must_close and head.method != "CONNECT" and persists(head),
+                    continues=head.version >= (1, 1) and any(name == "EXPECT" for name, _ in head.headers))
     body = _gunicorn_body(head)
     rest = unreader.buf.getvalue() + b"".join(unreader.iter or ()) if body[0] == ACCEPTED else b""
     return Verdict(ACCEPTED, request=request, body=body, rest=rest)
-
-
-@lru_cache(maxsize=None)
-def _python_config(settings: str) -> Any:
-    return ParserConfig(configuration(settings), http_parser="python")
 
 
 def _gunicorn_body(head: Any) -> tuple[Any, ...]:
@@ -110,7 +107,7 @@ def _gunicorn_body(head: Any) -> tuple[Any, ...]:
         return (UNFINISHED, 0, b"", [])
     except errors.ChunkMissingTerminator as error:
         # What it says if the connection ends early, too.
-        return (UNFINISHED if b"\r\n".startswith(error.term) else REFUSED, 400, b"", [])
+        return (UNFINISHED, 0, b"", []) if b"\r\n".startswith(error.term) else (REFUSED, 400, b"", [])
     except (errors.ParseException, errors.InvalidChunkSize, OSError) as error:
         return (REFUSED, STATUSES.get(type(error).__name__, 400), b"", [])
     if length is not None and len(data) < length:
@@ -118,11 +115,19 @@ def _gunicorn_body(head: Any) -> tuple[Any, ...]:
     return (ACCEPTED, 0, data, head.trailers)
 
 
-def facts(head: Any, headers: Any, script: str | None, keepalive: bool) -> dict[str, Any]:
+def persists(head: Any) -> bool:
+    """Whether the connection persists by RFC 9112, which takes its field for a list; Gunicorn takes it for one word."""
+    fields = [value.lower() for name, value in head.headers if name == "CONNECTION"]
+    words = {word.strip(" \t") for field in fields for word in field.split(",")}
+    return "close" not in words and (head.version > (1, 0) or "keep-alive" in words)
+
+
+def facts(head: Any, headers: Any, script: str | None, keepalive: bool, continues: bool) -> dict[str, Any]:
     """What both kinds of request must agree in."""
-    return {"method": head.method, "target": head.uri, "path": head.path, "query": head.query, "fragment": head.fragment,
-            "version": head.version, "scheme": head.scheme, "proxy": head.proxy_protocol_info, "headers": headers,
-            "script": script, "keepalive": keepalive}
+    return {"method": head.method, "target": head.uri, "path": head.path, "query": head.query,
+            "fragment": head.fragment, "version": head.version, "scheme": head.scheme,
+            "proxy": head.proxy_protocol_info, "headers": headers, "script": script, "keepalive": keepalive,
+            "continues": continues}
 
 
 # gworkers'
@@ -161,7 +166,8 @@ def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], An
         return Verdict(UNFINISHED)
     assert request.req_number == case.number
     assert request.peer_addr == PEERS[case.peer]
-    seen_as = facts(request, headers=request.headers, script=request.script_name, keepalive=not request.should_close())
+    seen_as = facts(request, headers=request.headers, script=request.script_name, keepalive=not request.should_close(),
+                    continues=request.expects_continue)
     check_fields(request)
     source = Source(data[request.size:], pieces)
     body = _gworkers_body(source, request, parser)

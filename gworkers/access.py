@@ -1,0 +1,169 @@
+"""The access log: Gunicorn's own, and a shorter way to the same line.
+
+Gunicorn makes a dict of everything that a line could say and hands it to :mod:`logging`, which
+costs more than serving a short request. Where nothing but Gunicorn's own logger and one plain
+handler are involved, only what ``access_log_format`` names is looked up, and the line is written
+to the handler's stream.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from time import strftime, time
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.glogging import Logger, SafeAtoms
+
+if TYPE_CHECKING:
+    from gworkers.http1.request import Request
+    from gworkers.http1.response import Response
+
+_PLACEHOLDER = re.compile(r"%(?:\(([^)]*)\))?(.)", re.DOTALL)
+
+
+class Facts:
+    """What is known of an exchange when it is over."""
+
+    __slots__ = ("duration", "environ", "request", "response")
+
+    def __init__(self, response: Response, request: Request, environ: dict[str, Any], duration: timedelta) -> None:
+        self.response = response
+        self.request = request
+        self.environ = environ
+        self.duration = duration
+
+
+Atom = Callable[[Any, Facts], Any]
+
+
+def _microseconds(facts: Facts) -> int:
+    return facts.duration.seconds * 1000000 + facts.duration.microseconds
+
+
+#: What each atom of Gunicorn's setting access_log_format says, from the logger and the facts.
+ATOMS: dict[str, Atom] = {
+    "h": lambda log, facts: facts.environ.get("REMOTE_ADDR", "-"),
+    "l": lambda log, facts: "-",
+    "u": lambda log, facts: (log._get_user(facts.environ) if "HTTP_AUTHORIZATION" in facts.environ else None) or "-",
+    "r": lambda log, facts: "{REQUEST_METHOD} {RAW_URI} {SERVER_PROTOCOL}".format_map(facts.environ),
+    "s": lambda log, facts: (facts.response.status or "-").split(None, 1)[0],
+    "m": lambda log, facts: facts.environ["REQUEST_METHOD"],
+    "U": lambda log, facts: facts.environ["PATH_INFO"],
+    "q": lambda log, facts: facts.environ["QUERY_STRING"],
+    "H": lambda log, facts: facts.environ["SERVER_PROTOCOL"],
+    "b": lambda log, facts: str(facts.response.sent),
+    "B": lambda log, facts: facts.response.sent,
+    "f": lambda log, facts: facts.environ.get("HTTP_REFERER", "-"),
+    "a": lambda log, facts: facts.environ.get("HTTP_USER_AGENT", "-"),
+    "T": lambda log, facts: facts.duration.seconds,
+    "D": lambda log, facts: _microseconds(facts),
+    "M": lambda log, facts: _microseconds(facts) // 1000,
+    "L": lambda log, facts: f"{facts.duration.seconds}.{facts.duration.microseconds:06}",
+    "p": lambda log, facts: f"<{os.getpid()}>",
+}
+
+
+def _named(pairs: Callable[[Facts], Any], name: str, log: Any, facts: Facts) -> Any:
+    """Return the value of the last of *pairs* that is called *name*, whatever its case."""
+    found = "-"
+    for key, value in pairs(facts):
+        if key.lower() == name:
+            found = value
+    return found
+
+
+#: The sources of ``{name}i``, ``{name}o`` and ``{name}e``.
+SOURCES: dict[str, Callable[[Facts], Any]] = {
+    "i": lambda facts: facts.request.headers,
+    "o": lambda facts: facts.response.headers,
+    "e": lambda facts: facts.environ.items(),
+}
+
+
+class AccessLog:
+    """Writes a line for each request.
+
+    :param log: Gunicorn's logger, of whatever class
+    :param line_format: ``access_log_format``
+    """
+
+    def __init__(self, log: Any, line_format: str) -> None:
+        self._log = log
+        self._format = line_format
+        self._second = 0
+        self._now = ""
+        self._handler = plain_handler(log)
+        self._atoms = self._compile(line_format) if self._handler is not None else {}
+
+    def record(self, response: Response, request: Request, environ: dict[str, Any], seconds: float) -> None:
+        """Write the line for a request that took *seconds*."""
+        duration = timedelta(seconds=seconds)
+        handler = self._handler
+        access = self._log.access_log
+        if handler is None or access.disabled or len(access.handlers) != 1 or access.handlers[0] is not handler:
+            self._log.access(response, request, environ, duration)
+            return
+        facts = Facts(response, request, environ, duration)
+        log = self._log
+        try:
+            line = self._format % SafeAtoms({name: atom(log, facts) for name, atom in self._atoms.items()})
+        except Exception:
+            # It has its own way to tell of a format that does not work.
+            log.access(response, request, environ, duration)
+            return
+        handler.acquire()
+        try:
+            handler.stream.write(f"{line}\n")
+            handler.flush()
+        finally:
+            handler.release()
+
+    def _compile(self, line_format: str) -> dict[str, Atom]:
+        names = {name for name, kind in _PLACEHOLDER.findall(line_format) if kind != "%"}
+        atoms: dict[str, Atom] = {}
+        for name in names:
+            source = SOURCES.get(name[-1:]) if name.startswith("{") and name[-2:-1] == "}" else None
+            if source is not None:
+                atoms[name.lower()] = partial(_named, source, name[1:-2].lower())
+            elif name == "t":
+                atoms[name] = self._time
+            elif name in ATOMS:
+                atoms[name] = ATOMS[name]
+        return atoms
+
+    def _time(self, log: Any, facts: Facts) -> str:
+        second = int(time())
+        if second != self._second:
+            self._second = second
+            self._now = strftime("[%d/%b/%Y:%H:%M:%S %z]")
+        return self._now
+
+
+def plain_handler(log: Any) -> logging.StreamHandler[Any] | None:
+    """Return the one handler of the access log, if all that it does is to write lines; else None."""
+    kind = type(log)
+    access = log.access_log
+    if any(getattr(kind, name) is not getattr(Logger, name) for name in ("access", "atoms", "now", "_get_user")) \
+            or kind.atoms_wrapper_class is not SafeAtoms:
+        return None
+    if len(access.handlers) != 1 or access.filters or access.propagate or not access.isEnabledFor(logging.INFO):
+        return None
+    handler = access.handlers[0]
+    formatter = handler.formatter
+    if (type(handler) in (logging.StreamHandler, logging.FileHandler) and handler.level <= logging.INFO
+            and not handler.filters and handler.terminator == "\n" and handler.stream is not None
+            and type(formatter) is logging.Formatter and formatter._fmt == "%(message)s"):
+        return handler  # type: ignore[no-any-return]
+    return None
+
+
+def wanted(cfg: Any, log: Any) -> bool:
+    """Whether anybody wants to know of each request: a log, or a logger class that does its own thing."""
+    if type(log).access is not Logger.access:
+        return True
+    return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or getattr(cfg, "logconfig_json", None)
+                or (cfg.syslog and not cfg.disable_redirect_access_to_syslog))

@@ -1,0 +1,130 @@
+"""Applications for many clients at a time: they stream, wait, count and hold the hub."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from stage import answer, gates, say, stage, wait_at
+
+order: list[str] = []
+
+
+def count(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Remembers who was served when."""
+    order.append(environ["QUERY_STRING"])
+    return answer(start_response)
+
+
+def counted(environ: Any, start_response: Any) -> Iterable[bytes]:
+    body = json.dumps(order).encode()
+    order.clear()
+    return answer(start_response, body)
+
+
+def hold_the_hub(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Lets nothing else run until there is a file of the name that the query says."""
+    say("holding the hub")
+    until = time.monotonic() + 10
+    while not os.path.exists(environ["QUERY_STRING"]) and time.monotonic() < until:
+        pass
+    order.append("held")
+    return answer(start_response)
+
+
+def wait(environ: Any, start_response: Any) -> Iterable[bytes]:
+    say("waiting")
+    wait_at(environ["QUERY_STRING"])
+    return answer(start_response)
+
+
+def wait_for_file(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Is busy, and lets others run, until there is a file of the name that the query says."""
+    say("waiting")
+    until = time.monotonic() + 10
+    while not os.path.exists(environ["QUERY_STRING"]) and time.monotonic() < until:
+        time.sleep(0.01)
+    order.append("busy")
+    return answer(start_response)
+
+
+def stream(environ: Any, start_response: Any) -> Iterator[bytes]:
+    """Parts of the size that the query says, until the gate is open or half a minute is over."""
+    size, _, gate = environ["QUERY_STRING"].partition("&")
+    part = b"x" * int(size)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    until = time.monotonic() + 30
+    while not gates[gate].is_set() and time.monotonic() < until:
+        yield part
+
+
+def stream_written(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """The same through write()."""
+    size, _, gate = environ["QUERY_STRING"].partition("&")
+    part = b"x" * int(size)
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    until = time.monotonic() + 30
+    while not gates[gate].is_set() and time.monotonic() < until:
+        write(part)
+    return []
+
+
+def read_on(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Reads a body that its client sends as fast as it can, in small parts."""
+    total = 0
+    part = environ["wsgi.input"].read(int(environ["QUERY_STRING"]))
+    while part:
+        total += len(part)
+        part = environ["wsgi.input"].read(int(environ["QUERY_STRING"]))
+    return answer(start_response, str(total).encode())
+
+
+def megabytes(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """As many as the query says, and a word when it is over, however that came about."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    try:
+        for _ in range(16 * int(environ["QUERY_STRING"])):
+            yield b"x" * 65536
+    finally:
+        say("no more megabytes")
+
+
+class File(io.FileIO):
+    """Says when it is closed."""
+
+    def close(self) -> None:
+        if not self.closed:
+            say("no more megabytes")
+        super().close()
+
+
+def file(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """So many megabytes from a file."""
+    size = int(environ["QUERY_STRING"]) << 20
+    with tempfile.NamedTemporaryFile() as named:
+        named.truncate(size)
+        reader = File(named.name)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(size))])
+    return environ["wsgi.file_wrapper"](reader)
+
+
+def received(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """How much of the body came; a word when reading fails."""
+    try:
+        return answer(start_response, str(len(environ["wsgi.input"].read(-1))).encode())
+    except OSError as error:
+        say(f"body failed: {type(error).__name__} is a TimeoutError: {isinstance(error, TimeoutError)}")
+        raise
+
+
+def usage(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Seconds of processor and of clock."""
+    return answer(start_response, json.dumps([time.process_time(), time.monotonic()]).encode())
+
+
+app = stage(globals())

@@ -1,0 +1,200 @@
+"""Nobody starves: not behind a client that always has a next request or reads fast, nor when the worker is full."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+from client import request
+
+
+def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
+    """While the hub is held, one client queues 300 requests and two others one each: these are not served last."""
+    server = serve("crowd:app")
+    server.connect().request("/counted")
+    greedy, *others = [server.connect() for _ in range(3)]
+    for client in others:
+        assert client.request("/count?before").status == 200
+    go = tmp_path / "go"
+    greedy.send(request(f"/hold-the-hub?{go}") + request("/count?greedy") * 300)
+    server.wait_for_log("^holding the hub$")
+    for client in others:
+        client.send(request("/count?other"))
+    newcomer = server.connect()
+    newcomer.send(request("/count?newcomer"))
+    go.touch()
+    for client in (*others, newcomer):
+        assert client.receive().status == 200
+    for _ in range(301):
+        assert greedy.receive().status == 200
+    order = json.loads(server.connect().request("/counted").body)
+    order = order[order.index("held"):]
+    assert order.count("greedy") == 300
+    for name in ("other", "newcomer"):
+        behind = order[:order.index(name)].count("greedy")
+        assert behind < 150, f"{name} was served after {behind} of the greedy client's requests"
+
+
+def reading(client):
+    """A thread that reads all that comes, as fast as it can."""
+    thread = threading.Thread(target=client.read_to_end, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("size", [10, 65536])
+@pytest.mark.parametrize("path", ["/stream", "/stream-written"])
+def test_streaming_to_a_fast_reader_lets_others_have_their_turn(serve, path, size):
+    """The stream ends when another client's request is served, or after half a minute."""
+    server = serve("crowd:app")
+    client = server.connect()
+    gate = f"stream{id(client)}"
+    client.send(request(f"{path}?{size}&{gate}", headers=["Connection: close"]))
+    thread = reading(client)
+    for _ in range(3):
+        assert server.connect().request("/count").status == 200
+    assert thread.is_alive()
+    assert server.connect().request(f"/open?{gate}").status == 200
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_reading_from_a_fast_sender_lets_others_have_their_turn(serve):
+    server = serve("crowd:app")
+    client = server.connect()
+    client.send(request("/read-on?100", method="POST", headers=["Transfer-Encoding: chunked"]))
+    stop = threading.Event()
+
+    def send():
+        while not stop.is_set():
+            client.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    for _ in range(3):
+        assert server.connect().request("/count").status == 200
+    stop.set()
+    thread.join(10)
+    client.send(b"0\r\n\r\n")
+    assert int(client.receive().body) % 65536 == 0
+
+
+@pytest.mark.parametrize("transport", ["tcp"], scope="session")
+def test_heartbeat_goes_on_while_streaming(serve):
+    """Gunicorn kills a worker that is silent for longer than ``timeout``; ``serve`` checks that it lives."""
+    server = serve("crowd:app", "--timeout", 2)
+    client = server.connect()
+    gate = f"heart{id(client)}"
+    client.send(request(f"/stream?10&{gate}", headers=["Connection: close"]))
+    thread = reading(client)
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        assert server.connect().request("/count").status == 200
+    server.connect().request(f"/open?{gate}")
+    thread.join(10)
+    assert server.log("WORKER TIMEOUT") == []
+
+
+def test_slow_senders_and_slow_readers_do_not_stop_others(serve):
+    server = serve("crowd:app")
+    heads = [server.connect() for _ in range(50)]
+    bodies = [server.connect() for _ in range(50)]
+    readers = [server.connect() for _ in range(20)]
+    for client in heads:
+        client.send(b"GET /count HTTP/1.1\r\n")
+    for client in bodies:
+        client.send(request("/received", method="POST", headers=["Content-Length: 10"]) + b"01234")
+    for client in readers:
+        client.send(request("/megabytes?4") + request("/file?4"))
+    for _ in range(20):
+        assert server.connect().request("/count").status == 200
+    for client in heads:
+        client.send(b"Host: test\r\n\r\n")
+        assert client.receive().status == 200
+    for client in bodies:
+        client.send(b"56789")
+        assert client.receive().body == b"10"
+    for client in readers:
+        assert (len(client.receive().body), len(client.receive().body)) == (4 << 20, 4 << 20)
+
+
+# worker_connections
+
+def test_full_worker_closes_who_has_been_idle_for_longest(serve):
+    server = serve("crowd:app", "--worker-connections", 4, "--keep-alive", 60)
+    clients = [server.connect() for _ in range(4)]
+    for client in clients:
+        assert client.request("/count").status == 200
+    # The first is used again, so the second is the one that nobody has used for longest.
+    assert clients[0].request("/count").status == 200
+    newcomer = server.connect()
+    assert newcomer.request("/count").status == 200
+    clients[1].expect_close()
+    for client in (clients[0], clients[2], clients[3], newcomer):
+        assert client.request("/count").status == 200
+
+
+def test_full_worker_with_nobody_idle_admits_others_when_one_is_done(serve, tmp_path):
+    server = serve("crowd:app", "--worker-connections", 3, "--keep-alive", 60)
+    server.connect().request("/counted", headers=["Connection: close"])
+    busy = [server.connect() for _ in range(3)]
+    for number, client in enumerate(busy):
+        client.send(request(f"/wait-for-file?{tmp_path}/{number}"))
+    server.wait_for_log("^waiting$", count=3)
+    others = [server.connect() for _ in range(5)]
+    for client in others:
+        client.send(request("/count?other"))
+    (tmp_path / "1").touch()
+    for client in (busy[1], *others):
+        assert client.receive().status == 200
+    for number in "02":
+        (tmp_path / number).touch()
+    order = json.loads(server.connect().request("/counted").body)
+    assert order[:6] == ["busy"] + ["other"] * 5
+
+
+def test_limit_is_for_the_worker_not_for_each_listener(start, tmp_path):
+    server = start("crowd:app", "--worker-connections", 4, "--keep-alive", 60, bind=["127.0.0.1:0", "127.0.0.1:0"])
+    first = [server.connect(index=0) for _ in range(4)]
+    for client in first:
+        assert client.request("/count").status == 200
+    second = [server.connect(index=1) for _ in range(4)]
+    for client in second:
+        assert client.request("/count").status == 200
+    for client in first:
+        client.expect_close()
+    for client in second:
+        assert client.request("/count").status == 200
+
+
+FEW_FILES = """
+def post_worker_init(worker):
+    import os, resource
+    limit = len(os.listdir("/dev/fd")) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+"""
+
+
+def test_no_more_descriptors(start):
+    """The worker neither fails nor spins: it backs off, serves whom it has, and takes the others later."""
+    server = start("crowd:app", "--keep-alive", 60, config=FEW_FILES)
+    first = server.connect()
+    assert first.request("/count").status == 200
+    others = [server.connect() for _ in range(60)]
+    for client in others:
+        client.send(request("/count"))
+    server.wait_for_log("(?i)too many open files")
+    processor, clock = json.loads(first.request("/usage").body)
+    server.wait_for_log("(?i)too many open files", count=4)
+    later_processor, later_clock = json.loads(first.request("/usage").body)
+    assert later_processor - processor < (later_clock - clock) / 2
+    assert len(server.log("(?i)too many open files")) < 10
+    for client in others:
+        assert client.receive().status == 200
+        client.close()
+    assert first.request("/count").status == 200
+    assert server.log("ERROR|Traceback") == []
+
+

@@ -1,0 +1,221 @@
+"""How servers and workers end: TERM, QUIT, INT, a master that dies; and the heartbeat that keeps them alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client import Client, ClosedError, request
+from held import Held
+from patience import until
+from server import PATIENCE, Server, lives
+
+Start = Callable[..., Server]
+
+#: Seconds in which a server without running requests should be gone.
+PROMPT = 5.0
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def parser() -> str:
+    return "fast"
+
+
+def ask(server: Server, target: str = "/") -> Any:
+    return json.loads(server.connect().request(target).body)
+
+
+# TERM
+
+
+def test_term_without_connections(start: Start) -> None:
+    server = start("probe:app", workers=2)
+    workers = server.worker_pids()
+    started = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - started < PROMPT
+    assert not any(map(lives, workers))
+
+
+def test_term_lets_a_request_finish(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app")
+    held = Held(server, tmp_path).running()
+    server.signal(signal.SIGTERM)
+    server.wait_for_log("Handling signal: term")
+    until(lambda: refuses(server), "the listener is closed")
+    held.let_go()
+    assert held.answer()["most"] == 1
+    held.client.expect_close()
+    assert server.wait_for_exit() == 0
+    assert not server.log("graceful timeout")
+
+
+def refuses(server: Server) -> bool:
+    try:
+        Client.connect(server.address).close()
+    except ConnectionError:
+        return True
+    return False
+
+
+def test_term_finishes_a_stream(start: Start) -> None:
+    server = start("probe:app")
+    client = server.connect()
+    client.send(request("/stream?parts=200"))
+    client.read(10)
+    server.signal(signal.SIGTERM)
+    server.wait_for_log("Handling signal: term")
+    rest = client.read_to_end()
+    assert rest.endswith(b"\r\n0\r\n\r\n")
+    assert rest.count(b"x") == 200 * 65536
+    assert server.wait_for_exit() == 0
+
+
+def test_term_closes_idle_connections_at_once(start: Start) -> None:
+    server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60)
+    clients = [server.connect() for _ in range(20)]
+    for client in clients:
+        assert client.request().status == 200
+    started = time.monotonic()
+    server.signal(signal.SIGTERM)
+    for client in clients:
+        client.expect_close()
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - started < PROMPT
+
+
+def test_term_with_a_silent_connection(start: Start) -> None:
+    server = start("probe:app", "--graceful-timeout", 60)
+    silent = server.connect()
+    # The worker has accepted it when it answers a later one.
+    assert ask(server)
+    server.signal(signal.SIGTERM)
+    silent.expect_close()
+    started = time.monotonic()
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - started < PROMPT
+
+
+def test_term_while_a_head_arrives(start: Start) -> None:
+    server = start("probe:app")
+    client = server.connect()
+    client.send(b"GET /variable?name=A HTTP/1.1\r\n")
+    client.wait_until_read(PATIENCE)
+    server.signal(signal.SIGTERM)
+    until(lambda: refuses(server), "the listener is closed")
+    client.send(b"Host: test\r\n\r\n")
+    response = client.receive()
+    assert (response.status, response.closes) == (200, True)
+    assert server.wait_for_exit() == 0
+
+
+def test_term_does_not_lose_a_request_that_has_arrived(start: Start) -> None:
+    # The worker sleeps while both come, so it finds the request and the signal at the same time.
+    server = start("probe:app", "--keep-alive", 60)
+    (worker,) = server.worker_pids()
+    clients = [server.connect() for _ in range(10)]
+    for client in clients:
+        assert client.request().status == 200
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        for client in clients:
+            client.send(request("/variable?name=A"))
+        os.kill(worker, signal.SIGTERM)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert [client.receive().status for client in clients] == 10 * [200]
+    until(lambda: not lives(worker), "the worker's end")
+
+
+def test_term_to_a_worker_replaces_it(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app")
+    (old,) = server.worker_pids()
+    held = Held(server, tmp_path).running()
+    os.kill(old, signal.SIGTERM)
+    held.let_go()
+    assert held.answer()["pid"] == old
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert ask(server)["pid"] != old
+
+
+# QUIT and INT
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
+def test_quick_stop(start: Start, tmp_path: Path, number: int) -> None:
+    server = start("probe:app")
+    held = Held(server, tmp_path).running()
+    idle = server.connect()
+    assert idle.request().status == 200
+    started = time.monotonic()
+    server.signal(number)
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - started < PROMPT
+    with pytest.raises(ClosedError):
+        held.client.receive()
+    idle.expect_close()
+
+
+def test_impatience(start: Start, tmp_path: Path) -> None:
+    # A graceful stop that takes too long for whoever watches it.
+    server = start("probe:app", "--graceful-timeout", 60)
+    held = Held(server, tmp_path).running()
+    (worker,) = server.worker_pids()
+    os.kill(worker, signal.SIGTERM)
+    os.kill(worker, signal.SIGQUIT)
+    until(lambda: not lives(worker), "the worker's end")
+    with pytest.raises(ClosedError):
+        held.client.receive()
+    # A worker that boots does not hear a TERM, so the server would stop slowly.
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+
+
+# A master that dies, a worker that dies
+
+
+def test_worker_leaves_when_the_master_is_killed(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app")
+    (worker,) = server.worker_pids()
+    held = Held(server, tmp_path).running()
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait_for_log("Parent changed, shutting down")
+    until(lambda: not lives(worker), "the worker's end")
+    with pytest.raises(ClosedError):
+        held.client.receive()
+
+
+def test_worker_that_is_killed_is_replaced(start: Start) -> None:
+    server = start("probe:app")
+    (old,) = server.worker_pids()
+    client = server.connect()
+    assert client.request().status == 200
+    os.kill(old, signal.SIGKILL)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    client.expect_close()
+    assert ask(server)["pid"] != old
+
+
+def test_heartbeat_while_green_requests_are_busy(start: Start) -> None:
+    server = start("probe:app", "--timeout", 1)
+    (worker,) = server.worker_pids()
+    clients = [server.connect() for _ in range(8)]
+    started = time.monotonic()
+    while time.monotonic() - started < 2.5:
+        for client in clients:
+            client.send(10 * request("/spin?seconds=0.002"))
+        for client in clients:
+            assert all(client.receive().status == 200 for _ in range(10))
+    assert server.worker_pids() == [worker]
+    assert not server.log("WORKER TIMEOUT")

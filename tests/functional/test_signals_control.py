@@ -1,0 +1,112 @@
+"""Signals that change a running server: USR1, HUP, TTIN, TTOU, USR2, WINCH."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from held import Held
+from patience import until
+from server import PATIENCE, Server, lives
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def parser() -> str:
+    return "fast"
+
+
+def ask(server: Server, target: str = "/") -> Any:
+    return json.loads(server.connect().request(target).body)
+
+
+def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
+    log, old = tmp_path / "access", tmp_path / "access.old"
+    server = start("probe:app", "--access-logfile", log)
+    client = server.connect()
+    assert client.request("/variable?name=before").status == 200
+    until(lambda: "before" in log.read_text(), "the access log")
+    log.rename(old)
+    server.signal(signal.SIGUSR1)
+
+    def logged_anew() -> bool:
+        assert client.request("/variable?name=after").status == 200
+        return log.exists() and "after" in log.read_text()
+
+    until(logged_anew, "a new access log")
+    assert "before" not in log.read_text()
+    assert len(server.worker_pids()) == 1
+
+
+def test_hup_replaces_workers_and_reads_the_configuration_again(start: Start) -> None:
+    server = start("probe:app", config='raw_env = ["COLOUR=green"]\n')
+    (old,) = server.worker_pids()
+    assert ask(server, "/variable?name=COLOUR") == "green"
+    path = server.directory / "gunicorn.conf.py"
+    path.write_text(path.read_text().replace("green", "red"))
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    until(lambda: not lives(old), "the old worker's end")
+    assert ask(server, "/variable?name=COLOUR") == "red"
+    assert server.process.poll() is None
+
+
+def test_hup_lets_a_request_finish(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app")
+    (old,) = server.worker_pids()
+    held = Held(server, tmp_path).running()
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    held.let_go()
+    assert held.answer()["pid"] == old
+    until(lambda: not lives(old), "the old worker's end")
+
+
+def test_ttin_and_ttou(start: Start) -> None:
+    server = start("probe:app")
+    server.signal(signal.SIGTTIN)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert len(server.worker_pids()) == 2
+    server.signal(signal.SIGTTOU)
+    until(lambda: len(server.worker_pids()) == 1, "one worker")
+    assert ask(server)["pid"] == server.worker_pids()[0]
+
+
+def test_usr2_starts_a_new_master_on_the_same_listeners(start: Start, tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    config = "import os\ndef pre_exec(server):\n    os.write(2, b'pre_exec in %d\\n' % os.getpid())\n"
+    server = start("probe:app", "--pid", pidfile, config=config)
+    server.signal(signal.SIGUSR2)
+    new = int(server.wait_for_log(r"^pre_exec in (\d+)$")[1])
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    try:
+        assert server.log(rf"Listening at: http://127\.0\.0\.1:{server.address[1]} \({new}\)$")
+        until(lambda: Path(f"{pidfile}.2").exists(), "the new master's pidfile")
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE) == 0
+        assert ask(server)["parent"] == new
+        until(lambda: pidfile.exists() and int(pidfile.read_text()) == new, "the pidfile is the new master's")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(new, signal.SIGTERM)
+        until(lambda: not lives(new), "the new master's end")
+
+
+def test_winch_is_ignored(start: Start) -> None:
+    server = start("probe:app")
+    (worker,) = server.worker_pids()
+    server.signal(signal.SIGWINCH)
+    os.kill(worker, signal.SIGWINCH)
+    assert ask(server)["pid"] == worker

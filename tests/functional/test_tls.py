@@ -1,0 +1,284 @@
+"""HTTP over TLS, and the settings that belong to it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client import Client, ClosedError, request
+from server import PATIENCE, Server
+
+trustme = pytest.importorskip("trustme")
+
+Serve = Callable[..., Server]
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@pytest.fixture(scope="session")
+def transport() -> str:
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def parser() -> str:
+    return "fast"
+
+
+@dataclass
+class Certificates:
+    """Files that the server is given, and what its clients need to know."""
+
+    certfile: Path
+    keyfile: Path
+    both: Path
+    ca_certs: Path
+    authority: Any
+
+    @property
+    def options(self) -> tuple[object, ...]:
+        return "--certfile", self.certfile, "--keyfile", self.keyfile
+
+    def context(self, version: str = "1.3", own: bool = False) -> ssl.SSLContext:
+        """A client's: one TLS version only, with a certificate of its ``own`` if asked."""
+        context = ssl.create_default_context()
+        context.minimum_version = context.maximum_version = VERSIONS[version]
+        self.authority.configure_trust(context)
+        if own:
+            self.authority.issue_cert("alice@example.org").configure_cert(context)
+        return context
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    directory = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    paths = Certificates(directory / "cert", directory / "key", directory / "both", directory / "ca", authority)
+    issued.cert_chain_pems[0].write_to_path(str(paths.certfile))
+    issued.private_key_pem.write_to_path(str(paths.keyfile))
+    issued.private_key_and_cert_chain_pem.write_to_path(str(paths.both))
+    authority.cert_pem.write_to_path(str(paths.ca_certs))
+    return paths
+
+
+def connect(server: Server, context: ssl.SSLContext) -> Client:
+    """A client after its handshake; a missing close_notify is an error to it."""
+    client = server.connect()
+    client.sock = context.wrap_socket(client.sock, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
+    return client
+
+
+@pytest.fixture(params=VERSIONS)
+def secure(request: pytest.FixtureRequest, serve: Serve, certificates: Certificates) -> Callable[[str], Client]:
+    """Connects to an application with either version of TLS."""
+    return lambda app: connect(serve(app, *certificates.options), certificates.context(request.param))
+
+
+def test_environ(secure: Callable[[str], Client]) -> None:
+    client = secure("echo:app")
+    seen = json.loads(client.request("/").body)
+    assert seen["wsgi.url_scheme"] == "https"
+    assert seen["SERVER_PORT"] == str(client.sock.getpeername()[1])
+
+
+def test_keepalive_and_pipelining(secure: Callable[[str], Client]) -> None:
+    client = secure("echo:app")
+    for number in range(3):
+        assert json.loads(client.request(f"/{number}").body)["PATH_INFO"] == f"/{number}"
+    # More than fits one record of TLS, so requests are split between records.
+    client.send(b"".join(request(f"/{number}", headers=["X-Long: " + "x" * 500]) for number in range(100)))
+    for number in range(100):
+        assert json.loads(client.receive().body)["PATH_INFO"] == f"/{number}"
+
+
+def test_large_bodies(secure: Callable[[str], Client]) -> None:
+    client = secure("probe:app")
+    body = bytes(range(256)) * 4 * 4096
+    for _ in range(2):
+        assert json.loads(client.request("/upload", method="POST", body=body).body) == len(body)
+        assert client.request("/stream?parts=64").body == b"x" * 64 * 65536
+
+
+def test_file(secure: Callable[[str], Client], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 8192)
+    client = secure("probe:app")
+    for _ in range(2):
+        assert client.request(f"/file?file={path}").body == path.read_bytes()
+
+
+def test_close_notify(secure: Callable[[str], Client]) -> None:
+    client = secure("echo:app")
+    assert client.request("/", headers=["Connection: close"]).closes
+    assert client.sock.recv(1) == b""
+    client = secure("echo:app")
+    client.send(b"nonsense\r\n\r\n")
+    assert client.receive().status == 400
+    assert client.sock.recv(1) == b""
+
+
+def test_close_notify_after_keepalive(serve: Serve, certificates: Certificates) -> None:
+    client = connect(serve("echo:app", "--keep-alive", 1, *certificates.options), certificates.context())
+    assert client.request().status == 200
+    assert client.sock.recv(1) == b""
+
+
+def test_client_says_goodbye(serve: Serve, certificates: Certificates) -> None:
+    server = serve("echo:app", *certificates.options)
+    client = connect(server, certificates.context())
+    assert client.request().status == 200
+    client.sock = client.sock.unwrap()
+    client.expect_close()
+    assert connect(server, certificates.context()).request().status == 200
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_client_that_just_leaves(start: Serve, certificates: Certificates, option: bool) -> None:
+    server = start("probe:app", *certificates.options, config=f"suppress_ragged_eofs = {option}\n")
+    for data in b"", request(), request("/upload", method="POST", body=b"x" * 100)[:-1], b"GET / HT":
+        client = connect(server, certificates.context())
+        client.send(data)
+        # Without a close_notify.
+        with closing(socket.socket(fileno=client.sock.detach())) as raw:
+            raw.shutdown(socket.SHUT_WR)
+            raw.settimeout(PATIENCE)
+            while raw.recv(65536):
+                pass
+    assert connect(server, certificates.context()).request().status == 200
+
+
+def test_reset_in_a_handshake(serve: Serve, certificates: Certificates) -> None:
+    server = serve("echo:app", *certificates.options)
+    client = server.connect()
+    client.send(b"\x16\x03\x01\x02\0\x01")
+    client.reset()
+    assert connect(server, certificates.context()).request().status == 200
+
+
+def test_plain_http(serve: Serve, certificates: Certificates) -> None:
+    server = serve("echo:app", *certificates.options)
+    client = server.connect()
+    client.send(request())
+    client.read_to_end()
+    server.wait_for_log(r"Invalid request from ip=127\.0\.0\.1: .*(HTTP_REQUEST|http request)")
+    assert len(server.log(r"\[(WARNING|ERROR)\]")) == 1
+    assert connect(server, certificates.context()).request().status == 200
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\x16\x03\x01\x02\0\x01"], ids=["silent", "begun"])
+def test_client_that_never_finishes_its_handshake(serve: Serve, certificates: Certificates, beginning: bytes) -> None:
+    server = serve("echo:app", *certificates.options, settings={"handshake_timeout": 0.3})
+    clients = [server.connect() for _ in range(20)]
+    for client in clients:
+        client.send(beginning)
+    assert connect(server, certificates.context()).request().status == 200
+    for client in clients:
+        client.expect_close()
+
+
+def test_handshake_in_small_pieces(serve: Serve, certificates: Certificates) -> None:
+    client = serve("echo:app", *certificates.options).connect()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = certificates.context().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+
+    def converse(step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                data = outgoing.read()
+                client.send_pieces(data[at:at + 100] for at in range(0, len(data), 100))
+                incoming.write(client.receive_once())
+
+    converse(session.do_handshake)
+    session.write(request())
+    assert b" 200 OK" in converse(session.read)
+
+
+@pytest.mark.parametrize("required", [0, 1, 2])
+def test_client_certificates(start: Serve, certificates: Certificates, required: int, tmp_path: Path) -> None:
+    (tmp_path / "passport.py").write_text("""
+import json
+def app(environ, start_response):
+    seen = environ["gunicorn.socket"].getpeercert() or {}
+    answer = json.dumps(seen.get("subjectAltName")).encode()
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]
+""")
+    server = start("passport:app", "--chdir", tmp_path, "--cert-reqs", required, "--ca-certs", certificates.ca_certs,
+                   *certificates.options)
+    if required < 2:
+        assert json.loads(connect(server, certificates.context()).request().body) is None
+    else:
+        # In TLS 1.3 the server's refusal comes after the client's side of the handshake.
+        with pytest.raises((ssl.SSLError, ClosedError)):
+            connect(server, certificates.context()).request()
+    names = json.loads(connect(server, certificates.context(own=True)).request().body)
+    assert names == ([["email", "alice@example.org"]] if required else None)
+
+
+def test_stranger_with_a_certificate(start: Serve, certificates: Certificates) -> None:
+    server = start("echo:app", "--cert-reqs", 2, "--ca-certs", certificates.ca_certs, *certificates.options)
+    context = certificates.context()
+    trustme.CA().issue_cert("mallory@example.org").configure_cert(context)
+    with pytest.raises((ssl.SSLError, ClosedError)):
+        connect(server, context).request()
+    server.wait_for_log(r"Invalid request from ip=127\.0\.0\.1: ")
+    assert connect(server, certificates.context(own=True)).request().status == 200
+
+
+def test_certfile_with_its_key(start: Serve, certificates: Certificates) -> None:
+    server = start("echo:app", "--certfile", certificates.both)
+    assert connect(server, certificates.context()).request().status == 200
+
+
+def test_ciphers(start: Serve, certificates: Certificates) -> None:
+    name = "ECDHE-ECDSA-AES256-GCM-SHA384"
+    server = start("echo:app", "--ciphers", name, *certificates.options)
+    client = connect(server, certificates.context("1.2"))
+    assert client.sock.cipher()[0] == name
+    assert client.request().status == 200
+    other = certificates.context("1.2")
+    other.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    with pytest.raises(ssl.SSLError):
+        connect(server, other)
+
+
+def test_ssl_context_hook(start: Serve, certificates: Certificates) -> None:
+    config = """
+import os, ssl
+def ssl_context(config, default_ssl_context_factory):
+    os.write(2, b"a context for %s\\n" % os.path.basename(config.certfile).encode())
+    context = default_ssl_context_factory()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+"""
+    server = start("echo:app", *certificates.options, config=config)
+    server.wait_for_log("^a context for cert$")
+    assert connect(server, certificates.context("1.3")).request().status == 200
+    with pytest.raises(ssl.SSLError):
+        connect(server, certificates.context("1.2"))
+
+
+def test_do_handshake_on_connect(start: Serve, certificates: Certificates) -> None:
+    # Either way no handshake holds up others.
+    server = start("echo:app", "--do-handshake-on-connect", *certificates.options)
+    server.connect()
+    assert connect(server, certificates.context()).request().status == 200
+
+
+def test_graceful_stop(start: Serve, certificates: Certificates) -> None:
+    server = start("echo:app", "--keep-alive", 60, *certificates.options)
+    client = connect(server, certificates.context())
+    assert client.request().status == 200
+    server.connect()
+    server.signal(15)
+    assert client.sock.recv(1) == b""
+    assert server.wait_for_exit(5) == 0

@@ -1,0 +1,121 @@
+"""What must agree."""
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import gunicorn
+
+from .cases import Case, make_case
+from .verdicts import (
+    ACCEPTED,
+    FAST,
+    REFUSED,
+    UNFINISHED,
+    Verdict,
+    configuration,
+    gunicorn_verdict,
+    gworkers_verdict,
+    head_parser,
+    trusts,
+)
+
+#: Older parsers are not what gworkers must agree with; what they lack, verdicts.txt has.
+NEWEST = tuple(map(int, gunicorn.__version__.split(".")[:2])) >= (27, 0)
+
+
+def disagreements(case: Case) -> Iterator[str]:
+    """Say in what the readers of *case* disagree."""
+    whole = gworkers_verdict(case, [case.data], FAST)
+    if FAST is not None:
+        slow = gworkers_verdict(case, [case.data], None)
+        if whole != slow:
+            yield f"fast: {whole}\nnot fast: {slow}"
+    if NEWEST:
+        theirs = gunicorn_verdict(case, [case.data])
+        if not _agree(case, whole, theirs):
+            yield f"gworkers: {whole}\nGunicorn: {theirs}"
+    if case.cuts:
+        parts_theirs = gunicorn_verdict(case, case.pieces) if NEWEST else None
+        for fast in {FAST, None}:
+            parts = gworkers_verdict(case, case.pieces, fast)
+            if not _agree_in_pieces(parts, whole, parts_theirs):
+                yield (f"in pieces, {'fast' if fast else 'not fast'}: {parts}\nwhole: {whole}\n"
+                       f"Gunicorn in pieces: {parts_theirs}")
+
+
+def _agree(case: Case, ours: Verdict, theirs: Verdict) -> bool:
+    if (ours.outcome, theirs.outcome) == (REFUSED, UNFINISHED):
+        # Gunicorn looks at how much has come without an end of the head when more comes.
+        return gunicorn_verdict(case, [case.data, b"."])[:3] == ours[:3]
+    if ours[:4] != theirs[:4]:
+        return False
+    return _bodies_agree(ours.body, theirs.body) and ours.rest == theirs.rest
+
+
+def _bodies_agree(ours: tuple, theirs: tuple) -> bool:
+    # Which is the first fault of a body that also ends too early is a matter of how far one looks ahead.
+    if {*ours[:1], *theirs[:1]} == {REFUSED, UNFINISHED}:
+        return True
+    return ours == theirs
+
+
+def _agree_in_pieces(parts: Verdict, whole: Verdict, theirs: Verdict | None) -> bool:
+    if parts.outcome == REFUSED:
+        # Of several faults the one is named that is complete first, as by Gunicorn.
+        if theirs is None:
+            return whole.outcome == REFUSED
+        return REFUSED in (whole.outcome, theirs.outcome) and parts.status in (whole.status, theirs.status)
+    if parts[:4] != whole[:4]:
+        return False
+    return parts.outcome != ACCEPTED or (_bodies_agree(parts.body, whole.body) and parts.rest == whole.rest)
+
+
+def shorten(text: str) -> str:
+    """Leave out what is only long."""
+    return re.sub(r"([a-z])\1{40,}", lambda match: f"<{match[1]} x {len(match[0])}>", text)
+
+
+class Campaign:
+    """Runs cases and counts."""
+
+    def __init__(self) -> None:
+        self.cases = 0
+        self.outcomes: Counter[str] = Counter()
+        self.accepted = 0
+        self.fast = 0
+        #: the first few, to be shown
+        self.found: list[str] = []
+        self.disagreeing = 0
+
+    def run(self, seed: int, indices: Iterable[int]) -> None:
+        for index in indices:
+            self.check(make_case(seed, index), f"--seed {seed} --first {index} --cases 1")
+
+    def check(self, case: Case, name: str) -> None:
+        if configuration(case.settings) is None:
+            return
+        self.cases += 1
+        try:
+            found = list(disagreements(case))
+        except Exception as error:
+            found = [f"{type(error).__name__}: {error}"]
+        if found:
+            self.disagreeing += 1
+            if len(self.found) < 20:
+                self.found.append("\n".join(map(shorten, (name, repr(case), *found[0].split("\n")))))
+            return
+        verdict = gworkers_verdict(case, [case.data], FAST)
+        self.outcomes[str(verdict.status or verdict.outcome)] += 1
+        if verdict.outcome == ACCEPTED:
+            self.accepted += 1
+            parser = head_parser(case.settings, FAST)
+            if FAST is not None and parser._parse_fast(case.data, trusts(case)) is not None:
+                self.fast += 1
+
+    def summary(self) -> str:
+        counts = ", ".join(f"{outcome} {count}" for outcome, count in sorted(self.outcomes.items()))
+        return (f"{self.cases} cases: {counts}\n"
+                f"of the accepted ones the fast way took {self.fast} and declined {self.accepted - self.fast}\n"
+                f"{self.disagreeing} disagreements")
