@@ -230,7 +230,9 @@ class Connection(Transport):
             self._lose(error)
             return
         if sent == len(self._unsent):
-            self._sent()
+            self._unsent = b""
+            if self._after is not None:
+                self._go_on()
         else:
             self._unsent = memoryview(self._unsent)[sent:]
             self.server.greenlets.run(self._flush_rest, None)

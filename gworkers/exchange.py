@@ -24,17 +24,17 @@ def serve(connection: Connection, request: Request) -> bool:
     """
     server = connection.server
     started = monotonic() if server.access is not None else 0.0
-    body = _body(connection, request)
-    request.body = body
+    body = request.body = _body(connection, request) if request.length != 0 else EMPTY
     response = Response(connection, request, server.response_heads)
     environ: dict[str, Any] = {}
     keep = False
     try:
         if server.pre_request is not None:
             server.pre_request(server.worker, request)
+            request.adopt_headers()
         environ = connection.listener.environs.build(request, response, body, connection)
         server.worker.count_request()
-        if not server.keepalive:
+        if not (server.keepalive and server.worker.alive):
             response.must_close = True
         result = server.application(environ, response.start_response)
         if server.hub.taken_over(result) or result is ALREADY_HANDLED:
@@ -49,7 +49,7 @@ def serve(connection: Connection, request: Request) -> bool:
             if keep and not body.complete:
                 keep = body.drain(server.drain_limit, server.linger.timeout)
     except ClientError as error:
-        _give_up(connection, response, error)
+        _give_up(connection, response, error, called=bool(environ))
     except GreenletExit:
         connection.abandon()
     except BaseException as error:
@@ -75,9 +75,7 @@ def serve(connection: Connection, request: Request) -> bool:
 def _body(connection: Connection, request: Request) -> Body:
     if request.length is None:
         return ChunkedBody(connection, request, connection.server.heads.chunk_limits)
-    if request.length:
-        return LengthBody(connection, request, request.length)
-    return EMPTY
+    return LengthBody(connection, request, request.length)
 
 
 def _send(response: Response, result: Any) -> None:
@@ -102,8 +100,10 @@ def _hand_over(connection: Connection, response: Response) -> None:
     connection.hand_over()
 
 
-def _give_up(connection: Connection, response: Response, error: ClientError) -> None:
-    """End a request whose client is at fault; what it did to the request body has been logged."""
+def _give_up(connection: Connection, response: Response, error: ClientError, called: bool) -> None:
+    """End a request whose client is at fault. What is wrong with a body is logged where it is read."""
+    if not called:
+        connection.complain(error)
     if response.headers_sent:
         connection.server.log.debug("Ignored a client that left: %s", error)
         connection.abandon()

@@ -17,6 +17,7 @@ from gworkers.access import AccessLog
 from gworkers.connection import Connection
 from gworkers.deadlines import Deadlines
 from gworkers.greenlets import RequestGreenlets
+from gworkers.http1.fast import fast_parser
 from gworkers.http1.head import HeadParser
 from gworkers.http1.response import ResponseHeads
 from gworkers.listener import Listener
@@ -156,25 +157,6 @@ class Server:
     def _trim(self) -> None:
         self.greenlets.trim()
         self.hub.call_later(TRIM_INTERVAL, self._trim)
-
-
-def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:
-    """Return the C parser if it is to be used (setting ``http_parser``).
-
-    :raises RuntimeError: if it is required and missing
-    """
-    # Gunicorn has the setting since release 25.
-    wanted = getattr(cfg, "http_parser", "auto")
-    if wanted == "python":
-        return None
-    try:
-        from gunicorn_h1c import parse_request_fast
-    except ImportError:
-        if wanted == "fast":
-            raise RuntimeError("http_parser is 'fast', but gunicorn_h1c is not installed: "
-                               "pip install gunicorn_h1c, or use 'auto'") from None
-        return None
-    return parse_request_fast  # type: ignore[no-any-return]
 
 
 def hook(cfg: Any, setting: Any, log: Any) -> Callable[..., None] | None:

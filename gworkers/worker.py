@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +12,7 @@ from gunicorn.workers.base import Worker
 
 from gworkers import hubs
 from gworkers.errors import RequirementError, SettingsError
+from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """
         Settings.resolve(cls._overrides, os.environ)
         refuse_unsupported(cfg)
+        fast_parser(cfg)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -81,6 +84,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Become a worker: patch, load the application, serve until told to stop."""
         hubs.patch(self.hub_name)
+        # All of it, while the process still has the rights that it was started with.
+        import_module("gworkers.server")
         self.hub = hubs.create(self.hub_name)
         super().init_process()
 
@@ -88,8 +93,11 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
         from gworkers.server import Server
 
+        # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
+        self.booted = False
         settings = Settings.resolve(self._overrides, os.environ)
         self.server = Server(self, self.hub, settings, self._wake)
+        self.booted = True
         self.server.start()
         while self.alive:
             self._beat(HEARTBEAT)
@@ -106,6 +114,9 @@ class GreenWorker(Worker):  # type: ignore[misc]
         if self._reopen_logs:
             self._reopen_logs = False
             self.log.reopen_files()
+        self._quit_if_told()
+
+    def _quit_if_told(self) -> None:
         if self._quit:
             self.cfg.worker_int(self)
             sys.exit(0)
@@ -118,6 +129,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
             pass
 
     def _drain(self) -> None:
+        self._quit_if_told()
         self.server.stop()
         until = monotonic() + self.cfg.graceful_timeout
         while self.server.connection_count:
@@ -148,11 +160,10 @@ class GreenWorker(Worker):  # type: ignore[misc]
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """SIGQUIT and SIGINT: leave at once."""
-        if self.booted:
-            self._quit = True
-            self.alive = False
-        else:
-            super().handle_quit(sig, frame)
+        self.alive = False
+        self._quit = True
+        if not self.booted:
+            self._quit_if_told()
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         """SIGUSR1: reopen the log files."""

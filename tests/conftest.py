@@ -17,27 +17,15 @@ After each test its server must have logged no traceback that the test did not e
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from server import PATIENCE, WORKERS, Server, Setup
+from server import PATIENCE, Server, Setup, hubs, importable
 
 #: Shared servers that run at the same time; the one unused for longest makes room.
 SHARED = 6
-
-
-def importable(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
-def hubs() -> list[str]:
-    """GWORKERS_TEST_HUBS, a comma list, or all that are installed."""
-    wanted = os.environ.get("GWORKERS_TEST_HUBS", "")
-    return [name for name in wanted.split(",") if name] or [name for name in WORKERS if importable(name)]
 
 
 def parsers() -> list[str]:

@@ -12,6 +12,7 @@ Tests get one from the fixtures ``serve`` and ``start`` in conftest.py.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
@@ -37,14 +38,15 @@ WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWork
 
 GUNICORN_SETTINGS = {setting.name for setting in KNOWN_SETTINGS}
 
-#: Follows the test's own configuration. It speaks past the logger, whose level and file are the test's.
+#: Follows the test's own configuration. It speaks past the logger, whose level and file are the test's,
+#: and past os.write, which eventlet patches.
 ANNOUNCE = """
-import os as _os
+import io as _io, os as _os
 _own_post_worker_init = globals().get("post_worker_init")
 def post_worker_init(worker):
     if _own_post_worker_init is not None:
         _own_post_worker_init(worker)
-    _os.write(2, b"worker %d is ready\\n" % _os.getpid())
+    _io.FileIO(2, "w", closefd=False).write(b"worker %d is ready\\n" % _os.getpid())
 """
 
 #: Gunicorn before 25 has no http_parser setting: there the fast parser counts as not installed.
@@ -294,6 +296,16 @@ class Server:
             if not self._reader.is_alive():
                 self.process.stdout.close()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def importable(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def hubs() -> list[str]:
+    """To test: GWORKERS_TEST_HUBS, a comma list, or all that are installed."""
+    wanted = os.environ.get("GWORKERS_TEST_HUBS", "")
+    return [name for name in wanted.split(",") if name] or [name for name in WORKERS if importable(name)]
 
 
 def lives(pid: int) -> bool:

@@ -74,14 +74,14 @@ class Body:
         parts = []
         length = 0
         part = self._pending
-        while length != limit:
+        while True:
             end = part.find(b"\n") + 1 or len(part)
             if 0 <= limit < length + end:
                 end = limit - length
             parts.append(part[:end])
             length += end
             self._pending = part[end:]
-            if self._pending or part[end - 1:end] == b"\n":
+            if self._pending or length == limit or part[end - 1:end] == b"\n":
                 break
             part = self._part()
             if not part:
@@ -115,7 +115,7 @@ class Body:
         """
         until = monotonic() + seconds
         try:
-            while not self.complete and limit >= 0 and monotonic() < until:
+            while not self.complete and limit > 0 and monotonic() < until:
                 limit -= len(self._part())
         except ClientError:
             return False
@@ -135,11 +135,11 @@ class StreamedBody(Body):
     def _receive(self) -> bytes:
         """Return the next bytes of the connection, however they are framed."""
         connection = self._connection
+        waits, self._request.expects_continue = self._request.expects_continue, False
         if connection.buffer:
             data, connection.buffer = connection.buffer, b""
             return data
-        if self._request.expects_continue:
-            self._request.expects_continue = False
+        if waits:
             connection.send_continue()
         data = connection.receive()
         if not data:

@@ -68,7 +68,7 @@ class Environs:
         if script:
             self._mount(environ, path, script)
         if request.proxy_protocol_info:
-            environ.update(_proxied(request.proxy_protocol_info))
+            _put_proxied(environ, request.proxy_protocol_info)
         return environ
 
     def _host(self, request: Request) -> tuple[str, str]:
@@ -89,11 +89,11 @@ class Environs:
         environ["PATH_INFO"] = unquote_to_bytes(path[len(script):]).decode("latin-1")
 
 
-def _proxied(info: Any) -> dict[str, Any]:
-    return {
-        "PROXY_PROTOCOL": info["proxy_protocol"],
-        "REMOTE_ADDR": info["client_addr"],
-        "REMOTE_PORT": str(info["client_port"]),
-        "PROXY_ADDR": info["proxy_addr"],
-        "PROXY_PORT": str(info["proxy_port"]),
-    }
+def _put_proxied(environ: dict[str, Any], info: Any) -> None:
+    """Put what a PROXY header says in *environ*; where it names no client, the proxy itself is one."""
+    environ["PROXY_PROTOCOL"] = info["proxy_protocol"]
+    if info["client_addr"] is not None:
+        environ["REMOTE_ADDR"] = info["client_addr"]
+        environ["REMOTE_PORT"] = str(info["client_port"])
+        environ["PROXY_ADDR"] = info["proxy_addr"]
+        environ["PROXY_PORT"] = str(info["proxy_port"])

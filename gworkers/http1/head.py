@@ -112,7 +112,7 @@ class HeadParser:
                 or data.find(b"\r\n") != len(method) + len(target) + 10
                 or len(method) + len(target) + 10 > self._line_limit
                 or (size > self._field_limit and longest_line(data[:size]) > self._field_limit)
-                or target[:1] != b"/" or target[:2] == b"//" or b"#" in target or not target.isascii()):
+                or target[:1] != b"/" or b"#" in target or not target.isascii()):
             return None
         headers = head.headers
         fields = self._names.fields(headers)

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Callable
 
+from gworkers.http1.fields import environ_fields
+
 
 class Request:
     """One request.
@@ -49,6 +51,11 @@ class Request:
     def headers(self) -> list[tuple[str, str]]:
         """The header fields in their order, names in upper case; made when first asked for."""
         return [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in self.raw_headers]
+
+    def adopt_headers(self) -> None:
+        """Let a hook's changes of :attr:`headers`, if it has looked at them at all, reach the application."""
+        if "headers" in self.__dict__:
+            self.fields, self.script_name = environ_fields(self.headers)
 
     @property
     def remote_addr(self) -> Any:

@@ -192,7 +192,7 @@ class Response:
         request = self._request
         if self.response_length is None and not self._omits_body and request.version >= (1, 1):
             self.chunked = True
-        if request.expects_continue:
+        if request.expects_continue and request.length != 0:
             # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
             request.expects_continue = False
             self.must_close = True
@@ -209,15 +209,24 @@ class Response:
             raise TypeError(f"the body must be bytes, not {type(data).__name__}")
         if not data:
             return
-        started = self.headers_sent
-        parts = [] if started else self._head()
-        complete = False
+        if self.headers_sent:
+            self._write_part([], data)
+            self._connection.breathe()
+        elif len(data) == self.response_length and len(data) <= JOIN_LIMIT and not self._omits_body:
+            parts = self._head()
+            parts.append(data)
+            self.sent = len(data)
+            self._connection.send_last(b"".join(parts))
+        else:
+            self._write_part(self._head(), data)
+
+    def _write_part(self, parts: list[bytes], data: bytes) -> None:
+        """Send *parts* and then as much of *data* as the response has room for, in its framing."""
         if self._omits_body:
             self._warn("The application sent body bytes with a response that has no body (%s %s); they were left out.")
             data = b""
         elif self.response_length is not None:
             room = self.response_length - self.sent
-            complete = len(data) >= room
             if len(data) > room:
                 self._warn("The application sent more bytes than its Content-Length says (%s %s); they were cut off.")
                 data = data[:room]
@@ -229,32 +238,17 @@ class Response:
                 parts.append(data)
         if len(data) > JOIN_LIMIT:
             self._connection.send_parts(parts)
-        elif complete and parts:
-            self._connection.send_last(b"".join(parts))
         elif parts:
             self._connection.send(b"".join(parts))
-        if started:
-            self._connection.breathe()
 
     def write_whole(self, data: bytes) -> None:
         """Send *data*, which is all of the body, with a ``Content-Length`` unless the application gave one."""
-        if type(data) is not bytes or self.status is None or self.headers_sent or self._omits_body:
-            self.write(data)
-            return
-        length = len(data)
-        if self.response_length is None:
-            self._set_length(length)
-        if length != self.response_length or length > JOIN_LIMIT:
-            self.write(data)
-        else:
-            parts = self._head()
-            parts.append(data)
-            self.sent = length
-            self._connection.send_last(b"".join(parts))
+        if self.response_length is None and isinstance(data, bytes):
+            self._set_length(len(data))
+        self.write(data)
 
     def _set_length(self, length: int) -> None:
-        if (self.response_length is None and self.status is not None and not self.headers_sent
-                and not self._omits_body):
+        if self.response_length is None and not (self._omits_body or self.headers_sent or self.status is None):
             self.response_length = length
             self.headers.append(("Content-Length", str(length)))
             self._lines.append(b"Content-Length: %d\r\n" % length)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -14,9 +14,13 @@ App = Callable[..., Iterable[bytes]]
 gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
 
+#: Not os.write, which eventlet patches: it may switch, and lets no second greenlet write meanwhile.
+stderr = io.FileIO(2, "w", closefd=False)
+
+
 def say(text: str) -> None:
     """A line on stderr, where the test's server collects it."""
-    os.write(2, text.encode() + b"\n")
+    stderr.write(text.encode() + b"\n")
 
 
 def wait_at(name: str, limit: float = 15.0) -> None:

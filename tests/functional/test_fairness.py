@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -34,12 +35,17 @@ def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
     assert order.count("greedy") == 300
     for name in ("other", "newcomer"):
         behind = order[:order.index(name)].count("greedy")
-        assert behind < 150, f"{name} was served after {behind} of the greedy client's requests"
+        assert behind < 20, f"{name} was served after {behind} of the greedy client's requests"
 
 
 def reading(client):
     """A thread that reads all that comes, as fast as it can."""
-    thread = threading.Thread(target=client.read_to_end, daemon=True)
+    def read():
+        # An error here would only hide the one of the test that left.
+        with contextlib.suppress(OSError):
+            client.read_to_end()
+
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     return thread
 
@@ -47,14 +53,16 @@ def reading(client):
 @pytest.mark.parametrize("size", [10, 65536])
 @pytest.mark.parametrize("path", ["/stream", "/stream-written"])
 def test_streaming_to_a_fast_reader_lets_others_have_their_turn(serve, path, size):
-    """The stream ends when another client's request is served, or after half a minute."""
+    """The worker spends little processor time before it comes to another client, whatever the machine's load."""
     server = serve("crowd:app")
-    client = server.connect()
+    client, other = server.connect(), server.connect()
     gate = f"stream{id(client)}"
     client.send(request(f"{path}?{size}&{gate}", headers=["Connection: close"]))
+    client.wait_until_read()
     thread = reading(client)
-    for _ in range(3):
-        assert server.connect().request("/count").status == 200
+    spent = [json.loads(other.request("/usage").body)[0] for _ in range(5)]
+    assert max(later - earlier for earlier, later in zip(spent, spent[1:])) < 0.2
+    assert server.connect().request("/count").status == 200
     assert thread.is_alive()
     assert server.connect().request(f"/open?{gate}").status == 200
     thread.join(10)
@@ -73,10 +81,11 @@ def test_reading_from_a_fast_sender_lets_others_have_their_turn(serve):
 
     thread = threading.Thread(target=send, daemon=True)
     thread.start()
-    for _ in range(3):
-        assert server.connect().request("/count").status == 200
+    other = server.connect()
+    spent = [json.loads(other.request("/usage").body)[0] for _ in range(5)]
     stop.set()
     thread.join(10)
+    assert max(later - earlier for earlier, later in zip(spent, spent[1:])) < 0.2
     client.send(b"0\r\n\r\n")
     assert int(client.receive().body) % 65536 == 0
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import gunicorn
 import pytest
 from client import chunked, request
 from server import Server
@@ -51,7 +52,6 @@ REQUESTS = {
     "an old client": request("/", version="1.0"),
     "an old client that stays": request("/", version="1.0", headers=["Connection: keep-alive"]),
     "a client that leaves": request("/", headers=["Connection: close"]),
-    "HEAD": request("/", method="HEAD"),
     "a body": request("/upload", method="POST", body=b"x" * 1000),
     "a body in chunks": request("/upload", method="POST", headers=["Transfer-Encoding: chunked"],
                                 body=chunked(b"abc", b"def")),
@@ -60,6 +60,9 @@ REQUESTS = {
     "an answer to an old client": request("/stream?parts=3", version="1.0"),
     "an absolute target": request("http://example.org/upload?b"),
 }
+if gunicorn.version_info >= (27,):
+    # Older ones send a body with the answer, or count it.
+    REQUESTS["HEAD"] = request("/", method="HEAD")
 
 
 def records(server: Server, data: bytes) -> list[dict[str, Any]]:

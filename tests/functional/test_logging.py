@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import gunicorn
 import pytest
 from client import request
 from server import Server
@@ -36,7 +37,6 @@ REQUESTS = {
     "plain": request("/"),
     "a query": request("/upload?a=b&c=%20#d", headers=["X-One: 1", "X-One: 2"]),
     "escapes": request("/uplo%61d"),
-    "HEAD": request("/", method="HEAD"),
     "an old client": request("/", version="1.0"),
     "a body": request("/upload", method="POST", body=b"x" * 1000),
     "an answer in chunks": request("/stream?parts=2"),
@@ -48,6 +48,9 @@ REQUESTS = {
     "not Basic": request("/", headers=["Authorization: Bearer abc"]),
     "latin-1": b"GET / HTTP/1.1\r\nHost: test\r\nX-One: \xe4\r\nUser-Agent: \xff\r\n\r\n",
 }
+if gunicorn.version_info >= (27,):
+    # Older ones send a body with the answer, or count it.
+    REQUESTS["HEAD"] = request("/", method="HEAD")
 
 
 def access_line(server: Server, data: bytes) -> list[str]:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import gunicorn
 import pytest
 from client import Client
 from server import Server, Setup
@@ -134,6 +135,7 @@ def test_unix_socket_is_removed_at_the_end(start: Start) -> None:
 
 
 @needs_linux
+@pytest.mark.skipif(gunicorn.version_info < (27,), reason="older Gunicorns cannot bind such a name")
 def test_unix_abstract(launch: Start) -> None:
     name = f"\0gworkers-{uuid.uuid4()}"
     server = launch(FromConfig, config=f"bind = {'unix:' + name!r}")

@@ -1,9 +1,10 @@
-"""An application takes its connection over: it is left alone, and logged once."""
+"""WebSocket libraries take a connection over: it is left alone, and logged once."""
 
 from __future__ import annotations
 
 import pytest
 from client import request
+from server import hubs
 from simple_websocket import Client as WebSocket
 from simple_websocket import ConnectionClosed
 
@@ -15,6 +16,12 @@ ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 HELLO, STOP, HELLO_BACK = b"\x81\x85\0\0\0\0hello", b"\x81\x84\0\0\0\0stop", b"\x81\x05hello"
 BY_TCP = pytest.mark.parametrize("transport", ["tcp"], scope="session")
 ACCESS = ("--access-logfile", "-", "--access-logformat", "access %(s)s %(r)s")
+
+
+#: eventlet.websocket works on eventlet's hub only.
+pytestmark = pytest.mark.parametrize(
+    ("hub", "library"),
+    [(hub, "flask_sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs()), scope="session")
 
 
 def opened(server, path="/echo"):
@@ -31,13 +38,9 @@ def url(server, path):
     return f"ws://{host}:{port}{path}"
 
 
-@pytest.fixture(params=["flask_sock", "eventlet"])
-def server(request, serve, hub):
-    if request.param == "flask_sock":
-        return serve("sockets:app", *ACCESS)
-    if hub != "eventlet":
-        pytest.skip("eventlet.websocket needs eventlet's hub")
-    return serve("eventlet_sockets:app", *ACCESS)
+@pytest.fixture
+def server(serve, library):
+    return serve("sockets:app" if library == "flask_sock" else "eventlet_sockets:app", *ACCESS)
 
 
 def test_websocket_echoes(server):
@@ -124,57 +127,3 @@ def test_after_requests_on_the_same_connection(server):
     assert client.receive().status == 101
     client.send(HELLO)
     assert client.read(len(HELLO_BACK)) == HELLO_BACK
-
-
-def test_websocket_outlives_the_deadlines_of_requests(serve):
-    server = serve("sockets:app", "--keep-alive", 1,
-                   settings={"head_timeout": 0.3, "body_timeout": 0.3, "write_timeout": 0.3})
-    client = opened(server)
-    other = server.connect()
-    other.send(b"GET / HT")
-    assert other.receive().status == 408
-    other.read_to_end()
-    idle = server.connect()
-    assert idle.request("/").body == b"plain"
-    idle.expect_close()
-    client.send(HELLO)
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
-
-
-def test_handler_that_fails(serve):
-    server = serve("sockets:app")
-    client = opened(server, "/fails")
-    client.send(HELLO)
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
-    client.read_to_end()
-    server.expect_traceback("LookupError: deliberate")
-    assert server.connect().request("/").body == b"plain"
-
-
-def test_takeover_by_hand(serve):
-    server = serve("sockets:app", *ACCESS)
-    client = server.connect()
-    client.send(request("/by-hand", headers=["Upgrade: upper", "Connection: upgrade"]))
-    assert client.receive().status == 101
-    for word in (b"one", b"two"):
-        client.send(word)
-        assert client.read(3) == word.upper()
-    client.half_close()
-    client.expect_close()
-    server.wait_for_log("^taken over and done$")
-    assert len(server.whole_log("^access .* GET /by-hand")) == 1
-
-
-def test_already_handled(serve):
-    server = serve("sockets:app")
-    client = server.connect()
-    client.send(request("/handled") * 2)
-    assert client.receive().body == b"mine"
-    client.expect_close()
-    assert server.whole_log() == []
-
-
-def test_stop_iteration_alone_is_an_error(serve):
-    server = serve("sockets:app")
-    assert server.connect().request("/raised").status == 500
-    server.expect_traceback("StopIteration")

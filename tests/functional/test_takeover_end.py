@@ -1,0 +1,60 @@
+"""What a takeover leaves behind, and what only looks like one."""
+
+from __future__ import annotations
+
+from client import request
+from test_takeover import ACCESS, HELLO, HELLO_BACK, opened
+
+
+def test_websocket_outlives_the_deadlines_of_requests(serve):
+    server = serve("sockets:app", "--keep-alive", 1,
+                   settings={"head_timeout": 0.3, "body_timeout": 0.3, "write_timeout": 0.3})
+    client = opened(server)
+    other = server.connect()
+    other.send(b"GET / HT")
+    assert other.receive().status == 408
+    other.read_to_end()
+    idle = server.connect()
+    assert idle.request("/").body == b"plain"
+    idle.expect_close()
+    client.send(HELLO)
+    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+
+
+def test_handler_that_fails(serve):
+    server = serve("sockets:app")
+    client = opened(server, "/fails")
+    client.send(HELLO)
+    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+    server.expect_traceback("LookupError: deliberate")
+    client.read_to_end()
+    assert server.connect().request("/").body == b"plain"
+
+
+def test_takeover_by_hand(serve):
+    server = serve("sockets:app", *ACCESS)
+    client = server.connect()
+    client.send(request("/by-hand", headers=["Upgrade: upper", "Connection: upgrade"]))
+    assert client.receive().status == 101
+    for word in (b"one", b"two"):
+        client.send(word)
+        assert client.read(3) == word.upper()
+    client.half_close()
+    client.expect_close()
+    server.wait_for_log("^taken over and done$")
+    assert len(server.whole_log("^access .* GET /by-hand")) == 1
+
+
+def test_already_handled(serve):
+    server = serve("sockets:app")
+    client = server.connect()
+    client.send(request("/handled") * 2)
+    assert client.receive().body == b"mine"
+    client.expect_close()
+    assert server.whole_log() == []
+
+
+def test_stop_iteration_alone_is_an_error(serve):
+    server = serve("sockets:app")
+    assert server.connect().request("/raised").status == 500
+    server.expect_traceback("StopIteration")

@@ -1,0 +1,382 @@
+"""What HeadParser makes of request heads, however their bytes arrive: with the fast way and without."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz.campaign import disagreements
+from fuzz.cases import Case
+from fuzz.corpus import ORDINARY, PROXIES, SETTINGS, UNUSUAL, configure, lines
+from fuzz.verdicts import FAST
+from gunicorn.config import Config
+
+from gworkers.errors import Refusal
+from gworkers.http1 import head as head_module
+from gworkers.http1.head import LONGEST_LINE, HeadParser, keeps_alive
+from gworkers.http1.strict import StrictRequest
+
+pytestmark = pytest.mark.smoke
+
+PEER = ("192.0.2.1", 4711)
+
+
+@pytest.fixture(params=[pytest.param(FAST, id="fast", marks=pytest.mark.skipif(FAST is None, reason="no gunicorn_h1c")),
+                        pytest.param(None, id="python")])
+def fast(request):
+    return request.param
+
+
+def heads(fast, **settings):
+    config = Config()
+    for name, value in settings.items():
+        config.set(name, value)
+    return HeadParser(config, fast)
+
+
+def parse(heads, data, trusted=False, number=1):
+    return heads.parse(data, 0, PEER, trusted, number)
+
+
+def refusal(heads, data, **more):
+    with pytest.raises(Refusal) as caught:
+        parse(heads, data, **more)
+    return caught.value
+
+
+def feed(heads, pieces, number=1):
+    """What becomes of *pieces*, one after the other, and how many bytes it took."""
+    data = b""
+    for piece in pieces:
+        seen = len(data)
+        data += piece
+        request = heads.parse(data, seen, PEER, False, number)
+        if request is not None:
+            return request, len(data)
+    return None, len(data)
+
+
+# What is seen in a head
+
+def test_what_a_request_says_of_itself(fast):
+    data = lines("GET /a%20b?c=d HTTP/1.1", "Host: example.com", "X-Ca: no", "Cookie: \xfc")
+    request = parse(heads(fast), data + b"rest", number=3)
+    assert (request.method, request.uri, request.path, request.query) == ("GET", "/a%20b?c=d", "/a%20b", "c=d")
+    assert (request.version, request.scheme, request.fragment) == ((1, 1), "http", "")
+    assert request.size == len(data)
+    assert request.headers == [("HOST", "example.com"), ("X-CA", "no"), ("COOKIE", "\xfc")]
+    assert request.fields == {"HTTP_HOST": "example.com", "HTTP_X_CA": "no", "HTTP_COOKIE": "\xfc"}
+    assert (request.length, request.expects_continue, request.should_close()) == (0, False, False)
+    assert (request.peer_addr, request.remote_addr, request.req_number) == (PEER, PEER, 3)
+    assert (request.script_name, request.proxy_protocol_info, list(request.trailers)) == (None, None, [])
+
+
+def test_request_can_be_made_the_last(fast):
+    request = parse(heads(fast), lines("GET / HTTP/1.1"))
+    assert not request.should_close()
+    request.force_close()
+    assert request.should_close()
+
+
+@pytest.mark.parametrize(("target", "path", "query", "fragment"), [
+    ("/", "/", "", ""), ("/?", "/", "", ""), ("/a?b?c", "/a", "b?c", ""), ("//a/b?c", "//a/b", "c", ""),
+    ("/a;b#c?d", "/a;b", "", "c?d"), ("/a?b#c", "/a", "b", "c"), ("http://host/a?b", "/a", "b", ""),
+    ("/:a", "/:a", "", ""),
+    ("http://host", "", "", ""), ("/[", "/[", "", ""), ("/a\\b", "/a\\b", "", ""),
+])
+def test_parts_of_a_target(fast, target, path, query, fragment):
+    request = parse(heads(fast), lines(f"GET {target} HTTP/1.1"))
+    assert (request.uri, request.path, request.query, request.fragment) == (target, path, query, fragment)
+
+
+@pytest.mark.parametrize(("fields", "length"), [
+    ([], 0), (["Content-Length: 0"], 0), (["Content-Length: 12"], 12), (["content-length:007"], 7),
+    (["Content-Length: 1000000000000000000000"], 10 ** 21), (["Transfer-Encoding: chunked"], None),
+    (["transfer-encoding:  Chunked "], None), (["Transfer-Encoding: gzip, chunked"], None),
+])
+def test_size_of_the_body(fast, fields, length):
+    assert parse(heads(fast), lines("POST / HTTP/1.1", *fields)).length == length
+
+
+@pytest.mark.parametrize(("version", "connection", "closes"), [
+    ("1.1", [], False), ("1.1", ["close"], True), ("1.1", ["Close"], True), ("1.1", ["keep-alive"], False),
+    ("1.1", ["upgrade, close"], True), ("1.1", ["upgrade"], False), ("1.1", ["closed"], False), ("1.1", [""], False),
+    ("1.1", ["keep-alive", "close"], True), ("1.1", ["\xa0close"], False),
+    ("1.0", [], True), ("1.0", ["keep-alive"], False), ("1.0", ["Keep-Alive, upgrade"], False),
+    ("1.0", ["close"], True),
+    ("1.0", ["keep-alive, close"], True), ("1.0", ["upgrade"], True),
+])
+def test_whether_the_connection_persists(fast, version, connection, closes):
+    fields = [f"Connection: {options}" for options in connection]
+    assert parse(heads(fast), lines(f"GET / HTTP/{version}", *fields)).should_close() is closes
+
+
+def test_connection_ends_where_the_next_request_might_not_be_one(fast):
+    assert parse(heads(fast), lines("CONNECT a:1 HTTP/1.1", "Connection: keep-alive")).should_close()
+    assert parse(heads(fast), lines("POST / HTTP/1.1", "Transfer-Encoding: gzip, chunked")).should_close()
+
+
+@pytest.mark.parametrize(("options", "version", "kept"), [
+    ("", (1, 1), True), ("", (1, 0), False), ("\tclose ", (1, 1), False), ("a,\tKEEP-ALIVE", (1, 0), True),
+    ("", (2, 0), True), ("", (0, 9), False),
+])
+def test_connection_options(options, version, kept):
+    assert keeps_alive(options, version) is kept
+
+
+@pytest.mark.parametrize(("version", "expected"), [("1.1", True), ("1.0", False)])
+def test_expectation(fast, version, expected):
+    request = parse(heads(fast), lines(f"POST / HTTP/{version}", "Expect: 100-Continue", "Content-Length: 1"))
+    assert request.expects_continue is expected
+    assert request.fields["HTTP_EXPECT"] == "100-Continue"
+
+
+def test_whose_word_on_the_scheme_counts(fast):
+    parser = heads(fast)
+    data = lines("GET / HTTP/1.1", "X-Forwarded-Proto: https")
+    assert parse(parser, data, trusted=True).scheme == "https"
+    assert parse(parser, data, trusted=False).scheme == "http"
+    contradiction = lines("GET / HTTP/1.1", "X-Forwarded-Proto: https", "X-Forwarded-SSL: off")
+    assert refusal(parser, contradiction, trusted=True).status == 400
+    assert parse(parser, contradiction, trusted=False).scheme == "http"
+    agreement = lines("GET / HTTP/1.1", "X-Forwarded-Proto: https", "X-Forwarded-SSL: on")
+    assert parse(parser, agreement, trusted=True).scheme == "https"
+
+
+def test_scheme_of_a_listener_with_tls(fast):
+    parser = heads(fast, certfile="server.pem")
+    assert parse(parser, lines("GET / HTTP/1.1")).scheme == "https"
+    assert parse(parser, lines("GET / HTTP/1.1", "X-Forwarded-Proto: http"), trusted=True).scheme == "http"
+
+
+def test_secure_scheme_headers_mean_what_they_mean_to_gunicorn(fast):
+    parser = heads(fast, secure_scheme_headers={"X-SECURE": "yes", "x-lower": "yes", "X_UNDER": "yes"})
+    for name, scheme in [("x-secure", "https"), ("X-Lower", "http"), ("X-Under", "http")]:
+        assert parse(parser, lines("GET / HTTP/1.1", f"{name}: yes"), trusted=True).scheme == scheme
+
+
+def test_whose_word_on_the_environ_counts(fast):
+    parser = heads(fast)
+    data = lines("GET /app/x HTTP/1.1", "SCRIPT_NAME: /app", "X_Other: 1", "Script-Name: /other")
+    trusted = parse(parser, data, trusted=True)
+    assert trusted.script_name == "/app"
+    assert trusted.fields == {"HTTP_SCRIPT_NAME": "/app,/other"}
+    stranger = parse(parser, data, trusted=False)
+    assert (stranger.script_name, stranger.fields) == (None, {"HTTP_SCRIPT_NAME": "/other"})
+    assert refusal(heads(fast, header_map="refuse"), data).status == 400
+    assert "HTTP_X_OTHER" in parse(heads(fast, header_map="dangerous"), data).fields
+
+
+def test_content_length_with_an_underscore_is_another_field(fast):
+    parser = heads(fast, header_map="dangerous")
+    request = parse(parser, lines("POST / HTTP/1.1", "Content_Length: 7", "Content_Type: a/b", "Content-Length: 1"))
+    assert request.length == 1
+    assert request.fields == {"CONTENT_LENGTH": "1", "HTTP_CONTENT_LENGTH": "7", "HTTP_CONTENT_TYPE": "a/b"}
+
+
+def test_trailers_are_parsed_by_the_same_rules(fast):
+    parser = heads(fast, limit_request_fields=3)
+    request = parse(parser, lines("POST / HTTP/1.1", "Transfer-Encoding: chunked"))
+    assert request.parse_trailers(b"X-A: 1\r\nx-b:\t2 ") == [("X-A", "1"), ("X-B", "2")]
+    for section, status in [(b"Host: a", 400), (b"Content-Length: 1", 400), (b"X-A: \x01", 400), (b"X A: 1", 400),
+                            (b"X: 1\n", 400), (b"X: 1\r\n y", 400), (b"a:1\r\nb:2\r\nc:3\r\nd:4", 431)]:
+        with pytest.raises(Refusal) as caught:
+            request.parse_trailers(section)
+        assert caught.value.status == status, section
+
+
+# The fast way
+
+@pytest.mark.skipif(FAST is None, reason="no gunicorn_h1c")
+@pytest.mark.parametrize("data", ORDINARY)
+def test_ordinary_heads_are_not_declined(data, monkeypatch):
+    monkeypatch.delattr(head_module, "StrictRequest")
+    assert parse(HeadParser(Config(), FAST), data).size == data.index(b"\r\n\r\n") + 4
+
+
+@pytest.mark.skipif(FAST is None, reason="no gunicorn_h1c")
+def test_large_cookies_are_not_declined(monkeypatch):
+    monkeypatch.delattr(head_module, "StrictRequest")
+    cookie = "c" * 8000
+    data = lines("GET / HTTP/1.1", f"Cookie: {cookie}", f"Authorization: {cookie}", f"X-Other: {cookie}")
+    assert parse(HeadParser(Config(), FAST), data).fields["HTTP_COOKIE"] == cookie
+
+
+@pytest.mark.parametrize("error", [ValueError("?"), IndexError("?"), RuntimeError("?")])
+def test_fast_parser_that_fails_has_declined(error):
+    def fails(data):
+        raise error
+
+    assert parse(heads(fails), lines("GET / HTTP/1.1", "Host: a")).fields == {"HTTP_HOST": "a"}
+
+
+# In pieces
+
+SPLIT = [*(("default", data) for data in ORDINARY + UNUSUAL), *(("small", data) for data in UNUSUAL),
+         *(("proxied", proxy + ORDINARY[1]) for proxy in PROXIES),
+         *(("proxied auto", proxy + ORDINARY[7]) for proxy in PROXIES),
+         *(("proxied v2", proxy + UNUSUAL[-1]) for proxy in PROXIES)]
+
+
+@pytest.mark.parametrize(("settings", "data"), SPLIT)
+def test_verdict_at_every_split(settings, data):
+    if configure(settings) is None:
+        pytest.skip("this Gunicorn knows the first version of the PROXY protocol only")
+    size = len(data)
+    for cuts in [*((cut,) for cut in range(1, size)), tuple(range(1, size)), tuple(range(2, size, 2)),
+                 tuple(range(3, size, 3))]:
+        case = Case(settings, "proxy", 1, data, cuts)
+        assert list(disagreements(case)) == [], case
+
+
+@pytest.mark.parametrize(("data", "status"), [
+    (b"GET / HTTP/1.1\n", 400), (b"GET /\n", 400), (b"\n", 400), (b"\r\n\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\n", 400),
+    (b"\r\n\r\n", 400), (b"GET / HTTP/9.9\r\n", 400), (b"G@T / HTTP/1.1\r\n", 400), (b"GET * HTTP/1.1\r\n", 400),
+    (b"GET /\x80 HTTP/1.1\r\n", 400), (b"G" * 4097, 414), (b"GET / HTTP/1.1\r\n\n", 400),
+    (b"GET / HTTP/1.1\r\na\r\n:\n", 400),
+])
+def test_refused_before_the_head_is_complete(fast, data, status):
+    parser = heads(fast)
+    assert refusal(parser, data).status == status
+    with pytest.raises(Refusal) as caught:
+        feed(parser, [data[at:at + 1] for at in range(len(data))])
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("data", [b"\r", b"\r\n", b"\r\n\r", b"G", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r", b"G" * 4096,
+                                  b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r",
+                                  b"\r\nGET / HTTP/1.1\r\n"])
+def test_not_yet_complete(fast, data):
+    assert parse(heads(fast), data) is None
+    assert feed(heads(fast), [data[at:at + 1] for at in range(len(data))]) == (None, len(data))
+
+
+def test_one_empty_line_before_a_request_is_ignored(fast):
+    data = b"\r\n" + lines("GET / HTTP/1.1", "Host: a")
+    request = parse(heads(fast), data + b"rest")
+    assert (request.size, request.fields) == (len(data), {"HTTP_HOST": "a"})
+    assert refusal(heads(fast), b"\r\n" + data).status == 400
+
+
+# What an unfinished head costs
+
+def test_slow_sender_costs_its_bytes(fast, monkeypatch):
+    asked = []
+
+    class Counted(StrictRequest):
+        def parse(self, unreader):
+            asked.append("Gunicorn")
+            return super().parse(unreader)
+
+    def counted(data):
+        asked.append("fast")
+        return fast(data)
+
+    monkeypatch.setattr(head_module, "StrictRequest", Counted)
+    data = lines("GET /" + "t" * 900 + " HTTP/1.1", *(f"X-{number}: {'v' * 90}" for number in range(50)))
+    request, taken = feed(heads(counted if fast else None), [data[at:at + 1] for at in range(len(data))])
+    assert (request.size, taken) == (len(data), len(data))
+    # When its request line is complete, and when it is complete; the fast way tries at once, too.
+    assert asked == (["fast", "Gunicorn", "fast"] if fast else ["Gunicorn", "Gunicorn"])
+
+
+def test_slow_proxy_costs_its_bytes(monkeypatch):
+    asked = []
+
+    class Counted(StrictRequest):
+        def parse(self, unreader):
+            asked.append(True)
+            return super().parse(unreader)
+
+    monkeypatch.setattr(head_module, "StrictRequest", Counted)
+    parser = HeadParser(configure("proxied"), None)
+    data = b"PROXY TCP6 " + b"2001:db8::1 " * 2 + b"1 2" + lines("", "GET / HTTP/1.1", "Host: a")
+    peer = ("127.0.0.1", 1)
+    for size in range(1, len(data)):
+        assert parser.parse(data[:size], size - 1, peer, True, 1) is None
+    request = parser.parse(data, len(data) - 1, peer, True, 1)
+    assert request.proxy_protocol_info["client_addr"] == "2001:db8::1"
+    assert len(asked) <= 8
+
+
+ENDLESS = {"line": b"", "target": b"GET /", "name": b"GET / HTTP/1.1\r\n", "value": b"GET / HTTP/1.1\r\nX: ",
+           "after a field": b"GET / HTTP/1.1\r\nHost: a\r\nX", "after an empty line": b"\r\nGET /"}
+
+
+@pytest.mark.parametrize("start", list(ENDLESS))
+@pytest.mark.parametrize("settings", [name for name in SETTINGS if name != "unlimited"])
+def test_head_without_an_end_is_bounded(fast, settings, start):
+    config = configure(settings)
+    if config is None:
+        pytest.skip("this Gunicorn knows the first version of the PROXY protocol only")
+    parser = HeadParser(config, fast)
+    bound = config.limit_request_line + config.limit_request_fields * (config.limit_request_field_size + 2) + 1000
+    pieces = [ENDLESS[start], *([b"x" * 997] * (bound // 997 + 2))]
+    with pytest.raises(Refusal) as caught:
+        feed(parser, pieces)
+    assert caught.value.status in (414, 431)
+
+
+def test_unlimited_line_ends_somewhere(fast):
+    parser = heads(fast, limit_request_line=0)
+    with pytest.raises(Refusal) as caught:
+        feed(parser, [b"GET /", *([b"x" * 65536] * (LONGEST_LINE // 65536 + 1))])
+    assert caught.value.status == 414
+    data = lines("GET /" + "x" * 100_000 + " HTTP/1.1", "Host: a")
+    assert parse(parser, data).size == len(data)
+
+
+def test_many_empty_fields_are_bounded(fast):
+    parser = heads(fast, limit_request_fields=10, limit_request_field_size=100)
+    with pytest.raises(Refusal) as caught:
+        feed(parser, [b"GET / HTTP/1.1\r\n", *([b"a:\r\n"] * 1000)])
+    assert caught.value.status == 431
+
+
+def test_proxy_line_without_an_end_is_bounded():
+    parser = HeadParser(configure("proxied"), None)
+    data = b"PROXY TCP4 "
+    assert parser.parse(data + b"1" * 100, 0, ("127.0.0.1", 1), True, 1) is None
+    with pytest.raises(Refusal) as caught:
+        parser.parse(data + b"1" * LONGEST_LINE, len(data), ("127.0.0.1", 1), True, 1)
+    assert caught.value.status in (400, 414)
+
+
+# PROXY headers
+
+def test_proxy_header_counts_only_once_and_only_if_it_is_on(fast):
+    data = b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n" + lines("GET / HTTP/1.1", "Host: a")
+    parser = HeadParser(configure("proxied"), fast)
+    request = parser.parse(data, 0, "", True, 1)
+    assert request.size == len(data)
+    assert request.proxy_protocol_info == {"proxy_protocol": "TCP4", "client_addr": "192.0.2.7", "client_port": 56324,
+                                           "proxy_addr": "198.51.100.1", "proxy_port": 443}
+    assert refusal(parser, data, number=2).status == 400
+    assert refusal(heads(fast), data).status == 400
+    assert parse(parser, lines("GET / HTTP/1.1", "Host: a")).proxy_protocol_info is None
+
+
+def test_proxy_header_from_a_stranger(fast):
+    parser = HeadParser(configure("proxied"), fast)
+    assert refusal(parser, b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n" + lines("GET / HTTP/1.1")).status == 403
+
+
+def test_method_that_looks_like_a_proxy_line(fast):
+    parser = HeadParser(configure("proxied"), fast)
+    assert parse(parser, lines("PROXYX / HTTP/1.1")).method == "PROXYX"
+
+
+def test_request_shorter_than_a_proxy_header(fast):
+    # It takes twelve bytes to tell a PROXY header, and a first request may have fewer.
+    parser = HeadParser(configure("proxied"), fast)
+    assert feed(parser, [b"A\r\n\r\n"]) == (None, 5)
+    with pytest.raises(Refusal) as caught:
+        feed(parser, [b"A\r\n\r\n", b"GET / HTTP/1.1\r\n"])
+    assert caught.value.status == 400
+
+
+def test_bytes_that_the_standard_library_chokes_on(fast):
+    parser = HeadParser(configure("proxied"), fast)
+    data = b"PROXY TCP4 192.0.2.7\0 198.51.100.1 1 2\r\n" + lines("GET / HTTP/1.1")
+    with pytest.raises(Refusal) as caught:
+        parser.parse(data, 0, "", True, 1)
+    assert caught.value.status == 400

@@ -1,0 +1,75 @@
+"""What a client is told: what Gunicorn's own workers tell it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from types import SimpleNamespace
+
+import pytest
+from fuzz.campaign import NEWEST
+from gunicorn import util
+from gunicorn.http import errors
+from gunicorn.workers.base import Worker
+
+from gworkers.http1.refusal import error_page, refusal_for
+
+pytestmark = pytest.mark.smoke
+
+
+def what_arrives(write):
+    """What *write* sends on a socket."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        write(ours)
+        ours.close()
+        received = b""
+        while data := theirs.recv(65536):
+            received += data
+    return received
+
+
+@pytest.mark.parametrize("detail", ["", "plain", "<b>&\"'</b>", "caf\xe9 \xff", "50 % of %s"])
+def test_page_is_that_of_gunicorn(detail):
+    theirs = what_arrives(lambda sock: util.write_error(sock, 400, "Bad Request", detail))
+    assert error_page(400, "Bad Request", detail) == theirs
+
+
+def test_page_holds_only_latin_1():
+    page = error_page(400, "Bad Request", "snow \u2603")
+    head, _, body = page.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert b"snow ?" in body
+
+
+EXAMPLES = [
+    errors.InvalidRequestLine("GET"), errors.InvalidRequestMethod("get"), errors.InvalidHTTPVersion("HTTP/9"),
+    errors.InvalidHeader("HOST"), errors.InvalidHeaderName("A B"), errors.ObsoleteFolding("X"),
+    errors.LimitRequestLine(9, 8), errors.LimitRequestHeaders("too many"), errors.InvalidProxyLine("PROXY"),
+    errors.ForbiddenProxyRequest("192.0.2.1"), errors.InvalidSchemeHeaders(), errors.UnsupportedTransferCoding("x"),
+    errors.InvalidRequestLine("100 % <b>"),
+]
+if hasattr(errors, "ExpectationFailed"):
+    EXAMPLES.append(errors.ExpectationFailed("unexpected"))
+
+
+@pytest.mark.skipif(not NEWEST, reason="older releases answer with 400 to more of them")
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_answer_is_that_of_gunicorn(error):
+    worker = SimpleNamespace(log=logging.getLogger("gunicorn.test"), cfg=None)
+    theirs = what_arrives(lambda sock: Worker.handle_error(worker, None, sock, ("192.0.2.1", 1), error))
+    refusal = refusal_for(error)
+    assert error_page(refusal.status, refusal.reason, refusal.detail) == theirs
+    assert refusal.message == str(error)
+
+
+@pytest.mark.parametrize(("error", "status", "reason"), [
+    (errors.LimitRequestLine(9, 8), 414, "URI Too Long"), (errors.InvalidHeader("X"), 400, "Bad Request"),
+    (errors.LimitRequestHeaders("many"), 431, "Request Header Fields Too Large"),
+    (errors.ConfigurationProblem("no"), 500, "Internal Server Error"),
+    (ValueError("embedded null byte"), 400, "Bad Request"),
+    (type("OfALaterRelease", (errors.ParseException,), {})("new"), 400, "Bad Request"),
+])
+def test_status_on_any_release(error, status, reason):
+    refusal = refusal_for(error)
+    assert (refusal.status, refusal.reason, refusal.message) == (status, reason, str(error))
