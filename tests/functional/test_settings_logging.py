@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import gunicorn
 import pytest
 from patience import until
 from server import GUNICORN_SETTINGS, PATIENCE, Server
@@ -243,6 +244,7 @@ def test_statsd_hears_of_errors(start: Start, receiver: socket.socket) -> None:
 
 
 @pytest.mark.skipif("enable_backlog_metric" not in GUNICORN_SETTINGS, reason="this Gunicorn has no such setting")
+@pytest.mark.skipif(gunicorn.version_info < (27,), reason="older Gunicorns do not report an empty backlog")
 def test_enable_backlog_metric(start: Start, receiver: socket.socket) -> None:
     start("probe:app", "--enable-backlog-metric", "--statsd-host", f"127.0.0.1:{receiver.getsockname()[1]}")
     receive(receiver, r"^gunicorn\.backlog:\d+\|h$")
