@@ -145,9 +145,7 @@ class Connection(Transport):
         elif request.proxy_protocol_info:
             self._proxy = request.proxy_protocol_info
         self.phase = BUSY
-        begun = server.outbox.begin()
         server.greenlets.run(self._serve, request)
-        server.outbox.end(begun)
 
     def _wait_for_more(self, data: bytes) -> None:
         self.buffer = data

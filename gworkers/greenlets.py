@@ -42,12 +42,11 @@ class RequestGreenlets:
         self._fewest_idle = len(self._idle)
 
     def _loop(self, work: tuple[Callable[[Any], None], object] | None) -> None:
-        me = self._hub.current()
+        me, copy_context, rest, park = self._hub.current(), self._context.copy, self._idle.append, self._hub.park
         while work is not None:
-            task, argument = work
-            self._context.copy().run(task, argument)
-            self._idle.append(me)
-            work = self._hub.park()
+            copy_context().run(*work)
+            rest(me)
+            work = park()
 
     def _once(self, work: tuple[Callable[[Any], None], object]) -> None:
         task, argument = work

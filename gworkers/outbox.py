@@ -16,21 +16,25 @@ from gworkers.hubs.base import Hub
 if TYPE_CHECKING:
     from gworkers.connection import Connection
 
-#: Seconds that an answer may wait before another request is begun.
+#: Seconds that an answer may wait, at most, for others; then all are sent.
 LONGEST_WAIT = 0.0005
-#: Seconds of blocking the hub from which on a request counts as long.
+#: Seconds between two answers of one turn from which on the request in between counts as long.
 LONG = 0.001
 #: What share of the time, inverted, answers may at worst spend behind long requests.
 CAUTION = 20
 
 
 class Outbox:
-    """The connections of a worker whose last answer is still to be sent."""
+    """The connections of a worker whose last answer is still to be sent.
+
+    :param hub: says when its turn ends
+    """
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._waiting: list[Connection] = []
-        self._first_since = 0.0
+        self._since = 0.0
+        self._last = 0.0
         self._cautious_until = 0.0
 
     def add(self, connection: Connection) -> bool:
@@ -39,23 +43,20 @@ class Outbox:
         if now < self._cautious_until:
             return False
         if not self._waiting:
-            self._first_since = now
+            self._since = now
             self._hub.call_soon(self.flush)
+        elif now - self._since > LONGEST_WAIT:
+            self.overtake(now)
+            return False
+        self._last = now
         self._waiting.append(connection)
         return True
 
-    def begin(self) -> float:
-        """Note that a request begins; return the time, for :meth:`end`."""
-        now = monotonic()
-        if self._waiting and now - self._first_since > LONGEST_WAIT:
-            self.flush()
-        return now
-
-    def end(self, begun: float) -> None:
-        """Note that a request that began at *begun* has ended or waits for something."""
-        now = monotonic()
-        if now - begun > LONG:
-            self._cautious_until = now + CAUTION * (now - begun)
+    def overtake(self, now: float) -> None:
+        """Let what waits go first, because something is sent without waiting."""
+        if self._waiting:
+            if now - self._last > LONG:
+                self._cautious_until = now + CAUTION * (now - self._last)
             self.flush()
 
     def flush(self) -> None:

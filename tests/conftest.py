@@ -22,14 +22,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from server import PATIENCE, Server, Setup, hubs, importable
+from server import PATIENCE, Server, Setup, hubs, parsers
 
 #: Shared servers that run at the same time; the one unused for longest makes room.
 SHARED = 6
-
-
-def parsers() -> list[str]:
-    return ["fast", "python"] if importable("gunicorn_h1c") else ["python"]
 
 
 @pytest.fixture(scope="session", params=hubs())

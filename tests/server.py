@@ -308,6 +308,11 @@ def hubs() -> list[str]:
     return [name for name in wanted.split(",") if name] or [name for name in WORKERS if importable(name)]
 
 
+def parsers() -> list[str]:
+    """To test; the first is what most users have."""
+    return ["fast", "python"] if importable("gunicorn_h1c") else ["python"]
+
+
 def lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)

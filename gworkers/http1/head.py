@@ -33,7 +33,8 @@ from gworkers.http1.request import Request
 from gworkers.http1.strict import BARE_LF, StrictConfig, StrictRequest
 
 METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
-VERSIONS = {0: (1, 0), 1: (1, 1)}
+HTTP_11 = (1, 1)
+VERSIONS = {0: (1, 0), 1: HTTP_11}
 
 END = b"\r\n\r\n"
 #: Gunicorn's own bounds, where its settings say none or too much.
@@ -101,18 +102,20 @@ class HeadParser:
         except Exception:
             return None
         size: int = head.consumed
-        target: bytes = head.path
+        uri = head.path.decode("latin-1")
         method = METHODS.get(head.method)
         version = VERSIONS.get(head.minor_version)
+        if method is None or version is None:
+            return None
+        line = len(method) + len(uri) + 10
         count: int = head.header_count
-        # Each line of an ordinary head ends in CRLF, holds one field and no bare CR or LF; the
-        # parser accepts less (folded fields, bare LF, more spaces), which these sums give away.
-        if (method is None or version is None or count > self._fields_limit
-                or data.count(b"\n", 0, size) != count + 2 or data.count(b"\r\n", 0, size) != count + 2
-                or data.find(b"\r\n") != len(method) + len(target) + 10
-                or len(method) + len(target) + 10 > self._line_limit
+        # An ordinary request line has single spaces, and each line ends in CRLF. The parser accepts
+        # less, but it counts a line for each LF, so that a bare one makes the sum wrong. A folded
+        # line is counted too, as a field without a name.
+        if (data[line:line + 2] != b"\r\n" or data.count(b"\r\n", 0, size) != count + 2
+                or line > self._line_limit or count > self._fields_limit
                 or (size > self._field_limit and longest_line(data[:size]) > self._field_limit)
-                or target[:1] != b"/" or b"#" in target or not target.isascii()):
+                or uri[:1] != "/" or "#" in uri or not uri.isascii()):
             return None
         headers = head.headers
         fields = self._names.fields(headers)
@@ -128,7 +131,7 @@ class HeadParser:
             if fields["HTTP_TRANSFER_ENCODING"].lower() != "chunked" or "CONTENT_LENGTH" in fields or version < (1, 1):
                 return None
             length = None
-        keepalive = version == (1, 1)
+        keepalive = version is HTTP_11
         if "HTTP_CONNECTION" in fields:
             keepalive = keeps_alive(fields["HTTP_CONNECTION"], version)
         scheme = None
@@ -139,8 +142,9 @@ class HeadParser:
                     if scheme is not None and scheme != said:
                         return None
                     scheme = said
-        uri = target.decode("ascii")
-        path, _, query = uri.partition("?")
+        path, query = uri, ""
+        if "?" in uri:
+            path, _, query = uri.partition("?")
         request = Request(size, method, uri, path, query, version, scheme or self._scheme, fields, length, keepalive)
         request.raw_headers = headers
         if length is None:

@@ -5,7 +5,7 @@ import io
 import os
 import re
 from email.utils import formatdate
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn.http.wsgi import FileWrapper
@@ -198,10 +198,10 @@ class Response:
             self.must_close = True
         connection = "upgrade" if self._upgrade else "close" if self.should_close() else "keep-alive"
         self.headers_sent = True
-        start = self._heads.start(self.status, connection, request.version)
+        head = [self._heads.start(self.status, connection, request.version), *self._lines, b"\r\n"]
         if self.chunked:
-            return [start, b"Transfer-Encoding: chunked\r\n", *self._lines, b"\r\n"]
-        return [start, *self._lines, b"\r\n"]
+            head.insert(1, b"Transfer-Encoding: chunked\r\n")
+        return head
 
     def write(self, data: bytes) -> None:
         """Send *data* as the next part of the body, and the head with it if it is the first."""
@@ -236,6 +236,8 @@ class Response:
                 parts += (b"%x\r\n" % len(data), data, b"\r\n")
             else:
                 parts.append(data)
+        if parts:
+            self._connection.server.outbox.overtake(monotonic())
         if len(data) > JOIN_LIMIT:
             self._connection.send_parts(parts)
         elif parts:

@@ -10,7 +10,13 @@ import re
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, InvalidRequestLine, UnsupportedTransferCoding
+from gunicorn.http.errors import (
+    InvalidHeader,
+    InvalidHeaderName,
+    InvalidProxyLine,
+    InvalidRequestLine,
+    UnsupportedTransferCoding,
+)
 from gunicorn.http.message import Request as GunicornRequest
 
 from gworkers.errors import Refusal
@@ -57,6 +63,9 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
     """A request head that Gunicorn parsed; its methods raise what Gunicorn's own do."""
 
     def parse_request_line(self, line_bytes: bytes) -> None:
+        if self.proxy_protocol_info and "\0" in "{client_addr}{proxy_addr}".format(**self.proxy_protocol_info):
+            # PyPy's inet_pton() reads no further than a NUL.
+            raise InvalidProxyLine("NUL in an address")
         if b"\n" in line_bytes:
             raise InvalidRequestLine(BARE_LF)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from functools import partial
 from typing import Any, Callable
 
 import gevent
@@ -36,7 +37,8 @@ class GeventHub:
         self.title = f"gevent {gevent.__version__}"
         self.socket_class = gevent.socket.socket
         self.call_soon = self._loop.run_callback
-        self.park = self._hub.switch
+        # Without the Hub's own switch(), which looks for hooks of gevent's greenlets that a plain one does not have.
+        self.park = partial(greenlet.switch, self._hub)
         self.current = getcurrent
 
     def watch_read(self, fd: int) -> Watcher:

@@ -9,6 +9,10 @@ import time
 
 import pytest
 from client import request
+from server import parsers
+
+#: Who parsed the head makes no difference here.
+pytestmark = pytest.mark.parametrize("parser", parsers()[:1], scope="session")
 
 
 def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):

@@ -1,0 +1,91 @@
+"""Deadlines of bodies, of requests and of answers: whoever stops is given up, whoever is steady is not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from client import request
+from server import parsers
+from test_slow_heads import INVALID, tick
+
+#: Who parsed the head makes no difference here.
+pytestmark = pytest.mark.parametrize("parser", parsers()[:1], scope="session")
+
+
+@pytest.mark.parametrize("data", [
+    request("/received", method="POST", headers=["Content-Length: 5"]),
+    request("/received", method="POST", headers=["Content-Length: 5"]) + b"hell",
+    request("/received", method="POST", headers=["Transfer-Encoding: chunked"]) + b"5\r\nhello\r\n",
+], ids=["none", "some", "chunked"])
+def test_late_body(serve, data):
+    server = serve("crowd:app", settings={"body_timeout": 0.3})
+    client = server.connect()
+    client.send(data)
+    assert server.connect().request("/count").status == 200
+    assert client.receive().status == 408
+    client.expect_close()
+    server.wait_for_log("^body failed: .* is a TimeoutError: True$")
+    assert len(server.whole_log(INVALID)) == 1
+
+
+def test_body_may_take_long_if_it_comes_steadily(serve):
+    server = serve("crowd:app", settings={"head_timeout": 0.2, "body_timeout": 1.0})
+    client = server.connect()
+    started = time.monotonic()
+    client.send(request("/received", method="POST", headers=["Content-Length: 6"]))
+    for byte in b"hello!":
+        tick(server)
+        client.send(bytes([byte]))
+    assert client.receive().body == b"6"
+    assert time.monotonic() - started > 1.0
+
+
+@pytest.mark.parametrize("path", ["/megabytes?40", "/file?40"])
+def test_reader_that_stops(serve, path):
+    server = serve("crowd:app", settings={"write_timeout": 0.3})
+    client = server.connect()
+    client.send(request(path))
+    server.wait_for_log("^no more megabytes$")
+    assert server.connect().request("/count").status == 200
+    tail = client.read_to_end()
+    assert len(tail) < 40 << 20
+    assert server.whole_log("ERROR|Traceback") == []
+
+
+@pytest.mark.parametrize("path", ["/megabytes?40", "/file?40"])
+def test_reader_may_take_long_if_it_reads_steadily(serve, path):
+    server = serve("crowd:app", settings={"head_timeout": 0.2, "write_timeout": 1.0})
+    client = server.connect()
+    started = time.monotonic()
+    client.send(request(path))
+    head = client.receive_once()
+    assert b" 200 OK\r\n" in head
+    taken = bytearray(head)
+    for _ in range(7):
+        tick(server)
+        while len(taken) < 2 << 20:
+            taken += client.receive_once()
+        client.buffer = b""
+        for _ in range(16):
+            taken += client.receive_once()
+    client.buffer = bytes(taken)
+    assert len(client.receive().body) == 40 << 20
+    assert time.monotonic() - started > 1.0
+
+
+@pytest.mark.parametrize(("settings", "data"), [
+    ({"head_timeout": 0}, b"GET / HTTP"), ({"body_timeout": 0}, request("/received", headers=["Content-Length: 1"])),
+], ids=["head", "body"])
+def test_0_is_no_limit(serve, settings, data):
+    server = serve("crowd:app", settings={"head_timeout": 0.2, "body_timeout": 0.2} | settings)
+    client = server.connect()
+    client.send(data)
+    other = server.connect()
+    if "head_timeout" in settings:
+        other.send(request("/received", headers=["Content-Length: 1"]))
+    else:
+        other.send(b"GET / HTTP")
+    assert other.receive().status == 408
+    client.send(b"/1.1\r\n\r\n" if "head_timeout" in settings else b"x")
+    assert client.receive().status == 200
