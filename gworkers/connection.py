@@ -233,7 +233,8 @@ class Connection(Transport):
                 self._go_on()
         else:
             self._unsent = memoryview(self._unsent)[sent:]
-            self.server.greenlets.run(self._flush_rest, None)
+            # This may be another's request greenlet, and only the hub may start one.
+            self.server.hub.call_soon(self.server.greenlets.run, self._flush_rest, None)
 
     def _flush_rest(self, _: object) -> None:
         try:

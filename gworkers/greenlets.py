@@ -44,7 +44,8 @@ class RequestGreenlets:
     def _loop(self, work: tuple[Callable[[Any], None], object] | None) -> None:
         me, copy_context, rest, park = self._hub.current(), self._context.copy, self._idle.append, self._hub.park
         while work is not None:
-            copy_context().run(*work)
+            task, argument = work
+            copy_context().run(task, argument)
             rest(me)
             work = park()
 

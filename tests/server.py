@@ -12,67 +12,24 @@ Tests get one from the fixtures ``serve`` and ``start`` in conftest.py.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from client import Client
-from gunicorn.config import KNOWN_SETTINGS
+from launch import GUNICORN_SETTINGS, WORKERS, Setup, hubs, importable, parsers
 
-APPS = Path(__file__).parent / "apps"
+__all__ = ["GUNICORN_SETTINGS", "PATIENCE", "WORKERS", "Server", "Setup", "hubs", "importable", "lives", "parsers"]
 
 #: Seconds after which something that should happen at once has not happened.
 PATIENCE = 10.0
-
-WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
-
-GUNICORN_SETTINGS = {setting.name for setting in KNOWN_SETTINGS}
-
-#: Follows the test's own configuration. It speaks past the logger, whose level and file are the test's,
-#: and past os.write, which eventlet patches.
-ANNOUNCE = """
-import io as _io, os as _os
-_own_post_worker_init = globals().get("post_worker_init")
-def post_worker_init(worker):
-    if _own_post_worker_init is not None:
-        _own_post_worker_init(worker)
-    _io.FileIO(2, "w", closefd=False).write(b"worker %d is ready\\n" % _os.getpid())
-"""
-
-#: Gunicorn before 25 has no http_parser setting: there the fast parser counts as not installed.
-WITHOUT_FAST_PARSER = 'import sys as _sys\n_sys.modules["gunicorn_h1c"] = None\n'
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What distinguishes one server from another; equal setups may share a server.
-
-    ``options`` are more words for Gunicorn's command line, ``config`` the text of its configuration file,
-    ``settings`` are gworkers' own (``(("head_timeout", 0.5),)``), passed as GWORKERS_* variables,
-    ``env`` is more environment, ``bind`` takes the place of the address that ``transport`` stands for.
-    """
-
-    app: str
-    hub: str = "gevent"
-    transport: str = "tcp"
-    parser: str = "fast"
-    options: tuple[str, ...] = ()
-    config: str = ""
-    settings: tuple[tuple[str, object], ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
-    workers: int = 1
-    bind: tuple[str, ...] = ()
-    worker_class: str = ""
 
 
 class Server:
@@ -90,48 +47,16 @@ class Server:
         self.directory = Path(tempfile.mkdtemp(prefix="gw"))
         self.lines: list[str] = []
         self.mark = 0
-        self.fences = 0
+        self.words = 0
         self.clients: list[Client] = []
         self._grew = threading.Condition()
         self._expected: set[int] = set()
         self._ended = False
         self.process = subprocess.Popen(
-            self._command(), cwd=self.directory, env=self._environment(), start_new_session=True,
+            setup.command(self.directory), cwd=self.directory, env=setup.environment(), start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    def _command(self) -> list[str]:
-        setup = self.setup
-        own = "127.0.0.1:0" if setup.transport == "tcp" else f"unix:{self.directory}/listener"
-        config = setup.config + ANNOUNCE
-        command = [sys.executable, "-m", "gunicorn", "--chdir", str(self.directory)]
-        if setup.parser == "python":
-            if "http_parser" in GUNICORN_SETTINGS:
-                command += ["--http-parser", "python"]
-            else:
-                config = WITHOUT_FAST_PARSER + config
-        if "control_socket_disable" in GUNICORN_SETTINGS:
-            command.append("--no-control-socket")
-        (self.directory / "gunicorn.conf.py").write_text(config)
-        if setup.worker_class != "from config":
-            command += ["-k", setup.worker_class or WORKERS[setup.hub]]
-        for address in setup.bind or (own,):
-            command += ["--bind", address]
-        command += ["--workers", str(setup.workers), *setup.options, setup.app]
-        return command
-
-    def _environment(self) -> dict[str, str]:
-        environment = {
-            name: value for name, value in os.environ.items()
-            if not name.startswith(("GWORKERS_", "GUNICORN_")) and name not in ("WEB_CONCURRENCY", "PORT")
-        }
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(APPS), *filter(None, [environment.get("PYTHONPATH")])])
-        for name, value in self.setup.settings:
-            environment[f"GWORKERS_{name.upper()}"] = str(value)
-        environment.update(self.setup.env)
-        return environment
 
     # What it says
 
@@ -153,11 +78,15 @@ class Server:
 
     def whole_log(self, pattern: str = "") -> list[str]:
         """As ``log``, with all that the only worker has said until now; its application must be a stage."""
-        self.fences += 1
-        word = f"fence-{self.fences}"
+        word = self.word()
         assert self.connect().request(f"/say?{word}").status == 200
         self.wait_for_log(f"^{word}$")
-        return [line for line in self.log(pattern) if not line.startswith("fence-")]
+        return [line for line in self.log(pattern) if not re.fullmatch(r"word-\d+", line)]
+
+    def word(self) -> str:
+        """One that nobody has used yet with this server, to name a gate or to be said."""
+        self.words += 1
+        return f"word-{self.words}"
 
     def wait_for_log(self, pattern: str, timeout: float = PATIENCE, since: int | None = None,
                      count: int = 1) -> re.Match[str]:
@@ -296,21 +225,6 @@ class Server:
             if not self._reader.is_alive():
                 self.process.stdout.close()
             shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def importable(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
-def hubs() -> list[str]:
-    """To test: GWORKERS_TEST_HUBS, a comma list, or all that are installed."""
-    wanted = os.environ.get("GWORKERS_TEST_HUBS", "")
-    return [name for name in wanted.split(",") if name] or [name for name in WORKERS if importable(name)]
-
-
-def parsers() -> list[str]:
-    """To test; the first is what most users have."""
-    return ["fast", "python"] if importable("gunicorn_h1c") else ["python"]
 
 
 def lives(pid: int) -> bool:

@@ -332,6 +332,14 @@ def test_many_empty_fields_are_bounded(fast):
     assert caught.value.status == 431
 
 
+def test_largest_head_that_is_allowed(fast):
+    parser = heads(fast, limit_request_line=30, limit_request_fields=4, limit_request_field_size=40)
+    data = lines("GET /" + "t" * 16 + " HTTP/1.1", *(f"X-{number}: {'v' * 33}" for number in range(4)))
+    assert parse(parser, data).size == len(data)
+    request, taken = feed(parser, [data[at:at + 1] for at in range(len(data))])
+    assert (request.size, taken) == (len(data), len(data))
+
+
 def test_proxy_line_without_an_end_is_bounded():
     parser = HeadParser(configure("proxied"), None)
     data = b"PROXY TCP4 "

@@ -101,7 +101,7 @@ def test_concurrent_requests_see_their_own(serve, greenlets):
     """All are started, each waits until all have set theirs, and each still has its own."""
     server = stage(serve, greenlets)
     clients = {f"name{number}": server.connect() for number in range(100)}
-    gate = f"all{id(clients)}{greenlets}"
+    gate = server.word()
     for name, client in clients.items():
         client.send(request(f"/hold?{name}&{gate}"))
     server.wait_for_log("^holding name", count=100)
@@ -137,7 +137,7 @@ def test_fresh_greenlet_has_no_thread_locals(serve):
 def test_concurrent_requests_do_not_share_thread_locals(serve):
     server = stage(serve, "reused")
     one, other = server.connect(), server.connect()
-    gate = f"two{id(one)}"
+    gate = server.word()
     one.send(request(f"/hold?one&{gate}"))
     server.wait_for_log("^holding one$")
     other.send(request(f"/hold?other&{gate}"))

@@ -60,7 +60,7 @@ def test_streaming_to_a_fast_reader_lets_others_have_their_turn(serve, path, siz
     """The worker spends little processor time before it comes to another client, whatever the machine's load."""
     server = serve("crowd:app")
     client, other = server.connect(), server.connect()
-    gate = f"stream{id(client)}"
+    gate = server.word()
     client.send(request(f"{path}?{size}&{gate}", headers=["Connection: close"]))
     client.wait_until_read()
     thread = reading(client)
@@ -99,7 +99,7 @@ def test_heartbeat_goes_on_while_streaming(serve):
     """Gunicorn kills a worker that is silent for longer than ``timeout``; ``serve`` checks that it lives."""
     server = serve("crowd:app", "--timeout", 2)
     client = server.connect()
-    gate = f"heart{id(client)}"
+    gate = server.word()
     client.send(request(f"/stream?10&{gate}", headers=["Connection: close"]))
     thread = reading(client)
     until = time.monotonic() + 4

@@ -21,10 +21,11 @@ def transport() -> str:
 
 #: Says all that hooks in use read. Ports are left out: they differ from one connection to the next.
 RECORD = """
-import json, os
+import json
+from os import write
 
 def say(what):
-    os.write(2, b"hook %s\\n" % json.dumps(what, default=repr).encode())
+    write(2, b"hook %s\\n" % json.dumps(what, default=repr).encode())
 
 def of_request(req):
     return dict(
@@ -128,8 +129,8 @@ def test_proxy_protocol_info(serve: Serve) -> None:
 @pytest.mark.parametrize("arguments", ["worker, req", "worker, req, environ", "worker, req, environ, resp"])
 def test_post_request_with_fewer_arguments(serve: Serve, arguments: str) -> None:
     last = arguments.split(", ")[-1]
-    config = (f"import os\ndef post_request({arguments}):\n"
-              f"    os.write(2, b'last is %s\\n' % type({last}).__name__.encode())\n")
+    config = (f"from os import write\ndef post_request({arguments}):\n"
+              f"    write(2, b'last is %s\\n' % type({last}).__name__.encode())\n")
     server = serve("probe:app", config=config)
     assert server.connect().request().status == 200
     expected = {"req": "Request", "environ": "dict", "resp": "Response"}[last]
@@ -161,11 +162,11 @@ def test_pre_request_may_tell_the_connection_to_close(serve: Serve) -> None:
 
 def test_pre_request_that_fails(serve: Serve) -> None:
     config = """
-import os
+from os import write
 def pre_request(worker, req):
     raise ValueError("not today")
 def post_request(worker, req, environ, resp):
-    os.write(2, b"post_request after all, with %r\\n" % req.uri.encode())
+    write(2, b"post_request after all, with %r\\n" % req.uri.encode())
 """
     server = serve("probe:app", config=config)
     client = server.connect()

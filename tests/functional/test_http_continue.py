@@ -54,7 +54,7 @@ def test_application_that_does_not_read(site, path):
 def test_application_that_reads_later(site):
     server = site("bodies")
     client = server.connect()
-    gate = f"continue{id(client)}"
+    gate = server.word()
     client.send(expecting(f"/after-gate?{gate}"))
     server.wait_for_log("handler waits")
     server.connect().request(f"/open?{gate}")

@@ -60,7 +60,7 @@ def test_parts_of_a_given_length(site):
 def test_generator_is_streamed_as_it_yields(site, version):
     server = site("responses")
     client = server.connect()
-    gate = f"streamed{id(client)}"
+    gate = server.word()
     client.send(request(f"/streamed?{gate}", version=version))
     seen = b""
     while b"first" not in seen:
@@ -76,7 +76,7 @@ def test_generator_is_streamed_as_it_yields(site, version):
 def test_write_sends_at_once(site):
     server = site("responses")
     client = server.connect()
-    gate = f"written{id(client)}"
+    gate = server.word()
     client.send(request(f"/written?{gate}"))
     seen = b""
     while b"written," not in seen:

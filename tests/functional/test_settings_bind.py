@@ -50,33 +50,33 @@ def parser() -> str:
 over_unix = pytest.mark.parametrize("transport", ["unix"], scope="session")
 
 
-class Supervised(Server):
+class Supervised(Setup):
     """Its master is born with two listening sockets."""
 
-    def _command(self) -> list[str]:
-        return [sys.executable, "-c", SUPERVISOR, "2", *super()._command()[1:]]
+    def command(self, directory: Path) -> list[str]:
+        return [sys.executable, "-c", SUPERVISOR, "2", *super().command(directory)[1:]]
 
 
-class FromConfig(Server):
+class FromConfig(Setup):
     """Its command line names no address: no command line can name one with a null byte."""
 
-    def _command(self) -> list[str]:
-        words = super()._command()
+    def command(self, directory: Path) -> list[str]:
+        words = super().command(directory)
         at = words.index("--bind")
         return words[:at] + words[at + 2:]
 
 
 @pytest.fixture
-def launch(hub: str, transport: str, parser: str) -> Iterator[Callable[..., Server]]:
-    """Starts a server of a class that the test names."""
+def run(hub: str, transport: str, parser: str) -> Iterator[Start]:
+    """Starts a server with a setup of the kind that the test names."""
     with ExitStack() as stack:
 
-        def launch(kind: type[Server], **setup: Any) -> Server:
-            server = kind(Setup("echo:app", hub, transport, parser, **setup))
+        def run(kind: type[Setup], **more: Any) -> Server:
+            server = Server(kind("echo:app", hub, transport, parser, **more))
             stack.callback(server.stop)
             return server
 
-        yield launch
+        yield run
 
 
 def environ(client: Client, *headers: str) -> dict[str, str]:
@@ -136,9 +136,9 @@ def test_unix_socket_is_removed_at_the_end(start: Start) -> None:
 
 @needs_linux
 @pytest.mark.skipif(gunicorn.version_info < (27,), reason="older Gunicorns cannot bind such a name")
-def test_unix_abstract(launch: Start) -> None:
+def test_unix_abstract(run: Start) -> None:
     name = f"\0gworkers-{uuid.uuid4()}"
-    server = launch(FromConfig, config=f"bind = {'unix:' + name!r}")
+    server = run(FromConfig, config=f"bind = {'unix:' + name!r}")
     server.wait_for_log(r"^worker \d+ is ready$")
     with closing(Client.connect(name)) as client:
         assert environ(client)["SERVER_NAME"] == "test"
@@ -165,9 +165,9 @@ def test_umask_of_unix_socket(start: Start, umask: int) -> None:
 
 @pytest.mark.parametrize("setup", [{"bind": ("fd://3", "fd://4")}, {"env": (("LISTEN_FDS", "2"),)}],
                          ids=["fd", "systemd"])
-def test_inherited_sockets(launch: Start, setup: dict[str, object]) -> None:
+def test_inherited_sockets(run: Start, setup: dict[str, object]) -> None:
     # Sockets from systemd take the place of what bind says.
-    server = launch(Supervised, **setup).ready()
+    server = run(Supervised, **setup).ready()
     assert len(set(server.addresses)) == 2
     for index, (_, port) in enumerate(server.addresses):
         assert environ(server.connect(index=index))["SERVER_PORT"] == str(port)
@@ -177,10 +177,11 @@ def test_inherited_sockets(launch: Start, setup: dict[str, object]) -> None:
 def test_backlog(start: Start) -> None:
     # For a listening socket, tcpi_sacked in Linux' tcp_info is the longest queue that it allows.
     config = """
-import os, socket, struct
+import socket, struct
+from os import write
 def when_ready(server):
     info = server.LISTENERS[0].sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    os.write(2, b"backlog is %d\\n" % struct.unpack("8B24I", info)[13])
+    write(2, b"backlog is %d\\n" % struct.unpack("8B24I", info)[13])
 """
     server = start("echo:app", "--backlog", 7, config=config)
     server.wait_for_log(r"^backlog is 7$")

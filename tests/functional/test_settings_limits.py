@@ -59,7 +59,7 @@ class TestWorker:
         client.expect_close()
 
     def test_timeout_kills_a_blocked_worker(self, start: Start) -> None:
-        config = "import os\ndef worker_abort(worker):\n    os.write(2, b'%d aborts\\n' % worker.pid)\n"
+        config = "from os import write\ndef worker_abort(worker):\n    write(2, b'%d aborts\\n' % worker.pid)\n"
         server = start("probe:app", "--timeout", 1, config=config)
         blocked = server.connect()
         old = pid(blocked)
@@ -103,7 +103,8 @@ class TestWorker:
         assert len(server.log("Autorestarting")) == 1
 
     def test_max_requests_jitter_differs_between_workers(self, start: Start) -> None:
-        config = "import os\ndef post_fork(server, worker):\n    os.write(2, b'%d requests\\n' % worker.max_requests)\n"
+        config = ("from os import write\ndef post_fork(server, worker):\n"
+                  "    write(2, b'%d requests\\n' % worker.max_requests)\n")
         server = start("probe:app", "--max-requests", 7, "--max-requests-jitter", 10**9, config=config, workers=3)
         limits = [int(line.split()[0]) for line in server.log(r"^\d+ requests$")]
         assert len(set(limits)) == 3

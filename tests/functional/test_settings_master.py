@@ -49,29 +49,30 @@ def test_daemon(start: Start, tmp_path: Path) -> None:
         until(lambda: not pidfile.exists() and not lives(int(pid)), "the daemon's end")
 
 
-class Controlled(Server):
-    """A server that keeps its control socket."""
+class Controlled(Setup):
+    """Its server keeps the control socket."""
 
-    def _command(self) -> list[str]:
-        return [word for word in super()._command() if word != "--no-control-socket"]
+    def command(self, directory: Path) -> list[str]:
+        return [word for word in super().command(directory) if word != "--no-control-socket"]
 
 
 @pytest.fixture
-def launch(hub: str, transport: str, parser: str) -> Iterator[Callable[..., Server]]:
+def run(hub: str, transport: str, parser: str) -> Iterator[Start]:
+    """Starts a server with a setup of the kind that the test names; its tracebacks are the test's affair."""
     with ExitStack() as stack:
 
-        def launch(kind: type[Server], app: str, **setup: Any) -> Server:
-            server = kind(Setup(app, hub, transport, parser, **setup))
+        def run(kind: type[Setup], app: str, **more: Any) -> Server:
+            server = Server(kind(app, hub, transport, parser, **more))
             stack.callback(server.stop)
-            return server
+            return server.ready()
 
-        yield launch
+        yield run
 
 
 @pytest.mark.skipif("control_socket" not in GUNICORN_SETTINGS, reason="this Gunicorn has no control socket")
-def test_control_socket(launch: Start, tmp_path: Path) -> None:
+def test_control_socket(run: Start, tmp_path: Path) -> None:
     path = tmp_path / "control"
-    server = launch(Controlled, "probe:app", options=("--control-socket", str(path)), workers=2).ready()
+    server = run(Controlled, "probe:app", options=("--control-socket", str(path)), workers=2)
     until(path.exists, "the control socket")
 
     def control(command: str) -> Any:
@@ -110,13 +111,13 @@ def app(environ, start_response):
 
 
 @pytest.mark.skipif("dirty_apps" not in GUNICORN_SETTINGS, reason="this Gunicorn has no dirty arbiters")
-def test_dirty_apps(launch: Start, tmp_path: Path) -> None:
+def test_dirty_apps(run: Start, tmp_path: Path) -> None:
     # Not with `start`: the dirty arbiter may end with a traceback of its own, which is Gunicorn's affair.
     (tmp_path / "sums.py").write_text(DIRTY)
     (tmp_path / "asker.py").write_text(DIRTY_CLIENT)
     config = "def dirty_worker_init(worker):\n    worker.log.info('dirty worker is ready')\n"
-    server = launch(Server, "asker:app", options=("--dirty-app", "sums:Sums", "--dirty-workers", "1"),
-                    config=config, env=(("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path])),)).ready()
+    server = run(Setup, "asker:app", options=("--dirty-app", "sums:Sums", "--dirty-workers", "1"),
+                 config=config, env=(("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path])),))
     server.wait_for_log("dirty worker is ready")
     client = server.connect()
     assert json.loads(client.request().body) == [5, 1]

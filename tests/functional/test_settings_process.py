@@ -118,7 +118,8 @@ def test_proc_name(start: Start) -> None:
 
 
 def test_preload(start: Start) -> None:
-    config = "import os\ndef when_ready(server):\n    os.write(2, b'loaded %d\\n' % bool(server.app.callable))\n"
+    config = ("from os import write\ndef when_ready(server):\n"
+              "    write(2, b'loaded %d\\n' % bool(server.app.callable))\n")
     server = start("probe:app", "--preload", config=config, workers=2)
     server.wait_for_log("^loaded 1$")
     assert ask(server)["pid"] in server.worker_pids()

@@ -44,6 +44,12 @@ def transport() -> str:
     return "tcp"
 
 
+@pytest.fixture(scope="session")
+def parser() -> str:
+    # With either choice the first request of a connection goes to Gunicorn's own parser, the next need not.
+    return "fast"
+
+
 def exchange(server: Server, preamble: bytes) -> tuple[int, dict[str, str]]:
     client = server.connect()
     client.send(preamble + request("/"))

@@ -53,7 +53,7 @@ def change_until_noticed(server: Server, path: Path) -> None:
 def test_reload(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "changing.py"
     write(path, application("before"))
-    config = "import os\ndef worker_int(worker):\n    os.write(2, b'worker_int\\n')\n"
+    config = "from os import write\ndef worker_int(worker):\n    write(2, b'worker_int\\n')\n"
     server = start("changing:app", "--reload", "--reload-engine", "poll", "--chdir", tmp_path, config=config)
     client = server.connect()
     assert client.request().body == b"before"

@@ -14,10 +14,11 @@ Serve = Callable[..., Server]
 #: Counts what the kernel copies from files to sockets, before anybody imports the function.
 COUNTING = """
 import os
+from os import write
 
 def counting(*arguments, original=os.sendfile):
     sent = original(*arguments)
-    os.write(2, b"sendfile sent %d\\n" % sent)
+    write(2, b"sendfile sent %d\\n" % sent)
     return sent
 
 os.sendfile = counting

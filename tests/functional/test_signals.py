@@ -137,6 +137,7 @@ def test_term_does_not_lose_a_request_that_has_arrived(start: Start) -> None:
         os.kill(worker, signal.SIGCONT)
     assert [client.receive().status for client in clients] == 10 * [200]
     until(lambda: not lives(worker), "the worker's end")
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
 
 
 def test_term_to_a_worker_replaces_it(start: Start, tmp_path: Path) -> None:

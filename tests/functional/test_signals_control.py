@@ -86,7 +86,7 @@ def test_ttin_and_ttou(start: Start) -> None:
 
 def test_usr2_starts_a_new_master_on_the_same_listeners(start: Start, tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
-    config = "import os\ndef pre_exec(server):\n    os.write(2, b'pre_exec in %d\\n' % os.getpid())\n"
+    config = "from os import getpid, write\ndef pre_exec(server):\n    write(2, b'pre_exec in %d\\n' % getpid())\n"
     server = start("probe:app", "--pid", pidfile, config=config)
     server.signal(signal.SIGUSR2)
     new = int(server.wait_for_log(r"^pre_exec in (\d+)$")[1])

@@ -254,8 +254,9 @@ def test_ciphers(start: Serve, certificates: Certificates) -> None:
 def test_ssl_context_hook(start: Serve, certificates: Certificates) -> None:
     config = """
 import os, ssl
+from os import write
 def ssl_context(config, default_ssl_context_factory):
-    os.write(2, b"a context for %s\\n" % os.path.basename(config.certfile).encode())
+    write(2, b"a context for %s\\n" % os.path.basename(config.certfile).encode())
     context = default_ssl_context_factory()
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context

@@ -1,0 +1,101 @@
+"""What a test server is: the command line, configuration and environment of its Gunicorn."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gunicorn.config import KNOWN_SETTINGS
+
+APPS = Path(__file__).parent / "apps"
+
+WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
+
+GUNICORN_SETTINGS = {setting.name for setting in KNOWN_SETTINGS}
+
+#: Follows the test's own configuration. It speaks past the logger, whose level and file are the test's,
+#: and past os.write, which eventlet patches.
+ANNOUNCE = """
+import io as _io, os as _os
+_own_post_worker_init = globals().get("post_worker_init")
+def post_worker_init(worker):
+    if _own_post_worker_init is not None:
+        _own_post_worker_init(worker)
+    _io.FileIO(2, "w", closefd=False).write(b"worker %d is ready\\n" % _os.getpid())
+"""
+
+#: Gunicorn before 25 has no http_parser setting: there the fast parser counts as not installed.
+WITHOUT_FAST_PARSER = 'import sys as _sys\n_sys.modules["gunicorn_h1c"] = None\n'
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What distinguishes one server from another; equal setups may share a server.
+
+    ``options`` are more words for Gunicorn's command line, ``config`` the text of its configuration file,
+    ``settings`` are gworkers' own (``(("head_timeout", 0.5),)``), passed as GWORKERS_* variables,
+    ``env`` is more environment, ``bind`` takes the place of the address that ``transport`` stands for.
+    """
+
+    app: str
+    hub: str = "gevent"
+    transport: str = "tcp"
+    parser: str = "fast"
+    options: tuple[str, ...] = ()
+    config: str = ""
+    settings: tuple[tuple[str, object], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    workers: int = 1
+    bind: tuple[str, ...] = ()
+    worker_class: str = ""
+
+    def command(self, directory: Path) -> list[str]:
+        """To start it in that directory, where its configuration file is written."""
+        own = "127.0.0.1:0" if self.transport == "tcp" else f"unix:{directory}/listener"
+        config = self.config + ANNOUNCE
+        command = [sys.executable, "-m", "gunicorn", "--chdir", str(directory)]
+        if self.parser == "python":
+            if "http_parser" in GUNICORN_SETTINGS:
+                command += ["--http-parser", "python"]
+            else:
+                config = WITHOUT_FAST_PARSER + config
+        if "control_socket_disable" in GUNICORN_SETTINGS:
+            command.append("--no-control-socket")
+        (directory / "gunicorn.conf.py").write_text(config)
+        if self.worker_class != "from config":
+            command += ["-k", self.worker_class or WORKERS[self.hub]]
+        for address in self.bind or (own,):
+            command += ["--bind", address]
+        command += ["--workers", str(self.workers), *self.options, self.app]
+        return command
+
+    def environment(self) -> dict[str, str]:
+        """Of this process, without what would change the server, and with the test applications."""
+        environment = {
+            name: value for name, value in os.environ.items()
+            if not name.startswith(("GWORKERS_", "GUNICORN_")) and name not in ("WEB_CONCURRENCY", "PORT")
+        }
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(APPS), *filter(None, [environment.get("PYTHONPATH")])])
+        for name, value in self.settings:
+            environment[f"GWORKERS_{name.upper()}"] = str(value)
+        environment.update(self.env)
+        return environment
+
+
+def importable(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def hubs() -> list[str]:
+    """To test: GWORKERS_TEST_HUBS, a comma list, or all that are installed."""
+    wanted = os.environ.get("GWORKERS_TEST_HUBS", "")
+    return [name for name in wanted.split(",") if name] or [name for name in WORKERS if importable(name)]
+
+
+def parsers() -> list[str]:
+    """To test; the first is what most users have."""
+    return ["fast", "python"] if importable("gunicorn_h1c") else ["python"]
