@@ -4,8 +4,9 @@
 
     accept --> HANDSHAKE (TLS only) --> IDLE: no greenlet, one watcher, one deadline
                                          |  ^
-                  a head is complete     v  |   answered, and kept alive
-                                        BUSY: a request greenlet reads, calls the application, writes
+                  a head is complete     v  |   answered, and kept alive (by way of QUEUED,
+                                        BUSY    behind the others, if the next request is here)
+                                         |      a request greenlet reads, calls the application, writes
                                          |
                                          v
                  LINGERING (only to save an answer from a reset) --> CLOSED
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from gworkers.listener import Listener
     from gworkers.server import Server
 
-HANDSHAKE, IDLE, BUSY, LINGERING, CLOSED = "handshake", "idle", "busy", "lingering", "closed"
+HANDSHAKE, IDLE, QUEUED, BUSY, LINGERING, CLOSED = "handshake", "idle", "queued", "busy", "lingering", "closed"
 
 #: Bytes to throw away, at most, from a client that goes on sending to a closed connection.
 LINGER_LIMIT = 4 * 1024 * 1024
@@ -109,7 +110,7 @@ class Connection(Transport):
                     self.close()
             elif self._reading is not None:
                 self._reading.switch(READY)
-            elif self.phase is BUSY:
+            elif self.phase is BUSY or self.phase is QUEUED:
                 self._unwatch()
             elif self.phase is HANDSHAKE:
                 self._shake_hands()
@@ -157,7 +158,8 @@ class Connection(Transport):
 
     def _proceed_with_buffer(self) -> None:
         """Serve what has arrived already; called once the others had their turn."""
-        if self.phase is IDLE and self.buffer:
+        if self.phase is QUEUED:
+            self.phase = IDLE
             self._proceed(self.buffer)
 
     def _shake_hands(self) -> None:
@@ -197,11 +199,13 @@ class Connection(Transport):
         """Do what comes after an answer that has been sent."""
         after, self._after = self._after, None
         if after is IDLE:
-            self.phase = IDLE
             self._slice_end = 0.0
-            self._wait(self.server.idle)
             if self.buffer:
+                self.phase = QUEUED
                 self.server.hub.call_soon(self._proceed_with_buffer)
+                return
+            self.phase = IDLE
+            self._wait(self.server.idle)
             if self.server.full:
                 self.server.make_room()
         elif after is LINGERING:
@@ -330,6 +334,20 @@ class Connection(Transport):
                 # Sent is all that counts: whether the peer answers is its own affair (RFC 8446 section 6.1).
                 pass
 
+    def retire(self) -> None:
+        """Close, because the worker stops, unless the client has begun a request, be it unread.
+
+        Who has just connected to ask for something would take a close for a failure: it may linger.
+        """
+        if self.phase is IDLE and not self.buffer:
+            self._readable()
+        if self.phase is HANDSHAKE or (self.phase is IDLE and not self.buffer):
+            if self.served:
+                self.close()
+            else:
+                self._stop_waiting()
+                self._wait(self.server.linger)
+
     def cut(self) -> None:
         """End the connection whatever it is doing; a request on it sees that its client has gone."""
         if self.phase is not BUSY:
@@ -350,20 +368,12 @@ class Connection(Transport):
         if self.phase is CLOSED:
             return
         self._close_tls()
-        self.offer.close_server_side()
-        self._leave()
-        self.sock.close()
-
-    def hand_over(self) -> None:
-        """Leave the connection to the application, which has a socket of its own for it."""
-        self._leave()
-        if not self.secure:
-            self.sock.close()
-
-    def _leave(self) -> None:
         self._stop_waiting()
         self._unwatch()
         self.phase = CLOSED
-        self.server.closed(self)
-        # It refers back to this, and a cycle would keep the socket until the garbage is collected.
+        self.offer.shut_down()
+        # It refers back to this, and a cycle would be there until the garbage is collected.
         del self.offer
+        self.sock.close()
+        self.server.closed(self)
+

@@ -46,10 +46,6 @@ class Deadline(Generic[T]):
         """Return the connection that has been here longest."""
         return next(iter(self._entries), None)
 
-    def all(self) -> list[T]:
-        """Return the connections in the order in which they expire."""
-        return list(self._entries)
-
     def __len__(self) -> int:
         return len(self._entries)
 

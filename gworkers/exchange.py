@@ -38,7 +38,7 @@ def serve(connection: Connection, request: Request) -> bool:
             response.must_close = True
         result = server.application(environ, response.start_response)
         if server.hub.taken_over(result) or result is ALREADY_HANDLED:
-            _hand_over(connection, response)
+            _end_takeover(connection, response)
         else:
             _send(response, result)
             keep = not response.should_close() and response.status_code != 101
@@ -56,7 +56,7 @@ def serve(connection: Connection, request: Request) -> bool:
         server.hub.taken_over(None)
         if isinstance(error, StopIteration) and connection.offer.taken:
             # How libraries that know Gunicorn end a request that they answered on the socket.
-            _hand_over(connection, response)
+            _end_takeover(connection, response)
         else:
             server.raise_if_ending(error)
             server.log.exception("Error handling request %s %s", request.method, request.uri)
@@ -94,10 +94,11 @@ def _send(response: Response, result: Any) -> None:
             result.close()
 
 
-def _hand_over(connection: Connection, response: Response) -> None:
+def _end_takeover(connection: Connection, response: Response) -> None:
+    """Close after the application has answered on the socket itself; the log is told so."""
     if response.status is None:
         response.status = "101 Switching Protocols"
-    connection.hand_over()
+    connection.close()
 
 
 def _give_up(connection: Connection, response: Response, error: ClientError, called: bool) -> None:

@@ -92,8 +92,12 @@ class Server:
         self.keepalive = False
         for listener in self._listeners:
             listener.close()
-        for connection in self.idle.all():
-            connection.close()
+        # In the hub, because a request that is found waiting gets a greenlet.
+        self.hub.call_soon(self._retire)
+
+    def _retire(self) -> None:
+        for connection in list(self._connections):
+            connection.retire()
 
     def abort(self) -> int:
         """Cut all connections; return how many there were."""
@@ -112,15 +116,11 @@ class Server:
         return self._trusts(peer[0]) if isinstance(peer, tuple) else True
 
     def has_room(self) -> bool:
-        """Whether a connection may be accepted; room is made by closing the longest idle one.
+        """Whether a connection may be accepted, if need be in the place of an idle one.
 
-        If there is none, accepting pauses until a connection has gone or become idle.
+        If not, accepting pauses until a connection has gone or become idle.
         """
-        if len(self._connections) < self._limit:
-            return True
-        longest_idle = self.idle.first()
-        if longest_idle is not None:
-            longest_idle.close()
+        if len(self._connections) < self._limit or len(self.idle):
             return True
         for listener in self._listeners:
             listener.pause()
@@ -128,7 +128,11 @@ class Server:
         return False
 
     def opened(self, connection: Connection) -> None:
-        """Take charge of a new connection."""
+        """Take charge of a new connection, in the place of the longest idle one if there are too many."""
+        if len(self._connections) >= self._limit:
+            longest_idle = self.idle.first()
+            if longest_idle is not None:
+                longest_idle.close()
         self._connections.add(connection)
         connection.open()
 

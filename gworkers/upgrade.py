@@ -34,10 +34,13 @@ class OfferedSocket:
         """Whether the application has asked for it."""
         return self._socket is not None
 
-    def close_server_side(self) -> None:
-        """Close the socket together with the connection that it belongs to."""
+    def shut_down(self) -> None:
+        """End the connection for whoever still waits on the socket, which is closed when nobody has it any more."""
         if self._socket is not None:
-            self._socket.close()
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def _take(self) -> socket.socket:
         if self._socket is None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import posix
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -110,7 +111,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
             # Gunicorn hands over half of the configured timeout; a beat is due well within the whole.
             seconds = min(seconds, self.timeout / 2)
         if self.hub.wait_readable(self.PIPE[0], seconds):
-            os.read(self.PIPE[0], 4096)
+            posix.read(self.PIPE[0], 4096)
         if self._reopen_logs:
             self._reopen_logs = False
             self.log.reopen_files()
@@ -123,7 +124,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
 
     def _wake(self) -> None:
         try:
-            os.write(self.PIPE[1], b".")
+            # os.write may be patched, and this is called in the hub, which must not wait.
+            posix.write(self.PIPE[1], b".")
         except BlockingIOError:
             # It is full of wake-ups already.
             pass

@@ -89,7 +89,7 @@ def serve(hub: str, transport: str, parser: str, pool: Pool) -> Iterator[Callabl
     def serve(app: str, *options: object, **more: Any) -> Server:
         server = pool.get(setup_of(hub, transport, parser, app, options, **more))
         if server not in used:
-            server.mark = len(server.lines)
+            server.begin()
             used[server] = server.worker_pids()
         return server
 

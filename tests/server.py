@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -55,24 +56,45 @@ class Server:
         self.process = subprocess.Popen(
             setup.command(self.directory), cwd=self.directory, env=setup.environment(), start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert self.process.stdout is not None
+        self._output = self.process.stdout.fileno()
+        self._rest = b""
+        os.set_blocking(self._output, False)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     # What it says
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        poll = select.poll()
+        poll.register(self._output, select.POLLIN)
+        while not self._ended:
+            poll.poll()
             with self._grew:
-                self.lines.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
-                self._grew.notify_all()
+                self._collect()
+
+    def _collect(self) -> None:
+        """Read what is there, with the lock held: what was written before is in ``lines`` afterwards."""
+        try:
+            while not self._ended:
+                data = os.read(self._output, 65536)
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                self.lines += [line.decode("utf-8", "backslashreplace") for line in lines]
+                self._ended = not data
+        except BlockingIOError:
+            pass
+        self._grew.notify_all()
+
+    def begin(self) -> None:
+        """A test begins: what was said until now is not its affair."""
         with self._grew:
-            self._ended = True
-            self._grew.notify_all()
+            self._collect()
+            self.mark = len(self.lines)
 
     def log(self, pattern: str = "", since: int | None = None) -> list[str]:
         """The lines since the test began (or since that index) in which ``pattern`` is found."""
         with self._grew:
+            self._collect()
             return [line for line in self.lines[self.mark if since is None else since:]
                     if re.search(pattern, line)]
 
@@ -126,6 +148,7 @@ class Server:
     def unexpected_tracebacks(self) -> list[str]:
         """The tracebacks since the test began that it did not expect."""
         with self._grew:
+            self._collect()
             return [text for start, text in self._tracebacks() if start not in self._expected]
 
     def _tracebacks(self) -> Iterator[tuple[int, str]]:

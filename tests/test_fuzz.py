@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fuzz.__main__ import differ, verdict_line
-from fuzz.campaign import NEWEST, Campaign
+from fuzz.campaign import NEWEST, Campaign, differ, verdict_line
 from fuzz.verdicts import FAST
 
 pytestmark = pytest.mark.smoke

@@ -373,6 +373,14 @@ def test_method_that_looks_like_a_proxy_line(fast):
     assert parse(parser, lines("PROXYX / HTTP/1.1")).method == "PROXYX"
 
 
+@pytest.mark.skipif(configure("proxied v2") is None, reason="this Gunicorn knows the first version only")
+def test_other_version_of_a_proxy_header_is_none(fast):
+    parser = HeadParser(configure("proxied v2"), fast)
+    assert parse(parser, lines("PROXY / HTTP/1.1")).method == "PROXY"
+    assert refusal(parser, b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n" + lines("GET / HTTP/1.1")).status == 400
+    assert refusal(HeadParser(configure("proxied"), fast), PROXIES[-8] + lines("GET / HTTP/1.1")).status == 400
+
+
 def test_request_shorter_than_a_proxy_header(fast):
     # It takes twelve bytes to tell a PROXY header, and a first request may have fewer.
     parser = HeadParser(configure("proxied"), fast)

@@ -39,6 +39,8 @@ class Body:
 
     #: whether everything up to the end of the body has been taken from the connection
     complete = True
+    #: whether it cannot be read to its end, so that nobody knows where the next request begins
+    broken = False
     _pending = b""
 
     def _part(self) -> bytes:
@@ -156,6 +158,7 @@ class StreamedBody(Body):
         except ClientError as error:
             # Here, because an application may well answer to it and say nothing.
             self._connection.complain(error)
+            self.broken = True
             self._error = error
             raise
 

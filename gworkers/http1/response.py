@@ -196,6 +196,8 @@ class Response:
             # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
             request.expects_continue = False
             self.must_close = True
+        if request.length != 0 and request.body.broken:
+            self.must_close = True
         connection = "upgrade" if self._upgrade else "close" if self.should_close() else "keep-alive"
         self.headers_sent = True
         head = [self._heads.start(self.status, connection, request.version), *self._lines, b"\r\n"]

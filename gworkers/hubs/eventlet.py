@@ -36,6 +36,9 @@ class EventletHub:
         self.current = getcurrent
 
     def watch_read(self, fd: int) -> Watcher:
+        # The descriptor is new; one that the application closed under a greenlet that waits for
+        # it may have had the same number, and eventlet forgets that wait only when it is told.
+        self._hub.mark_as_reopened(fd)
         return EventletWatcher(self._hub, self._hub.READ, fd)
 
     def watch_write(self, fd: int) -> Watcher:

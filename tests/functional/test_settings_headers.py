@@ -185,6 +185,15 @@ def test_http_parser(serve: Serve, choice: str) -> None:
     assert exchange(server, "X-A: b")[1]["HTTP_X_A"] == "b"
 
 
+@needs_http_parser
+@one_parser
+def test_http_parser_fast_leaves_to_the_other_what_it_cannot_do(serve: Serve) -> None:
+    pytest.importorskip("gunicorn_h1c")
+    server = serve("echo:app", "--http-parser", "fast", "--permit-obsolete-folding", "--strip-header-spaces")
+    _, seen = exchange(server, "X-Long: a", "\tb", "X-Space : c")
+    assert (seen["HTTP_X_LONG"], seen["HTTP_X_SPACE"]) == ("a b", "c")
+
+
 @one_parser
 def test_http_parser_auto_does_without(serve: Serve) -> None:
     assert exchange(serve("echo:app", config=ABSENT), "X-A: b")[1]["HTTP_X_A"] == "b"

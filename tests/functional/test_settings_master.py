@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -49,6 +50,20 @@ def test_daemon(start: Start, tmp_path: Path) -> None:
         until(lambda: not pidfile.exists() and not lives(int(pid)), "the daemon's end")
 
 
+def test_daemon_that_keeps_its_output(start: Start, tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    server = start("probe:app", "--daemon", "--enable-stdio-inheritance", "--pid", pidfile, ready=False)
+    try:
+        server.ready()
+        assert server.connect().request("/say?out=to-stdout&err=to-stderr").status == 200
+        server.wait_for_log("^to-stdout$")
+        server.wait_for_log("^to-stderr$")
+    finally:
+        pid = int(until(lambda: pidfile.exists() and pidfile.read_text().strip(), "the pidfile"))
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not pidfile.exists() and not lives(pid), "the daemon's end")
+
+
 class Controlled(Setup):
     """Its server keeps the control socket."""
 
@@ -72,7 +87,8 @@ def run(hub: str, transport: str, parser: str) -> Iterator[Start]:
 @pytest.mark.skipif("control_socket" not in GUNICORN_SETTINGS, reason="this Gunicorn has no control socket")
 def test_control_socket(run: Start, tmp_path: Path) -> None:
     path = tmp_path / "control"
-    server = run(Controlled, "probe:app", options=("--control-socket", str(path)), workers=2)
+    options = ("--control-socket", str(path), "--control-socket-mode", "0o640")
+    server = run(Controlled, "probe:app", options=options, workers=2)
     until(path.exists, "the control socket")
 
     def control(command: str) -> Any:
@@ -81,6 +97,7 @@ def test_control_socket(run: Start, tmp_path: Path) -> None:
             capture_output=True, text=True, check=True, timeout=PATIENCE)
         return json.loads(said.stdout)
 
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert {worker["pid"] for worker in control("show workers")["workers"]} == set(server.worker_pids())
     control("worker add")
     server.wait_for_log(r"^worker \d+ is ready$", count=3)
@@ -135,6 +152,34 @@ def test_print_config(start: Start) -> None:
     assert server.wait_for_exit() == 0
     assert server.log(r"^keepalive +=\s*7$")
     assert server.log(r"^worker_class +=\s*gworkers\.")
+
+
+class Unnamed(Setup):
+    """Its command line names no application."""
+
+    def command(self, directory: Path) -> list[str]:
+        return super().command(directory)[:-1]
+
+
+def test_wsgi_app(run: Start) -> None:
+    assert run(Unnamed, "", config='wsgi_app = "probe:app"\n').connect().request().status == 200
+
+
+#: For other kinds of workers and for protocols that are off, or of no effect in Gunicorn itself.
+IDLE_SETTINGS = {
+    "threads": 4, "tmp_upload_dir": "/nonexistent", "ssl_version": "TLS_SERVER", "uwsgi_allow_ips": "192.0.2.1",
+    "asgi_loop": "asyncio", "asgi_lifespan": "off", "asgi_disconnect_grace_period": 1, "root_path": "/elsewhere",
+    "websocket_max_message_size": 1, "http2_max_concurrent_streams": 1, "http2_initial_window_size": 70000,
+    "http2_max_frame_size": 20000, "http2_max_header_list_size": 1,
+}
+
+
+def test_settings_that_change_nothing(start: Start) -> None:
+    known = {name: value for name, value in IDLE_SETTINGS.items() if name in GUNICORN_SETTINGS}
+    server = start("echo:app", config="".join(f"{name} = {value!r}\n" for name, value in known.items()))
+    seen = json.loads(server.connect().request("/a", headers=["X-Long: " + "x" * 100]).body)
+    assert (seen["SCRIPT_NAME"], seen["PATH_INFO"], seen["wsgi.url_scheme"]) == ("", "/a", "http")
+    assert server.log(r"Using worker: gworkers\.")
 
 
 def test_gunicorn_cmd_args(start: Start) -> None:

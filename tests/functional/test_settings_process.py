@@ -106,12 +106,13 @@ def test_worker_tmp_dir(start: Start, tmp_path: Path) -> None:
 
 
 @needs_linux
-def test_proc_name(start: Start) -> None:
+@pytest.mark.parametrize(("options", "name"), [(["--name", "shop"], "shop"), ([], "probe:app")])
+def test_proc_name(start: Start, options: list[str], name: str) -> None:
     pytest.importorskip("setproctitle", reason="without it Gunicorn names no process")
-    server = start("probe:app", "--name", "shop")
+    server = start("probe:app", *options)
     for pid, role in (server.pid, "master"), (server.worker_pids()[0], "worker"):
         title = Path(f"/proc/{pid}/cmdline")
-        until(lambda title=title, role=role: f"{role} [shop]" in title.read_text(), f"the name of the {role}")
+        until(lambda title=title, role=role: f"{role} [{name}]" in title.read_text(), f"the name of the {role}")
 
 
 # preload_app

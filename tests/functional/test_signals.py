@@ -101,11 +101,24 @@ def test_term_with_a_silent_connection(start: Start) -> None:
     silent = server.connect()
     # The worker has accepted it when it answers a later one.
     assert ask(server)
+    started = time.monotonic()
     server.signal(signal.SIGTERM)
     silent.expect_close()
-    started = time.monotonic()
     assert server.wait_for_exit() == 0
     assert time.monotonic() - started < PROMPT
+
+
+def test_term_does_not_lose_a_request_that_is_on_its_way(start: Start) -> None:
+    # Unlike one that is kept alive, a new connection that is closed before its first request looks like a failure.
+    server = start("probe:app")
+    client = server.connect()
+    assert ask(server)
+    server.signal(signal.SIGTERM)
+    until(lambda: refuses(server), "the listener is closed")
+    response = client.request("/variable?name=A")
+    assert (response.status, response.closes) == (200, True)
+    client.expect_close()
+    assert server.wait_for_exit() == 0
 
 
 def test_term_while_a_head_arrives(start: Start) -> None:

@@ -5,9 +5,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .campaign import Campaign, shorten
+from .campaign import Campaign, differ, shorten, verdict_line
 from .cases import make_case
-from .verdicts import FAST, configuration, gworkers_verdict
+from .verdicts import FAST, gworkers_verdict
 
 
 def main() -> int:
@@ -34,20 +34,6 @@ def main() -> int:
         say(found + "\n")
     say(campaign.summary())
     return 1 if campaign.disagreeing else 0
-
-
-def verdict_line(seed: int, index: int) -> str:
-    """What gworkers makes of a case, in one word; ``none`` if this release of Gunicorn has not its settings."""
-    case = make_case(seed, index)
-    return "none" if configuration(case.settings) is None else gworkers_verdict(case, [case.data], FAST).line
-
-
-def differ(found: str, expected: str) -> bool:
-    """Whether two verdicts of different releases of Gunicorn differ in more than which of several faults is named."""
-    if found == expected or "none" in (found, expected) or (found.isdigit() and expected.isdigit()):
-        return False
-    # Gunicorn 23 looks who sends a PROXY line only when it is complete.
-    return (found, expected) != ("unfinished", "403")
 
 
 def compare(seed: int, indices: range, expected: list[str]) -> int:

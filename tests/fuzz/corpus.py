@@ -34,10 +34,11 @@ ORDINARY = [
           body=b"5\r\nhello\r\n6;name=value\r\n world\r\n0\r\nX-Digest: 1\r\n\r\n"),
     lines("POST / HTTP/1.1", "Host: example.com", "transfer-encoding: Chunked", body=b"a\r\n0123456789\r\n0\r\n\r\n"),
     lines("GET /through/a/proxy HTTP/1.1", "Host: example.com", "X-Forwarded-For: 203.0.113.7",
-          "X-Forwarded-Proto: https", "X-Forwarded-Host: example.com", "Via: 1.1 proxy", "X-Scheme: secure"),
+          "X-Forwarded-Proto: https", "X-Forwarded-Host: example.com", "Via: 1.1 proxy", "X-Real-IP: 203.0.113.7"),
     lines("GET /chat HTTP/1.1", "Host: example.com", "Upgrade: websocket", "Connection: Upgrade",
           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"),
-    lines("GET /x HTTP/1.1", "Host: example.com", "X-Empty:", "X-Spaces: \t a  b \t", "X-Latin: caf\xe9"),
+    lines("GET /x HTTP/1.1", "Host: example.com", "X-Empty:", "X-Spaces: \t a  b \t", "X-Latin: caf\xe9",
+          "X-Scheme: secure"),
 ]
 
 #: What some send, or try.
