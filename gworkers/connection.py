@@ -202,7 +202,8 @@ class Connection(Transport):
             self._slice_end = 0.0
             if self.buffer:
                 self.phase = QUEUED
-                self.server.hub.call_soon(self._proceed_with_buffer)
+                # Not call_soon: gevent may run many rounds of that before it looks at other connections.
+                self.server.hub.call_later(0, self._proceed_with_buffer)
                 return
             self.phase = IDLE
             self._wait(self.server.idle)

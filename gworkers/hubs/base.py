@@ -50,10 +50,10 @@ class Hub(Protocol):
         """Return a watcher, not yet started, of when *fd* is writable."""
 
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call *callback* in the hub, behind what is due already."""
+        """Call *callback* in the hub, behind what is due already, perhaps before it looks for what has become ready."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call *callback* in the hub after *seconds*."""
+        """Call *callback* in the hub after *seconds*, once it has looked for what has become ready."""
 
     def greenlet(self, run: Callable[..., None]) -> Greenlet:
         """Return a greenlet that will call *run* with what its first ``switch`` is given."""
