@@ -181,14 +181,13 @@ class Connection(Transport):
     def _serve(self, request: Request) -> None:
         """Serve *request*. Runs in a request greenlet."""
         keep = serve(self, request)
-        body_complete = request.body.complete
-        # It refers back to the request, and cycles are for the garbage collector, which takes its time.
-        request.body = None
+        # The body refers back to the request, and cycles are left to the garbage collector.
+        body, request.body = request.body, None
         if self.phase is CLOSED:
             return
         if keep:
             self._after = IDLE
-        elif self.buffer or request.keepalive or not body_complete:
+        elif self.buffer or request.keepalive or not body.complete:
             self._after = LINGERING
         else:
             self._after = CLOSED

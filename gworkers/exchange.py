@@ -37,12 +37,12 @@ def serve(connection: Connection, request: Request) -> bool:
         if not (server.keepalive and server.worker.alive):
             response.must_close = True
         result = server.application(environ, response.start_response)
-        if server.hub.taken_over(result) or result is ALREADY_HANDLED:
+        if result is ALREADY_HANDLED or (server.taken_over is not None and server.taken_over()):
             _end_takeover(connection, response)
         else:
             _send(response, result)
-            keep = not response.should_close() and response.status_code != 101
-            if response.truncated:
+            keep = not response.closes
+            if response.sent != response.response_length and response.truncated:
                 server.log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says.",
                                    request.method, request.uri, response.sent, response.response_length)
                 keep = False
@@ -53,7 +53,8 @@ def serve(connection: Connection, request: Request) -> bool:
     except GreenletExit:
         connection.abandon()
     except BaseException as error:
-        server.hub.taken_over(None)
+        if server.taken_over is not None:
+            server.taken_over()
         if isinstance(error, StopIteration) and connection.offer.taken:
             # How libraries that know Gunicorn end a request that they answered on the socket.
             _end_takeover(connection, response)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gworkers.connection import Connection
 
 #: Seconds that an answer may wait, at most, for others; then all are sent.
-LONGEST_WAIT = 0.0005
+LONGEST_WAIT = 0.001
 #: Seconds between two answers of one turn from which on the request in between counts as long.
 LONG = 0.001
 #: What share of the time, inverted, answers may at worst spend behind long requests.

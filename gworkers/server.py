@@ -54,6 +54,7 @@ class Server:
         self.response_heads = ResponseHeads(SERVER)
         self.greenlets = RequestGreenlets(hub, copy_context(), reuse=settings.request_greenlets == "reused")
 
+        self.taken_over = hub.taken_over
         self.outbox = Outbox(hub)
         deadlines = Deadlines(hub)
         self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)

@@ -80,6 +80,8 @@ class Response:
     #: bytes of the body that have been sent, without their framing
     sent: int = 0
     must_close: bool = False
+    #: what the head, once it is made, says of the connection: that it ends with this response
+    closes: bool = True
     _omits_body: bool = False
     _upgrade: bool = False
     _warned: bool = False
@@ -198,7 +200,8 @@ class Response:
             self.must_close = True
         if request.length != 0 and request.body.broken:
             self.must_close = True
-        connection = "upgrade" if self._upgrade else "close" if self.should_close() else "keep-alive"
+        self.closes = self.should_close() or self.status_code == 101
+        connection = "upgrade" if self._upgrade else "close" if self.closes else "keep-alive"
         self.headers_sent = True
         head = [self._heads.start(self.status, connection, request.version), *self._lines, b"\r\n"]
         if self.chunked:

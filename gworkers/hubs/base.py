@@ -42,6 +42,9 @@ class Hub(Protocol):
     title: str
     #: the class of the library's own sockets
     socket_class: type[socket.socket]
+    #: says whether the application has just told, in the library's own way, that it answered on the socket itself, and
+    #: forgets it; None where the library has no such way
+    taken_over: Callable[[], bool] | None
 
     def watch_read(self, fd: int) -> Watcher:
         """Return a watcher, not yet started, of when *fd* is readable."""
@@ -76,5 +79,3 @@ class Hub(Protocol):
     def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
         """Return a non-blocking server-side TLS socket of the hub's own kind; *sock* is used up."""
 
-    def taken_over(self, result: object) -> bool:
-        """Whether the application's *result* says, in the library's way, that it answered on the socket itself."""

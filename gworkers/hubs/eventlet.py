@@ -31,6 +31,7 @@ class EventletHub:
     def __init__(self) -> None:
         self._hub = eventlet.hubs.get_hub()
         self.title = f"eventlet {eventlet.__version__}"
+        self.taken_over = self._was_taken_over
         self.socket_class = eventlet.greenio.GreenSocket
         self.park = self._hub.switch
         self.current = getcurrent
@@ -78,7 +79,7 @@ class EventletHub:
         wrapped.setblocking(False)
         return wrapped
 
-    def taken_over(self, result: object) -> bool:
+    def _was_taken_over(self) -> bool:
         wsgi = sys.modules.get("eventlet.wsgi")
         if wsgi is None or not getattr(wsgi.WSGI_LOCAL, "already_handled", False):
             return False

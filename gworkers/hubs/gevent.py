@@ -35,6 +35,7 @@ class GeventHub:
         self._hub = gevent.hub.get_hub()
         self._loop = self._hub.loop
         self.title = f"gevent {gevent.__version__}"
+        self.taken_over = None
         self.socket_class = gevent.socket.socket
         self.call_soon = self._loop.run_callback
         # Without the Hub's own switch(), which looks for hooks of gevent's greenlets that a plain one does not have.
@@ -74,10 +75,6 @@ class GeventHub:
         own.setblocking(False)
         return context.wrap_socket(own, server_side=True, do_handshake_on_connect=False,
                                    suppress_ragged_eofs=suppress_ragged_eofs)
-
-    def taken_over(self, result: object) -> bool:
-        return False
-
 
 class GeventTimer:
     __slots__ = ("_timer",)
