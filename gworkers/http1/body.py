@@ -17,7 +17,7 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 #: chunk-size [ chunk-ext ] of RFC 9112 section 7.1; white space only before an extension.
 _SIZE_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
+    rb"([0-9A-Fa-f]+)(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
 
 
 class ChunkLimits(NamedTuple):
@@ -253,9 +253,9 @@ class ChunkedBody(StreamedBody):
         self._connection.buffer = self._data[self._at:]
         self._data = b""
         self._at = 0
-        self.complete = True
         if lines:
             self._request.trailers = self._request.parse_trailers(b"\r\n".join(lines))
+        self.complete = True
 
 
 def _bad_chunk(message: str) -> Refusal:
