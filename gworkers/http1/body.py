@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gworkers.errors import ClientDisconnected, ClientError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gworkers.connection import Connection
     from gworkers.http1.request import Request
@@ -213,11 +213,11 @@ class ChunkedBody(StreamedBody):
         self._data = self._data[self._at:] + self._receive()
         self._at = 0
 
-    def _line(self, limit: int) -> bytes:
+    def _line(self, limit: int, too_long: Callable[[], Refusal]) -> bytes:
         end = self._data.find(b"\r\n", self._at)
         while end < 0:
             if len(self._data) - self._at > limit:
-                raise _bad_chunk(f"Invalid chunk size: line over {limit} bytes with no terminator")
+                raise too_long()
             self._more()
             end = self._data.find(b"\r\n")
         line = self._data[self._at:end]
@@ -225,7 +225,8 @@ class ChunkedBody(StreamedBody):
         return line
 
     def _size(self) -> int:
-        line = self._line(self._limits.size_line)
+        limit = self._limits.size_line
+        line = self._line(limit, lambda: _bad_chunk(f"Invalid chunk size: line over {limit} bytes with no terminator"))
         match = _SIZE_LINE.fullmatch(line)
         if match is None:
             raise _bad_chunk(f"Invalid chunk size: {line[:64]!r}")
@@ -243,13 +244,13 @@ class ChunkedBody(StreamedBody):
         lines: list[bytes] = []
         left = self._limits.trailers
         while True:
-            line = self._line(left)
+            line = self._line(left, _long_trailers)
             if not line:
                 break
             lines.append(line)
             left -= len(line) + 2
             if left < 0:
-                raise Refusal(431, "Request Header Fields Too Large", "limit request trailer section size")
+                raise _long_trailers()
         self._connection.buffer = self._data[self._at:]
         self._data = b""
         self._at = 0
@@ -260,6 +261,10 @@ class ChunkedBody(StreamedBody):
 
 def _bad_chunk(message: str) -> Refusal:
     return Refusal(400, "Bad Request", message)
+
+
+def _long_trailers() -> Refusal:
+    return Refusal(431, "Request Header Fields Too Large", "limit request trailer section size")
 
 
 #: What a request without a body has: it holds nothing, so all can share it.
