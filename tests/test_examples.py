@@ -61,7 +61,7 @@ def running(command: str, directory: Path, log: Path) -> Iterator[tuple[str, int
         assert process.wait(PATIENCE) == 0
         assert "Traceback" not in log.read_text()
     except BaseException:
-        print(log.read_text())
+        sys.stderr.write(log.read_text())
         raise
     finally:
         process.kill()
