@@ -220,6 +220,9 @@ class ChunkedBody(StreamedBody):
                 raise too_long()
             self._more()
             end = self._data.find(b"\r\n")
+        if end - self._at > limit:
+            # However the bytes were split on their way.
+            raise too_long()
         line = self._data[self._at:end]
         self._at = end + 2
         return line

@@ -57,7 +57,12 @@ class GeventHub:
         return greenlet(run, self._hub)
 
     def pause(self) -> None:
-        gevent.sleep(0)
+        # Not gevent.sleep(0): the loop may run fifty of its callbacks before it looks for what has become ready.
+        timer = self._loop.timer(0)
+        try:
+            self._hub.wait(timer)
+        finally:
+            timer.close()
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
         try:
