@@ -66,7 +66,8 @@ class GeventHub:
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
         try:
-            gevent.socket.wait_read(fd, timeout=seconds)
+            # Named, because before Python 3.10 gevent's own is no TimeoutError.
+            gevent.socket.wait_read(fd, timeout=seconds, timeout_exc=TimeoutError)
         except TimeoutError:
             return False
         return True
