@@ -79,6 +79,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self.aborting = False
         self._quit = False
         self._reopen_logs = False
+        #: whether there is somebody to read the notes that signals leave
+        self._reads_notes = False
 
     # Boot
 
@@ -94,6 +96,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
         from gworkers.server import Server
 
+        self._reads_notes = True
         # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
         self.booted = False
         settings = Settings.resolve(self._overrides, os.environ)
@@ -164,7 +167,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """SIGQUIT and SIGINT: leave at once."""
         self.alive = False
         self._quit = True
-        if not self.booted:
+        if not self._reads_notes:
             self._quit_if_told()
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:

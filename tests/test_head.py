@@ -381,6 +381,16 @@ def test_other_version_of_a_proxy_header_is_none(fast):
     assert refusal(HeadParser(configure("proxied"), fast), PROXIES[-8] + lines("GET / HTTP/1.1")).status == 400
 
 
+def test_proxy_line_that_is_too_short(fast):
+    # Judged by itself, before what comes behind it, though it has not the bytes that tell which version it is.
+    for settings, peer, status in [("proxied", "", 400), ("proxied", PEER, 403)]:
+        parser = HeadParser(configure(settings), fast)
+        for rest in (b"GET / ", b"\r\nGET", b"\r\n\x85\n", b"\n\n\n\n"):
+            with pytest.raises(Refusal) as caught:
+                parser.parse(b"PROXY \r\n" + rest, 0, peer, True, 1)
+            assert caught.value.status == status
+
+
 def test_request_shorter_than_a_proxy_header(fast):
     # It takes twelve bytes to tell a PROXY header, and a first request may have fewer.
     parser = HeadParser(configure("proxied"), fast)

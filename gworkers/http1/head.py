@@ -164,6 +164,8 @@ class HeadParser:
             if seen < max(begin, TELLING):
                 # Nothing has been made yet of what comes behind it.
                 seen = 0
+                if begin:
+                    self._judge(data[:begin].ljust(TELLING), peer, trusted, True)
         # One empty line before the request line is ignored (RFC 9112 section 2.2); only the newest Gunicorn does.
         start = begin
         if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):
@@ -171,7 +173,7 @@ class HeadParser:
         line = data.find(b"\r\n", start)
         end = data.find(END, max(start, seen - 3))
         if end < 0:
-            if seen < (line + 2 if line >= 0 else begin):
+            if line >= 0 and seen < line + 2:
                 self._judge(data[:begin] + data[start:], peer, trusted, begin > 0)
             self._check_unfinished(data, seen, start, line)
             return None
