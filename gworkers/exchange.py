@@ -23,6 +23,7 @@ def serve(connection: Connection, request: Request) -> bool:
     :returns: whether the connection can serve another request; it may be closed already
     """
     server = connection.server
+    worker = server.worker
     started = monotonic() if server.access is not None else 0.0
     body = request.body = _body(connection, request) if request.length != 0 else EMPTY
     response = Response(connection, request, server.response_heads)
@@ -30,11 +31,13 @@ def serve(connection: Connection, request: Request) -> bool:
     keep = False
     try:
         if server.pre_request is not None:
-            server.pre_request(server.worker, request)
+            server.pre_request(worker, request)
             request.adopt_headers()
         environ = connection.listener.environs.build(request, response, body, connection)
-        server.worker.count_request()
-        if not (server.keepalive and server.worker.alive):
+        worker.nr += 1
+        if worker.nr >= worker.max_requests:
+            worker.recycle()
+        if not (server.keepalive and worker.alive):
             response.must_close = True
         result = server.application(environ, response.start_response)
         if result is ALREADY_HANDLED or (server.taken_over is not None and server.taken_over()):
@@ -67,7 +70,7 @@ def serve(connection: Connection, request: Request) -> bool:
             server.access.record(response, request, environ, monotonic() - started)
         if server.post_request is not None:
             try:
-                server.post_request(server.worker, request, environ, response)
+                server.post_request(worker, request, environ, response)
             except Exception:
                 server.log.exception("Exception in post_request hook")
     return keep

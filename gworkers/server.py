@@ -6,6 +6,7 @@ import os
 from contextvars import copy_context
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from math import inf
 from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn import SERVER
@@ -19,7 +20,7 @@ from gworkers.deadlines import Deadlines
 from gworkers.greenlets import RequestGreenlets
 from gworkers.http1.fast import fast_parser
 from gworkers.http1.head import HeadParser
-from gworkers.http1.response import ResponseHeads
+from gworkers.http1.response_head import ResponseHeads
 from gworkers.listener import Listener
 from gworkers.outbox import Outbox
 
@@ -52,7 +53,8 @@ class Server:
 
         self.heads = HeadParser(cfg, fast_parser(cfg))
         self.response_heads = ResponseHeads(SERVER)
-        self.greenlets = RequestGreenlets(hub, copy_context(), reuse=settings.request_greenlets == "reused")
+        self.time_slice = settings.time_slice or inf
+        self.greenlets = RequestGreenlets(hub, copy_context(), settings.request_greenlets == "reused", self.time_slice)
 
         self.taken_over = hub.taken_over
         self.outbox = Outbox(hub)
@@ -65,7 +67,6 @@ class Server:
         self.linger = deadlines.add(settings.linger_timeout, Connection.close)
 
         self.drain_limit = settings.drain_limit
-        self.time_slice = settings.time_slice
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
         self.access = AccessLog(self.log, cfg.access_log_format) if access.wanted(cfg, self.log) else None
         self.pre_request = hook(cfg, PreRequest, self.log)

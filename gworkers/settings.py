@@ -59,7 +59,8 @@ class Settings:
 
     time_slice: Seconds = 0.01
     """Seconds that a handler which streams to a fast reader may run before it must let the other
-    connections, and the heartbeat, have their turn. With 0 it is never interrupted."""
+    connections, and the heartbeat, have their turn; also for how long handlers that wait for nothing
+    are called one after the other. With 0 neither is ever interrupted."""
 
     @classmethod
     def resolve(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> Settings:

@@ -152,10 +152,9 @@ class GreenWorker(Worker):  # type: ignore[misc]
             self.log.info("Parent changed, shutting down: %s", self)
             sys.exit(0)
 
-    def count_request(self) -> None:
-        """Count a request towards ``max_requests``."""
-        self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
+    def recycle(self) -> None:
+        """Make way for a successor: ``max_requests`` have been served."""
+        if self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
             self._wake()

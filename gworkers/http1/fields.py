@@ -35,8 +35,10 @@ class FieldNames:
     def fields(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str] | None:
         """Return *headers* as a dict, or None if a name is repeated, has an underscore or is none."""
         keys = self._keys
+        fields = {}
         try:
-            fields = {keys[name]: value.decode("latin-1") for name, value in headers}
+            for name, value in headers:
+                fields[keys[name]] = value.decode("latin-1")
         except KeyError:
             learnt = self._learn(name for name, _ in headers)
             if learnt is None:

@@ -12,6 +12,7 @@ knowing the rest (no end of a line in sight, a bare LF) is refused here.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Callable
 
 from gunicorn.http.errors import (
@@ -59,8 +60,8 @@ class HeadParser:
         self._names = FieldNames()
         self._scheme = "https" if cfg.is_ssl else "http"
         # Gunicorn compares names in upper case, so others are never met; with an underscore they are declined.
-        self._secure_schemes = [(environ_key(name), value) for name, value in cfg.secure_scheme_headers.items()
-                                if name == name.upper() and "_" not in name]
+        self._secure_schemes = {environ_key(name): value for name, value in cfg.secure_scheme_headers.items()
+                                if name == name.upper() and "_" not in name}
         self._line_limit = min(cfg.limit_request_line, MAX_LINE) or LONGEST_LINE
         self._fields_limit = min(cfg.limit_request_fields or MAX_FIELDS, MAX_FIELDS)
         self._field_limit = self._trusting.limit_request_field_size
@@ -79,45 +80,42 @@ class HeadParser:
         :returns: the request, or None when the head is not complete
         :raises Refusal: if the head must be refused
         """
+        request = None
         proxied = self._proxied and number == 1
-        if self._fast is not None and not proxied and (not seen or data.find(END, max(seen - 3, 0)) >= 0):
+        if (not seen or data.find(END, max(seen - 3, 0)) >= 0) and self._fast is not None and not proxied:
             request = self._parse_fast(data, trusted)
-            if request is not None:
-                request.peer_addr = peer
-                request.req_number = number
-                return request
-        try:
-            request = self._parse_slow(data, seen, peer, trusted, proxied)
-        except (ParseException, ValueError) as error:
-            # A ValueError is what Gunicorn's parser lets out of the standard library's at some bytes.
-            raise refusal_for(error) from None
-        if request is not None:
-            request.peer_addr = peer
-            request.req_number = number
+        if request is None:
+            try:
+                request = self._parse_slow(data, seen, peer, trusted, proxied)
+            except (ParseException, ValueError) as error:
+                # A ValueError is what Gunicorn's parser lets out of the standard library's at some bytes.
+                raise refusal_for(error) from None
+            if request is None:
+                return None
+        request.peer_addr = peer
+        request.req_number = number
         return request
 
     def _parse_fast(self, data: bytes, trusted: bool) -> Request | None:
         try:
             head = self._fast(data)  # type: ignore[misc]
+            uri: str = head.path.decode("ascii")
+            method = METHODS[head.method]
+            version = VERSIONS[head.minor_version]
         except Exception:
             return None
         size: int = head.consumed
-        uri = head.path.decode("latin-1")
-        method = METHODS.get(head.method)
-        version = VERSIONS.get(head.minor_version)
-        if method is None or version is None:
-            return None
+        headers = head.headers
+        count = len(headers)
         line = len(method) + len(uri) + 10
-        count: int = head.header_count
         # An ordinary request line has single spaces, and each line ends in CRLF. The parser accepts
         # less, but it counts a line for each LF, so that a bare one makes the sum wrong. A folded
         # line is counted too, as a field without a name.
         if (data[line:line + 2] != b"\r\n" or data.count(b"\r\n", 0, size) != count + 2
                 or line > self._line_limit or count > self._fields_limit
                 or (size > self._field_limit and longest_line(data[:size]) > self._field_limit)
-                or uri[:1] != "/" or "#" in uri or not uri.isascii()):
+                or uri[:1] != "/" or "#" in uri):
             return None
-        headers = head.headers
         fields = self._names.fields(headers)
         if fields is None or "HTTP_EXPECT" in fields:
             return None
@@ -134,22 +132,28 @@ class HeadParser:
         keepalive = version is HTTP_11
         if "HTTP_CONNECTION" in fields:
             keepalive = keeps_alive(fields["HTTP_CONNECTION"], version)
-        scheme = None
+        scheme = self._scheme
         if trusted:
-            for key, secure in self._secure_schemes:
+            for key in self._secure_schemes:
                 if key in fields:
-                    said = "https" if fields[key] == secure else "http"
-                    if scheme is not None and scheme != said:
+                    scheme = self._said_scheme(fields)
+                    if not scheme:
                         return None
-                    scheme = said
+                    break
         path, query = uri, ""
         if "?" in uri:
             path, _, query = uri.partition("?")
-        request = Request(size, method, uri, path, query, version, scheme or self._scheme, fields, length, keepalive)
+        request = Request(size, method, uri, path, query, version, scheme, fields, length, keepalive)
         request.raw_headers = headers
         if length is None:
             request.parse_trailers = self._parse_trailers
         return request
+
+    def _said_scheme(self, fields: dict[str, str]) -> str:
+        """Return the scheme that *fields* of a trusted proxy say; nothing if they contradict each other."""
+        said = {"https" if fields[key] == secure else "http"
+                for key, secure in self._secure_schemes.items() if key in fields}
+        return said.pop() if len(said) == 1 else ""
 
     def _parse_slow(self, data: bytes, seen: int, peer: Any, trusted: bool, proxied: bool) -> Request | None:
         begin = 0
@@ -239,6 +243,7 @@ def longest_line(head: bytes) -> int:
     return max(map(len, head.split(b"\r\n"))) + 2
 
 
+@lru_cache(maxsize=64)
 def keeps_alive(connection: str, version: tuple[int, int]) -> bool:
     """Whether a *connection* field leaves the connection open after a request (RFC 9112 section 9.3)."""
     options = [option.strip(" \t") for option in connection.lower().split(",")]

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import io
 import os
-import re
-from email.utils import formatdate
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn.http.wsgi import FileWrapper
+
+from gworkers.http1.response_head import FIELDS, STATUSES, field_line, is_upgrade, status_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,48 +17,12 @@ if TYPE_CHECKING:
 
     from gworkers.connection import Connection
     from gworkers.http1.request import Request
+    from gworkers.http1.response_head import ResponseHeads
 
     ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType | None], tuple[None, None, None]]
 
-
-#: RFC 9112 section 4, and PEP 3333: one space before the reason.
-_STATUS = re.compile(r"[0-9]{3}(?: [ \t\x21-\x7e\x80-\xff]*)?")
-#: RFC 9110 sections 5.1 and 5.5
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
-
-#: Fields that are the server's to send, not the application's; Gunicorn leaves them out in silence.
-HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers",
-                        "transfer-encoding", "upgrade", "server", "date"))
-
 #: From this size on, putting head and body into one bytes object costs more than a second buffer for the kernel.
 JOIN_LIMIT = 32 * 1024
-
-#: How many header fields and statuses are remembered, and how long their values may be.
-REMEMBERED, LONGEST = 1024, 256
-
-
-class ResponseHeads:
-    """The beginnings of response heads: status line and the server's own fields, made once a second."""
-
-    def __init__(self, server: str) -> None:
-        self._server = server
-        self._second = 0
-        self._heads: dict[tuple[str, str, tuple[int, int]], bytes] = {}
-
-    def start(self, status: str, connection: str, version: tuple[int, int]) -> bytes:
-        """Return the head up to and with its ``Connection`` field, each line ended."""
-        second = int(time())
-        if second != self._second:
-            self._second = second
-            self._heads.clear()
-        key = (status, connection, version)
-        head = self._heads.get(key)
-        if head is None:
-            head = self._heads[key] = (
-                f"HTTP/{version[0]}.{version[1]} {status}\r\nServer: {self._server}\r\n"
-                f"Date: {formatdate(second, usegmt=True)}\r\nConnection: {connection}\r\n").encode("latin-1")
-        return head
 
 
 class Response:
@@ -126,7 +90,7 @@ class Response:
                 exc_info = None
         elif self.status is not None:
             raise AssertionError("start_response was called twice without exc_info")
-        self.status_code = code = _statuses.get(status) or _learn_status(status)
+        self.status_code = code = STATUSES.get(status) or status_code(status)
         if self.status is not None:
             self.response_length = None
             self._upgrade = False
@@ -146,12 +110,10 @@ class Response:
         kept = []
         lines = []
         for field in headers:
-            known = _fields.get(field) if type(field) is tuple else None
-            if known is None:
-                known = self._check(field)
-                if known is None:
-                    continue
-            line, length = known
+            line, length = (FIELDS.get(field) if type(field) is tuple else None) or field_line(field)
+            if not line:
+                self._upgrade = self._upgrade or is_upgrade(field)
+                continue
             if length is not None:
                 if self.response_length is not None and self.response_length != length:
                     raise ValueError("two different Content-Length fields in the response")
@@ -161,32 +123,6 @@ class Response:
         self.headers = kept
         self._lines = lines
 
-    def _check(self, field: tuple[str, str]) -> tuple[bytes, int | None] | None:
-        """Return the line for *field* and the length that it gives; None if it is the server's to send."""
-        name, value = field
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"header names and values must be str, which {name!r} or its value is not")
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"invalid response header name {name!r}")
-        if not _VALUE.fullmatch(value):
-            # The value may be a secret, and the log is read by many.
-            raise ValueError(f"the value of the response header {name!r} has characters that no header may have")
-        value = value.strip(" \t")
-        lower = name.lower()
-        length = None
-        if lower == "content-length":
-            if not (value.isascii() and value.isdigit() and len(value) <= 18):
-                raise ValueError(f"invalid Content-Length {value!r} in the response")
-            length = int(value)
-        elif lower in HOP_BY_HOP and not (lower == "upgrade" and value.lower() == "websocket"):
-            if lower == "connection" and value.lower() == "upgrade":
-                self._upgrade = True
-            return None
-        known = (f"{name}: {value}\r\n".encode("latin-1"), length)
-        if len(_fields) < REMEMBERED and len(value) <= LONGEST:
-            _fields[(name, field[1])] = known
-        return known
-
     def _head(self) -> list[bytes]:
         """Return the head in parts; it is going to be sent."""
         if self.status is None:
@@ -194,12 +130,13 @@ class Response:
         request = self._request
         if self.response_length is None and not self._omits_body and request.version >= (1, 1):
             self.chunked = True
-        if request.expects_continue and request.length != 0:
-            # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
-            request.expects_continue = False
-            self.must_close = True
-        if request.length != 0 and request.body.broken:
-            self.must_close = True
+        if request.length != 0:
+            if request.expects_continue:
+                # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
+                request.expects_continue = False
+                self.must_close = True
+            elif request.body.broken:
+                self.must_close = True
         self.closes = self.should_close() or self.status_code == 101
         connection = "upgrade" if self._upgrade else "close" if self.closes else "keep-alive"
         self.headers_sent = True
@@ -303,27 +240,10 @@ class Response:
         for name, value in headers:
             name = name.decode("latin-1") if isinstance(name, bytes) else name
             value = value.decode("latin-1") if isinstance(value, bytes) else value
-            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-                raise ValueError(f"invalid early hint {name!r}")
-            lines.append(f"{name}: {value.strip()}\r\n")
-        self._connection.send(f"HTTP/1.1 103 Early Hints\r\n{''.join(lines)}\r\n".encode("latin-1"))
+            lines.append(field_line((name, value))[0])
+        self._connection.send(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % b"".join(lines))
 
     def _warn(self, text: str) -> None:
         if not self._warned:
             self._warned = True
             self._connection.server.log.warning(text, self._request.method, self._request.uri)
-
-
-#: Header fields and statuses that have been checked: most responses have the same ones.
-_fields: dict[tuple[str, str], tuple[bytes, int | None]] = {}
-_statuses: dict[str, int] = {}
-
-
-def _learn_status(status: str) -> int:
-    if not isinstance(status, str):
-        raise TypeError(f"the status must be a str, not {status!r}")
-    if not _STATUS.fullmatch(status):
-        raise ValueError(f"invalid status {status!r}: three digits, a space and a reason are allowed")
-    if len(_statuses) < REMEMBERED:
-        _statuses[status] = int(status[:3])
-    return int(status[:3])

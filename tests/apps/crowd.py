@@ -37,6 +37,24 @@ def hold_the_hub(environ: Any, start_response: Any) -> Iterable[bytes]:
     return answer(start_response)
 
 
+def toil(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Lets nothing else run for longer than a time slice."""
+    until = time.monotonic() + 0.015
+    while time.monotonic() < until:
+        pass
+    order.append("toil")
+    return answer(start_response)
+
+
+def tick(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Takes every turn that it gets until the gate is open."""
+    say("ticking")
+    while not gates[environ["QUERY_STRING"]].is_set():
+        order.append("tick")
+        time.sleep(0.001)
+    return answer(start_response)
+
+
 def wait(environ: Any, start_response: Any) -> Iterable[bytes]:
     say("waiting")
     wait_at(environ["QUERY_STRING"])

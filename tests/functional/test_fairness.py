@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 import time
@@ -40,6 +41,28 @@ def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
     for name in ("other", "newcomer"):
         behind = order[:order.index(name)].count("greedy")
         assert behind < 20, f"{name} was served after {behind} of the greedy client's requests"
+
+
+def test_many_who_toil_let_others_have_their_turn_in_between(serve, tmp_path):
+    server = serve("crowd:app")
+    gate = server.word()
+    ticking, holding, *toiling = [server.connect() for _ in range(22)]
+    for client in toiling:
+        assert client.request("/counted").status == 200
+    ticking.send(request(f"/tick?{gate}"))
+    server.wait_for_log("^ticking$")
+    holding.send(request(f"/hold-the-hub?{tmp_path}/go"))
+    server.wait_for_log("^holding the hub$")
+    for client in toiling:
+        client.send(request("/toil"))
+    (tmp_path / "go").touch()
+    for client in (holding, *toiling):
+        assert client.receive().status == 200
+    order = json.loads(server.connect().request("/counted").body)
+    order = order[order.index("held"):]
+    server.connect().request(f"/open?{gate}")
+    assert order.count("toil") == 20
+    assert max(sum(1 for _ in run) for name, run in itertools.groupby(order) if name == "toil") <= 3
 
 
 def reading(client):
