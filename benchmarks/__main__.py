@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
     option(
         "--baselines",
         type=among(PEERS),
-        default="gunicorn-gevent,granian",
+        default="gunicorn-gevent,gunicorn-eventlet,granian,uwsgi",
         metavar="NAME,...",
         help="servers that the others are compared with (default: %(default)s)",
     )

@@ -21,6 +21,11 @@ def __getattr__(name: str) -> object:
         from gworkers import worker
 
         return getattr(worker, name)
+    if name.endswith("Worker"):
+        from gworkers.errors import SettingsError
+
+        # Gunicorn mistakes an AttributeError here for one of its own, and goes on to a traceback.
+        raise SettingsError(f"gworkers has no {name}: its worker classes are {' and '.join(__all__[:2])}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

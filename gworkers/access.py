@@ -111,16 +111,12 @@ class AccessLog:
         log = self._log
         try:
             line = self._format % SafeAtoms({name: atom(log, facts) for name, atom in self._atoms.items()})
+            with handler.lock:  # type: ignore[union-attr]
+                handler.stream.write(f"{line}\n")
+                handler.flush()
         except Exception:
-            # It has its own way to tell of a format that does not work.
+            # It has its own way to tell of a format that does not work, and of a file that cannot be written.
             log.access(response, request, environ, duration)
-            return
-        handler.acquire()
-        try:
-            handler.stream.write(f"{line}\n")
-            handler.flush()
-        finally:
-            handler.release()
 
     def _compile(self, line_format: str) -> dict[str, Atom]:
         names = {name for name, kind in _PLACEHOLDER.findall(line_format) if kind != "%"}

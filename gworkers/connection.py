@@ -49,7 +49,7 @@ class Connection(Transport):
     :param peer: the address of the other end
     """
 
-    __slots__ = ("_after", "_deadline", "_lingered", "_proxy", "_seen", "_unsent", "buffer", "listener", "offer",
+    __slots__ = ("_after", "_deadline", "_lingered", "_proxy", "_seen", "buffer", "listener", "offer",
                  "peer", "phase", "served", "trusted")
 
     def __init__(self, server: Server, listener: Listener, sock: Any, peer: Any) -> None:
@@ -64,8 +64,7 @@ class Connection(Transport):
         self.served = 0
         #: what ``environ["gunicorn.socket"]`` is
         self.offer = OfferedSocket(self)
-        #: the answer, or the rest of it, that the outbox is to send, and what to do then
-        self._unsent: bytes | memoryview = b""
+        #: what to do when the answer has been sent
         self._after: str | None = None
         #: what of the buffer the parser has seen and found incomplete
         self._seen = 0
@@ -180,24 +179,36 @@ class Connection(Transport):
 
     def _serve(self, request: Request) -> None:
         """Serve *request*. Runs in a request greenlet."""
-        keep = serve(self, request)
+        try:
+            keep = serve(self, request)
+        except BaseException:
+            self.close()
+            raise
         # The body refers back to the request, and cycles are left to the garbage collector.
         body, request.body = request.body, None
         if self.phase is CLOSED:
             return
-        if keep:
+        if self.awaited:
+            # By a greenlet that the application started: what it is after could be the next request's.
+            self._give_up_waiting()
+            keep = False
+        if self.handed_over:
+            self._after = CLOSED
+        elif keep:
             self._after = IDLE
         elif self.buffer or request.keepalive or not body.complete:
             self._after = LINGERING
         else:
             self._after = CLOSED
         if not self._unsent:
-            self._go_on()
+            self._flushed()
 
-    def _go_on(self) -> None:
-        """Do what comes after an answer that has been sent."""
+    def _flushed(self, gone: bool = False) -> None:
         after, self._after = self._after, None
-        if after is IDLE:
+        if after is None:
+            # The application has not returned yet.
+            return
+        if after is IDLE and not gone:
             self._slice_end = 0.0
             if self.buffer:
                 self.phase = QUEUED
@@ -208,76 +219,14 @@ class Connection(Transport):
             self._wait(self.server.idle)
             if self.server.full:
                 self.server.make_room()
-        elif after is LINGERING:
+        elif after is LINGERING and not gone:
             self.linger()
         else:
             self.close()
 
-    def send_last(self, data: bytes) -> None:
-        """Send *data*, with which a response is complete: now, or soon with those of others."""
-        if self.server.outbox.add(self):
-            self._unsent = data
-        else:
-            self.send(data)
-
-    def flush(self) -> None:
-        """Send what was left to the outbox; the rest, if the kernel does not take all, in a greenlet that can wait."""
-        if self.phase is not BUSY:
-            return
-        try:
-            sent = self.sock.send(self._unsent)
-        except WOULD_BLOCK:
-            sent = 0
-        except OSError as error:
-            self._lose(error)
-            return
-        if sent == len(self._unsent):
-            self._unsent = b""
-            if self._after is not None:
-                self._go_on()
-        else:
-            self._unsent = memoryview(self._unsent)[sent:]
-            # This may be another's request greenlet, and only the hub may start one.
-            self.server.hub.call_soon(self.server.greenlets.run, self._flush_rest, None)
-
-    def _flush_rest(self, _: object) -> None:
-        try:
-            self.send(self._unsent)
-        except ClientError as error:
-            self._lose(error)
-        else:
-            self._sent()
-
-    def _lose(self, error: OSError) -> None:
-        self.server.log.debug("Ignored a client that left: %s", error)
-        if self._after is not None:
-            self._after = CLOSED
-        self._sent()
-
-    def _sent(self) -> None:
-        self._unsent = b""
-        if self._after is not None:
-            self._go_on()
-
     def send_continue(self) -> None:
         """Ask for the request body (RFC 9110 section 15.2.1)."""
         self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def offer_socket(self) -> socket.socket:
-        """Return a cooperative socket for the application; using it is the application's affair.
-
-        It is a duplicate, so that neither side closes what the other still needs. A TLS session
-        cannot be duplicated: there it is the connection's own socket.
-        """
-        if isinstance(self.sock, ssl.SSLSocket):
-            self.sock.settimeout(None)
-            return self.sock
-        return self.server.hub.socket(self.sock)
-
-    @property
-    def socket_class(self) -> type[socket.socket]:
-        """What kind of socket an application would get."""
-        return type(self.sock) if self.secure else self.server.hub.socket_class
 
     # The end
 
@@ -309,6 +258,9 @@ class Connection(Transport):
         """Close without a reset, which could overtake the answer: first read what is on its way (RFC 9112, 9.6)."""
         if self.phase is CLOSED:
             return
+        if self.handed_over:
+            self.close()
+            return
         self.phase = LINGERING
         self.buffer = b""
         self._stop_waiting()
@@ -329,6 +281,8 @@ class Connection(Transport):
     def _close_tls(self) -> None:
         if self.secure and self.phase is not HANDSHAKE:
             try:
+                # It may have been the application's, and nobody is to wait here.
+                self.sock.setblocking(False)
                 self.sock.unwrap()
             except (OSError, ValueError):
                 # Sent is all that counts: whether the peer answers is its own affair (RFC 8446 section 6.1).
@@ -370,6 +324,8 @@ class Connection(Transport):
         self._close_tls()
         self._stop_waiting()
         self._unwatch()
+        self._give_up_waiting()
+        self._unsent = b""
         self.phase = CLOSED
         self.offer.shut_down()
         # It refers back to this, and a cycle would be there until the garbage is collected.

@@ -85,7 +85,9 @@ class Deadlines:
     def _sweep(self) -> None:
         self.asleep = True
         now = monotonic()
-        for queue in self._queues:
-            queue.sweep(now)
-        if any(self._queues):
-            self.wake()
+        try:
+            for queue in self._queues:
+                queue.sweep(now)
+        finally:
+            if any(self._queues):
+                self.wake()

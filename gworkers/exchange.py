@@ -31,6 +31,7 @@ def serve(connection: Connection, request: Request) -> bool:
     keep = False
     try:
         if server.pre_request is not None:
+            request.cfg = server.cfg
             server.pre_request(worker, request)
             request.adopt_headers()
         environ = connection.listener.environs.build(request, response, body, connection)
@@ -41,8 +42,11 @@ def serve(connection: Connection, request: Request) -> bool:
             response.must_close = True
         result = server.application(environ, response.start_response)
         if result is ALREADY_HANDLED or (server.taken_over is not None and server.taken_over()):
+            _close(result)
             _end_takeover(connection, response)
         else:
+            if connection.handed_over:
+                response.must_close = True
             _send(response, result)
             keep = not response.closes
             if response.sent != response.response_length and response.truncated:
@@ -50,7 +54,7 @@ def serve(connection: Connection, request: Request) -> bool:
                                    request.method, request.uri, response.sent, response.response_length)
                 keep = False
             if keep and not body.complete:
-                keep = body.drain(server.drain_limit, server.linger.timeout)
+                keep = body.drain(server.drain_limit, server.linger)
     except ClientError as error:
         _give_up(connection, response, error, called=bool(environ))
     except GreenletExit:
@@ -66,9 +70,15 @@ def serve(connection: Connection, request: Request) -> bool:
             server.log.exception("Error handling request %s %s", request.method, request.uri)
             _fail(connection, response, 500, "Internal Server Error", "")
     finally:
-        if server.access is not None and response.status is not None:
-            server.access.record(response, request, environ, monotonic() - started)
+        response.ended = True
+        body.end()
+        if server.access is not None and environ and response.status is not None:
+            try:
+                server.access.record(response, request, environ, monotonic() - started)
+            except Exception:
+                server.log.exception("Exception in the access log")
         if server.post_request is not None:
+            request.cfg = server.cfg
             try:
                 server.post_request(worker, request, environ, response)
             except Exception:
@@ -94,8 +104,12 @@ def _send(response: Response, result: Any) -> None:
         if response.chunked or not response.headers_sent:
             response.finish()
     finally:
-        if hasattr(result, "close"):
-            result.close()
+        _close(result)
+
+
+def _close(result: Any) -> None:
+    if hasattr(result, "close"):
+        result.close()
 
 
 def _end_takeover(connection: Connection, response: Response) -> None:

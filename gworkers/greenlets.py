@@ -6,6 +6,8 @@ from contextvars import Context
 from time import monotonic
 from typing import Any, Callable
 
+from greenlet import GreenletExit
+
 from gworkers.hubs.base import Greenlet, Hub
 
 
@@ -27,7 +29,7 @@ class RequestGreenlets:
     :param time_slice: seconds
     """
 
-    def __init__(self, hub: Hub, context: Context, reuse: bool, time_slice: float) -> None:
+    def __init__(self, hub: Hub, context: Context, *, reuse: bool, time_slice: float) -> None:
         self._hub = hub
         self._context = context
         self._time_slice = time_slice
@@ -64,7 +66,7 @@ class RequestGreenlets:
         self._fewest_idle = len(self._idle)
 
     def _loop(self, wanted: bool) -> None:
-        me, copy_context, tasks, park = self._hub.current(), self._context.copy, self._tasks, self._hub.park
+        me, copy_context, tasks = self._hub.current(), self._context.copy, self._tasks
         while wanted:
             while tasks:
                 task, argument = tasks.popleft()
@@ -72,7 +74,22 @@ class RequestGreenlets:
                 if monotonic() > self._slice_end:
                     break
             self._idle.append(me)
-            wanted = park()
+            wanted = self._rest(me)
+
+    def _rest(self, me: Greenlet) -> bool:
+        """Wait until wanted again, or no more; what an earlier request has left running is not for the next one."""
+        while True:
+            try:
+                wanted = self._hub.park()
+            except GreenletExit:
+                if me in self._idle:
+                    self._idle.remove(me)
+                return False
+            except BaseException:
+                # Such as a timeout that was started and never cancelled.
+                continue
+            if wanted is True or wanted is False:
+                return wanted
 
     def _once(self, wanted: bool) -> None:
         task, argument = self._tasks.popleft()

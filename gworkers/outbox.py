@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gworkers.hubs.base import Hub
 
 if TYPE_CHECKING:
-    from gworkers.connection import Connection
+    from gworkers.transport import Transport
 
 #: Seconds that an answer may wait, at most, for others; then all are sent.
 LONGEST_WAIT = 0.001
@@ -32,12 +32,12 @@ class Outbox:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._waiting: list[Connection] = []
+        self._waiting: list[Transport] = []
         self._since = 0.0
         self._last = 0.0
         self._cautious_until = 0.0
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: Transport) -> bool:
         """Take charge of *connection*'s answer, unless it had better be sent right now; return which."""
         now = monotonic()
         if now < self._cautious_until:

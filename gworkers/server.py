@@ -54,7 +54,8 @@ class Server:
         self.heads = HeadParser(cfg, fast_parser(cfg))
         self.response_heads = ResponseHeads(SERVER)
         self.time_slice = settings.time_slice or inf
-        self.greenlets = RequestGreenlets(hub, copy_context(), settings.request_greenlets == "reused", self.time_slice)
+        self.greenlets = RequestGreenlets(hub, copy_context(), reuse=settings.request_greenlets == "reused",
+                                          time_slice=self.time_slice)
 
         self.taken_over = hub.taken_over
         self.outbox = Outbox(hub)
@@ -153,7 +154,6 @@ class Server:
         if not self._stopping:
             for listener in self._listeners:
                 listener.start()
-
 
     def raise_if_ending(self, error: BaseException) -> None:
         """Let the exception through that ends this process; an application that raises one only fails."""

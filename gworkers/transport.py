@@ -7,14 +7,15 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gworkers.errors import ClientDisconnected, ClientTimeout
+from gworkers.errors import ClientDisconnected, ClientError, ClientTimeout
 
 if TYPE_CHECKING:
+    from gworkers.deadlines import Deadline
     from gworkers.hubs.base import Greenlet, Watcher
     from gworkers.server import Server
 
 #: What a parked greenlet is told.
-READY, LATE = "ready", "late"
+READY, LATE, OVER = "ready", "late", "over"
 
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -32,7 +33,8 @@ class Transport:
     ``write_timeout`` seconds without progress.
     """
 
-    __slots__ = ("_reading", "_slice_end", "_watcher", "_watching", "_write_watcher", "_writing", "server", "sock")
+    __slots__ = ("_reading", "_slice_end", "_unsent", "_watcher", "_watching", "_write_watcher", "_writing",
+                 "handed_over", "server", "sock")
 
     def __init__(self, server: Server, sock: Any) -> None:
         self.server = server
@@ -44,6 +46,10 @@ class Transport:
         self._reading: Greenlet | None = None
         self._writing: Greenlet | None = None
         self._slice_end = 0.0
+        #: the answer, or the rest of it, that the outbox is to send
+        self._unsent: bytes | memoryview = b""
+        #: whether the application has the only socket that there is, so that this must be its last request
+        self.handed_over = False
 
     def _watch(self) -> None:
         if not self._watching:
@@ -63,16 +69,24 @@ class Transport:
         """Whether the connection is TLS."""
         return isinstance(self.sock, ssl.SSLSocket)
 
-    def receive(self) -> bytes:
-        """Wait for bytes; none means that the peer will send no more."""
-        self.breathe()
+    def hand_over(self) -> Any:
+        """Return the socket itself, cooperative and the application's from now on."""
+        self.handed_over = True
+        self._unwatch()
+        self.sock.setblocking(True)
+        return self.sock
+
+    def receive(self, deadline: Deadline[Any] | None = None) -> bytes:
+        """Wait for bytes, until *deadline* instead of that for bodies; none means that the peer will send no more."""
+        if deadline is None:
+            deadline = self.server.body
         while True:
             try:
                 return self.sock.recv(READ_SIZE)  # type: ignore[no-any-return]
             except ssl.SSLWantWriteError:
                 self._wait_writable()
             except WOULD_BLOCK:
-                self._wait_readable()
+                self._wait_readable(deadline)
             except OSError as error:
                 raise _gone(error) from None
 
@@ -82,7 +96,7 @@ class Transport:
             try:
                 sent = self.sock.send(data)
             except ssl.SSLWantReadError:
-                self._wait_readable()
+                self._wait_readable(self.server.body)
             except WOULD_BLOCK:
                 self._wait_writable()
             except OSError as error:
@@ -91,6 +105,51 @@ class Transport:
                 if sent == len(data):
                     return
                 data = memoryview(data)[sent:]
+
+    def send_last(self, data: bytes) -> None:
+        """Send *data*, with which a response is complete: now, or soon with those of others."""
+        if not self.handed_over and self.server.outbox.add(self):
+            self._unsent = data
+        else:
+            self.send(data)
+
+    def flush(self) -> None:
+        """Send what was left to the outbox; the rest, if the kernel does not take all, in a greenlet that can wait."""
+        if not self._unsent:
+            # Closed in the meantime.
+            return
+        try:
+            sent = self.sock.send(self._unsent)
+        except WOULD_BLOCK:
+            sent = 0
+        except OSError as error:
+            self._lose(error)
+            return
+        if sent == len(self._unsent):
+            self._unsent = b""
+            self._flushed()
+        else:
+            self._unsent = memoryview(self._unsent)[sent:]
+            # This may be another's request greenlet, and only the hub may start one.
+            self.server.hub.call_soon(self.server.greenlets.run, self._flush_rest, None)
+
+    def _flush_rest(self, _: object) -> None:
+        try:
+            self.send(self._unsent)
+        except ClientError as error:
+            self._lose(error)
+        else:
+            self._unsent = b""
+            self._flushed()
+
+    def _lose(self, error: OSError) -> None:
+        self.server.log.debug("Ignored a client that left: %s", error)
+        self._unsent = b""
+        self._flushed(gone=True)
+
+    def _flushed(self, gone: bool = False) -> None:
+        """What the outbox had has been sent, or cannot be because the peer is *gone*."""
+        raise NotImplementedError
 
     def send_parts(self, parts: list[bytes]) -> None:
         """Send *parts* one behind the other, in one system call if the kernel takes them."""
@@ -157,36 +216,58 @@ class Transport:
             self.server.hub.pause()
             self._slice_end = monotonic() + self.server.time_slice
 
-    def _wait_readable(self) -> None:
-        hub = self.server.hub
-        self.server.body.start(self)
-        self._reading = hub.current()
+    def _wait_readable(self, deadline: Deadline[Any]) -> None:
+        if self._reading is not None:
+            raise RuntimeError("two greenlets read from one connection")
+        self._reading = self.server.hub.current()
         self._watch()
         try:
-            outcome = hub.park()
+            self._wait_until(deadline, "the client sent no more of its request body in time")
         finally:
             self._reading = None
-            self.server.body.stop(self)
-        if outcome is LATE:
-            raise ClientTimeout("the client sent no more of its request body in time")
-        self._slice_end = 0.0
 
     def _wait_writable(self) -> None:
+        if self._writing is not None:
+            raise RuntimeError("two greenlets write to one connection")
         hub = self.server.hub
         if self._write_watcher is None:
             self._write_watcher = hub.watch_write(self.sock.fileno())
-        self.server.write.start(self)
         self._writing = hub.current()
         self._write_watcher.start(self._writable)
         try:
-            outcome = hub.park()
+            self._wait_until(self.server.write, "the client took no more of the response in time")
         finally:
             self._write_watcher.stop()
             self._writing = None
-            self.server.write.stop(self)
+
+    def _wait_until(self, deadline: Deadline[Any], late: str) -> None:
+        deadline.start(self)
+        try:
+            outcome = self.server.hub.park()
+        finally:
+            deadline.stop(self)
         if outcome is LATE:
-            raise ClientTimeout("the client took no more of the response in time")
+            raise ClientTimeout(late)
+        if outcome is OVER:
+            raise ClientDisconnected("the connection was closed")
         self._slice_end = 0.0
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a greenlet waits for the peer."""
+        return self._reading is not None or self._writing is not None
+
+    def _give_up_waiting(self) -> None:
+        """Tell the greenlets that wait for the peer that it is over."""
+        if self.awaited:
+            # Only the hub may switch to one.
+            self.server.hub.call_soon(self._dismiss)
+
+    def _dismiss(self) -> None:
+        if self._reading is not None:
+            self._reading.switch(OVER)
+        if self._writing is not None:
+            self._writing.switch(OVER)
 
     def _writable(self) -> None:
         if self._writing is not None:

@@ -8,6 +8,13 @@ if TYPE_CHECKING:
     from gworkers.connection import Connection
 
 
+#: What says something of a TLS connection and leaves it alone.
+TLS_FACTS = frozenset("""
+    cipher compression context family get_channel_binding getpeercert getpeername getsockname getsockopt proto
+    selected_alpn_protocol server_hostname server_side session session_reused shared_ciphers type version
+    """.split())
+
+
 class OfferedSocket:
     """Stands for the socket of a connection in ``environ["gunicorn.socket"]``.
 
@@ -22,12 +29,15 @@ class OfferedSocket:
         self._socket: socket.socket | None = None
 
     def __getattr__(self, name: str) -> Any:
+        if name in TLS_FACTS and self._socket is None and self._connection.secure:
+            return getattr(self._connection.sock, name)
         return getattr(self._take(), name)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         # isinstance() is to see the kind of socket, not its stand-in; that alone must not make one.
-        return self._connection.socket_class
+        connection = self._connection
+        return type(connection.sock) if connection.secure else connection.server.hub.socket_class
 
     @property
     def taken(self) -> bool:
@@ -44,5 +54,8 @@ class OfferedSocket:
 
     def _take(self) -> socket.socket:
         if self._socket is None:
-            self._socket = self._connection.offer_socket()
+            # A duplicate, so that neither side closes what the other still needs. A TLS session cannot be duplicated.
+            connection = self._connection
+            duplicate = connection.server.hub.socket
+            self._socket = connection.hand_over() if connection.secure else duplicate(connection.sock)
         return self._socket

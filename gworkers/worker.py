@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gunicorn.config import NewSSLContext
+from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker
 
 from gworkers import hubs
@@ -71,6 +73,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         Settings.resolve(cls._overrides, os.environ)
         refuse_unsupported(cfg)
         fast_parser(cfg)
+        check_certificate(cfg)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -189,6 +192,20 @@ class EventletWorker(GreenWorker):
     """Serves on eventlet."""
 
     hub_name = "eventlet"
+
+
+def check_certificate(cfg: Any) -> None:
+    """Find out before the fork whether a TLS session could be had with ``certfile`` and ``keyfile``.
+
+    :raises SettingsError: if not
+    """
+    if not cfg.is_ssl or cfg.settings["ssl_context"].get() is not NewSSLContext.default:
+        return
+    try:
+        ssl_context(cfg)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"certfile {cfg.certfile!r} with keyfile {cfg.keyfile!r} cannot be used for TLS: "
+                            f"{error}") from None
 
 
 def refuse_unsupported(cfg: Any) -> None:

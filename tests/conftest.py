@@ -8,8 +8,8 @@ list of addresses), ``worker_class`` (``"from config"``: none on the command lin
 ``ready=False`` to wait for nothing.
 
 A test that uses either runs once for each hub, transport and parser, the fixtures ``hub``, ``transport`` and
-``parser``. Narrow one down for a test or a module with
-``@pytest.mark.parametrize("transport", ["tcp"], scope="session")``.
+``parser``. Narrow them down for a test, a class or a module with ``@pytest.mark.only(transport="tcp",
+parser="fast")``; the closest mark counts.
 
 After each test its server must have logged no traceback that the test did not expect
 (``server.expect_traceback``), and a shared one must still have the worker that it had.
@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from fuzz.verdicts import FAST
 from server import PATIENCE, Server, Setup, hubs, parsers
 
 #: Shared servers that run at the same time; the one unused for longest makes room.
@@ -40,6 +41,23 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session", params=parsers())
 def parser(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    values: dict[str, str] = {}
+    for mark in metafunc.definition.iter_markers("only"):  # the closest comes first
+        values = {**mark.kwargs, **values}
+    for name, value in values.items():
+        if name in metafunc.fixturenames:
+            metafunc.definition.add_marker(pytest.mark.parametrize(name, [value], scope="session"))
+
+
+@pytest.fixture(params=[pytest.param(FAST, id="fast", marks=pytest.mark.skipif(FAST is None, reason="no gunicorn_h1c")),
+                        pytest.param(None, id="python")])
+def fast(request: pytest.FixtureRequest) -> Any:
+    """The fast parser, and none."""
     return request.param
 
 

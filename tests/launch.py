@@ -91,9 +91,12 @@ def importable(name: str) -> bool:
 
 
 def hubs() -> list[str]:
-    """To test: GWORKERS_TEST_HUBS, a comma list, or all that are installed."""
-    wanted = os.environ.get("GWORKERS_TEST_HUBS", "")
-    return [name for name in wanted.split(",") if name] or [name for name in WORKERS if importable(name)]
+    """To test: TEST_HUBS, a comma list, or all that are installed. A name that is no hub is a ``ValueError``."""
+    wanted = os.environ.get("TEST_HUBS", "").replace(",", " ").split()
+    for name in wanted:
+        if name not in WORKERS:
+            raise ValueError(f"TEST_HUBS names {name!r}, which is no hub; known are {', '.join(WORKERS)}")
+    return wanted or [name for name in WORKERS if importable(name)]
 
 
 def parsers() -> list[str]:

@@ -36,7 +36,8 @@ README = {
 
 #: The command of each example, by its directory.
 EXAMPLES = dict(
-    re.findall(r"^\| \[(\w+)\]\(.*\| `(gunicorn.*)` \|$", (ROOT / "examples/README.md").read_text(), re.MULTILINE)
+    re.findall(r"^\| \[(\w+)\]\(.*\| `\.\./\.\./\.venv/bin/(gunicorn.*)` \|$",
+               (ROOT / "examples/README.md").read_text(), re.MULTILINE)
 )
 
 

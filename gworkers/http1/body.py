@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gworkers.errors import ClientDisconnected, ClientError, Refusal
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gworkers.connection import Connection
+    from gworkers.deadlines import Deadline
     from gworkers.http1.request import Request
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -110,18 +111,15 @@ class Body:
             raise StopIteration
         return line
 
-    def drain(self, limit: int, seconds: float) -> bool:
-        """Read on to the end of the body, and throw it away, for at most *limit* bytes and *seconds*.
+    def drain(self, limit: int, deadline: Deadline[Any]) -> bool:
+        """Read on to the end of the body, and throw it away: at most *limit* bytes, within *deadline*.
 
         :returns: whether the end was reached
         """
-        until = monotonic() + seconds
-        try:
-            while not self.complete and limit > 0 and monotonic() < until:
-                limit -= len(self._part())
-        except ClientError:
-            return False
-        return self.complete
+        return True
+
+    def end(self) -> None:
+        """The request is over: who goes on reading gets an error, and none of the next request's bytes."""
 
 
 class StreamedBody(Body):
@@ -133,6 +131,8 @@ class StreamedBody(Body):
         self._connection = connection
         self._request = request
         self._error: ClientError | None = None
+        self._reading = False
+        self._deadline: Deadline[Any] | None = None
 
     def _receive(self) -> bytes:
         """Return the next bytes of the connection, however they are framed."""
@@ -143,7 +143,10 @@ class StreamedBody(Body):
             return data
         if waits:
             connection.send_continue()
-        data = connection.receive()
+        connection.breathe()
+        if self._error is not None:
+            raise self._error
+        data = connection.receive(self._deadline)
         if not data:
             raise ClientDisconnected("the client closed the connection before its request body was complete")
         return data
@@ -153,14 +156,34 @@ class StreamedBody(Body):
             return b""
         if self._error is not None:
             raise self._error
+        if self._reading:
+            raise RuntimeError("two greenlets read from one request body")
+        self._reading = True
         try:
             return self._next()
         except ClientError as error:
-            # Here, because an application may well answer to it and say nothing.
-            self._connection.complain(error)
+            if self._error is None and (self._deadline is None or isinstance(error, Refusal)):
+                # Here, because an application may well answer to it and say nothing.
+                self._connection.complain(error)
             self.broken = True
             self._error = error
             raise
+        finally:
+            self._reading = False
+
+    def drain(self, limit: int, deadline: Deadline[Any]) -> bool:
+        self._deadline = deadline
+        until = monotonic() + deadline.timeout
+        try:
+            while not self.complete and not self._reading and limit > 0 and monotonic() < until:
+                limit -= len(self._part())
+        except ClientError:
+            return False
+        return self.complete
+
+    def end(self) -> None:
+        if not self.complete and self._error is None:
+            self._error = ClientDisconnected("the request is over, and the rest of its body was not read")
 
     def _next(self) -> bytes:
         raise NotImplementedError

@@ -76,15 +76,14 @@ class Environs:
         host = request.fields.get("HTTP_HOST")
         if not host:
             return self._address, ""
-        name, _, port = host.partition(":")
-        return name, port.partition(":")[0] or {"http": "80", "https": "443"}.get(request.scheme, "")
+        bracket = host.find("]") + 1 if host.startswith("[") else 0
+        name, _, port = host[bracket:].partition(":")
+        return host[:bracket] + name, port.partition(":")[0] or {"http": "80", "https": "443"}.get(request.scheme, "")
 
     def _mount(self, environ: dict[str, Any], path: str, script: str) -> None:
         if not path.startswith(script):
-            problem = ConfigurationProblem(f"Request path {path!r} does not start with SCRIPT_NAME {script!r}")
-            refusal = refusal_for(problem)
-            assert refusal is not None
-            raise refusal
+            raise refusal_for(ConfigurationProblem(
+                f"Request path {path!r} does not start with SCRIPT_NAME {script!r}")) from None
         environ["SCRIPT_NAME"] = script
         environ["PATH_INFO"] = unquote_to_bytes(path[len(script):]).decode("latin-1")
 

@@ -161,7 +161,7 @@ class HeadParser:
             begin = proxy_header_end(data, self._proxy_mode)
             if begin < 0:
                 if seen < FIXED and len(data) >= TELLING:
-                    self._judge(data, peer, trusted, True)
+                    self._judge(data, peer, trusted, proxied=True)
                 if len(data) > LONGEST_LINE:
                     raise InvalidProxyLine(f"line over {LONGEST_LINE} bytes with no terminator")
                 return None
@@ -169,7 +169,7 @@ class HeadParser:
                 # Nothing has been made yet of what comes behind it.
                 seen = 0
                 if begin:
-                    self._judge(data[:begin].ljust(TELLING), peer, trusted, True)
+                    self._judge(data[:begin].ljust(TELLING), peer, trusted, proxied=True)
         # One empty line before the request line is ignored (RFC 9112 section 2.2); only the newest Gunicorn does.
         start = begin
         if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):
@@ -178,11 +178,11 @@ class HeadParser:
         end = data.find(END, max(start, seen - 3))
         if end < 0:
             if line >= 0 and seen < line + 2:
-                self._judge(data[:begin] + data[start:], peer, trusted, begin > 0)
+                self._judge(data[:begin] + data[start:], peer, trusted, proxied=begin > 0)
             self._check_unfinished(data, seen, start, line)
             return None
         size = end + len(END)
-        head = self._consult(data[:begin] + data[start:size], peer, trusted, begin > 0)
+        head = self._consult(data[:begin] + data[start:size], peer, trusted, proxied=begin > 0)
         fields, script_name = environ_fields(head.headers)
         closes = head.must_close or head.method == "CONNECT"
         request = Request(size, head.method, head.uri, head.path, head.query, head.version, head.scheme, fields,
@@ -215,12 +215,12 @@ class HeadParser:
         if len(data) - section > self._section_limit:
             raise LimitRequestHeaders("max buffer headers")
 
-    def _judge(self, data: bytes, peer: Any, trusted: bool, proxied: bool) -> None:
+    def _judge(self, data: bytes, peer: Any, trusted: bool, *, proxied: bool) -> None:
         """Refuse an unfinished head if what there is of it is wrong already."""
         with suppress(NoMoreData):
-            self._consult(data, peer, trusted, proxied)
+            self._consult(data, peer, trusted, proxied=proxied)
 
-    def _consult(self, data: bytes, peer: Any, trusted: bool, proxied: bool) -> StrictRequest:
+    def _consult(self, data: bytes, peer: Any, trusted: bool, *, proxied: bool) -> StrictRequest:
         # Whether there is a PROXY header is known here; only in a connection's first request does the parser look.
         return StrictRequest(self._trusting if trusted else self._distrusting, IterUnreader([data]), peer,
                              1 if proxied else 2)
@@ -231,7 +231,7 @@ class HeadParser:
         :raises Refusal: if it must be refused
         """
         # How trailers are parsed does not depend on the request that they belong to.
-        request = self._consult(b"GET / HTTP/1.1\r\n\r\n", "", False, False)
+        request = self._consult(b"GET / HTTP/1.1\r\n\r\n", "", trusted=False, proxied=False)
         try:
             return request.parse_headers(section, from_trailer=True)
         except ParseException as error:

@@ -28,6 +28,8 @@ class Request:
     must_close: bool = False
     body: Any = None
     raw_headers: Sequence[tuple[bytes, bytes]] = ()
+    #: Gunicorn's configuration; for hooks
+    cfg: Any = None
 
     #: parses the trailer section of a chunked body
     parse_trailers: Callable[[bytes], Sequence[tuple[str, str]]]

@@ -49,6 +49,8 @@ class Response:
     _omits_body: bool = False
     _upgrade: bool = False
     _warned: bool = False
+    #: whether the request is over: nothing more may be sent, for the connection is another request's now
+    ended: bool = False
     #: the lines of the head that :attr:`headers` make
     _lines: list[bytes]
 
@@ -58,6 +60,26 @@ class Response:
         self._heads = heads
         #: the application's header fields without those that are hop-by-hop
         self.headers: list[tuple[str, str]] = []
+
+    @property
+    def req(self) -> Request:
+        """The request, under the name that hooks know."""
+        return self._request
+
+    @property
+    def cfg(self) -> Any:
+        """Gunicorn's configuration."""
+        return self._connection.server.cfg
+
+    @property
+    def sock(self) -> Any:
+        """What ``environ["gunicorn.socket"]`` is."""
+        return self._connection.offer
+
+    @property
+    def upgrade(self) -> bool:
+        """Whether the connection goes on with another protocol."""
+        return self._upgrade
 
     def force_close(self) -> None:
         """Close the connection after this response."""
@@ -90,17 +112,16 @@ class Response:
                 exc_info = None
         elif self.status is not None:
             raise AssertionError("start_response was called twice without exc_info")
-        self.status_code = code = STATUSES.get(status) or status_code(status)
-        if self.status is not None:
-            self.response_length = None
-            self._upgrade = False
+        code = STATUSES.get(status) or status_code(status)
         self._set_headers(headers)
         self.status = status
+        self.status_code = code
         if code < 200 or code == 204 or code == 304 or self._request.method == "HEAD":
             self._omits_body = True
             if (code == 204 or code < 200) and self.response_length is not None:
                 # RFC 9110 section 8.6
-                self._set_headers(field for field in self.headers if field[0].lower() != "content-length")
+                self.headers = [field for field in self.headers if field[0].lower() != "content-length"]
+                self._lines = [field_line(field)[0] for field in self.headers]
                 self.response_length = None
         else:
             self._omits_body = False
@@ -109,19 +130,24 @@ class Response:
     def _set_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         kept = []
         lines = []
+        length = None
+        upgrade = False
         for field in headers:
-            line, length = (FIELDS.get(field) if type(field) is tuple else None) or field_line(field)
+            line, says = (FIELDS.get(field) if type(field) is tuple else None) or field_line(field)
             if not line:
-                self._upgrade = self._upgrade or is_upgrade(field)
+                upgrade = upgrade or is_upgrade(field)
                 continue
-            if length is not None:
-                if self.response_length is not None and self.response_length != length:
+            if says is not None:
+                if length is not None and length != says:
                     raise ValueError("two different Content-Length fields in the response")
-                self.response_length = length
+                length = says
             kept.append(field)
             lines.append(line)
+        # Not before all are known to be good: an application may catch the error and start again.
         self.headers = kept
         self._lines = lines
+        self.response_length = length
+        self._upgrade = upgrade
 
     def _head(self) -> list[bytes]:
         """Return the head in parts; it is going to be sent."""
@@ -135,7 +161,7 @@ class Response:
                 # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
                 request.expects_continue = False
                 self.must_close = True
-            elif request.body.broken:
+            elif request.body.broken or self._connection.awaited:
                 self.must_close = True
         self.closes = self.should_close() or self.status_code == 101
         connection = "upgrade" if self._upgrade else "close" if self.closes else "keep-alive"
@@ -149,6 +175,8 @@ class Response:
         """Send *data* as the next part of the body, and the head with it if it is the first."""
         if not isinstance(data, bytes):
             raise TypeError(f"the body must be bytes, not {type(data).__name__}")
+        if self.ended:
+            raise RuntimeError("the application wrote to a response after its request was over")
         if not data:
             return
         if self.headers_sent:
@@ -234,7 +262,7 @@ class Response:
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
         """Send a 103 response with *headers* (RFC 8297); nothing for HTTP/1.0 or once the response has begun."""
-        if self.headers_sent or self._request.version < (1, 1):
+        if self.headers_sent or self.ended or self._request.version < (1, 1):
             return
         lines = []
         for name, value in headers:

@@ -18,7 +18,7 @@ HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy
 #: How many header fields and statuses are remembered, and how long their values may be.
 REMEMBERED, LONGEST = 1024, 256
 
-#: Header fields and statuses that have been checked: most responses have the same ones.
+#: Header fields and statuses that have been checked: most responses have the same ones. Cookies are secrets, and vary.
 FIELDS: dict[tuple[str, str], tuple[bytes, int | None]] = {}
 STATUSES: dict[str, int] = {}
 
@@ -86,7 +86,10 @@ def field_line(field: tuple[str, str]) -> tuple[bytes, int | None]:
         length = int(stripped)
     elif lower in HOP_BY_HOP and not (lower == "upgrade" and stripped.lower() == "websocket"):
         line = b""
-    if len(FIELDS) < REMEMBERED and len(value) <= LONGEST:
+    if len(value) <= LONGEST and lower != "set-cookie":
+        if len(FIELDS) >= REMEMBERED:
+            # Values that come but once must not keep out those that come again.
+            FIELDS.clear()
         FIELDS[(name, value)] = line, length
     return line, length
 

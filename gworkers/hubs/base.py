@@ -21,13 +21,6 @@ class Watcher(Protocol):
         """Call it no more, not even for readiness that is known already. Stopping twice does nothing."""
 
 
-class Timer(Protocol):
-    """A callback that is still to come."""
-
-    def cancel(self) -> None:
-        """Forget it. Nothing happens if it has been called."""
-
-
 class Greenlet(Protocol):
     """A greenlet whose parent is the hub's own."""
 
@@ -55,7 +48,7 @@ class Hub(Protocol):
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
         """Call *callback* in the hub, behind what is due already, perhaps before it looks for what has become ready."""
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call *callback* in the hub after *seconds*, once it has looked for what has become ready."""
 
     def greenlet(self, run: Callable[..., None]) -> Greenlet:

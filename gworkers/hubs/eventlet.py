@@ -13,7 +13,7 @@ import eventlet.hubs
 import eventlet.patcher
 from greenlet import getcurrent, greenlet
 
-from gworkers.hubs.base import Timer, Watcher
+from gworkers.hubs.base import Watcher
 
 
 def patch() -> None:
@@ -28,6 +28,8 @@ def create() -> EventletHub:
 
 
 class EventletHub:
+    """See :class:`gworkers.hubs.base.Hub`."""
+
     def __init__(self) -> None:
         self._hub = eventlet.hubs.get_hub()
         self.title = f"eventlet {eventlet.__version__}"
@@ -48,8 +50,8 @@ class EventletHub:
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
         self._hub.schedule_call_global(0, callback, *args)
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        return self._hub.schedule_call_global(seconds, callback)  # type: ignore[no-any-return]
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._hub.schedule_call_global(seconds, callback)
 
     def greenlet(self, run: Callable[..., None]) -> greenlet:
         self._hub.ensure_greenlet()
@@ -89,6 +91,8 @@ class EventletHub:
 
 
 class EventletWatcher:
+    """See :class:`gworkers.hubs.base.Watcher`."""
+
     __slots__ = ("_callback", "_event", "_fd", "_hub", "_listener")
 
     def __init__(self, hub: Any, event: str, fd: int) -> None:

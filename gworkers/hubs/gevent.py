@@ -31,6 +31,8 @@ def create() -> GeventHub:
 
 
 class GeventHub:
+    """See :class:`gworkers.hubs.base.Hub`."""
+
     def __init__(self) -> None:
         self._hub = gevent.hub.get_hub()
         self._loop = self._hub.loop
@@ -48,10 +50,9 @@ class GeventHub:
     def watch_write(self, fd: int) -> Watcher:
         return self._loop.io(fd, WRITE)  # type: ignore[no-any-return]
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> GeventTimer:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         timer = self._loop.timer(seconds)
         timer.start(callback)
-        return GeventTimer(timer)
 
     def greenlet(self, run: Callable[..., None]) -> greenlet:
         return greenlet(run, self._hub)
@@ -81,12 +82,3 @@ class GeventHub:
         own.setblocking(False)
         return context.wrap_socket(own, server_side=True, do_handshake_on_connect=False,
                                    suppress_ragged_eofs=suppress_ragged_eofs)
-
-class GeventTimer:
-    __slots__ = ("_timer",)
-
-    def __init__(self, timer: Any) -> None:
-        self._timer = timer
-
-    def cancel(self) -> None:
-        self._timer.close()

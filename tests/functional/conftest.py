@@ -1,4 +1,4 @@
-"""Which form of a test application the functional tests talk to."""
+"""Which form of a test application the functional tests talk to, and which of them are the short selection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from server import Server
+from server import Server, parsers
+from smoke import SELECTION
 
 
 @pytest.fixture
@@ -23,3 +24,12 @@ def site(serve: Callable[..., Server], form: str) -> Callable[..., Server]:
         return serve(f"{form}{name}" if form else f"{name}:app", *options, **more)
 
     return site
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and item.originalname in SELECTION.get(item.module.__name__, ()):
+            given = item.callspec.params
+            if given.get("transport", "tcp") == "tcp" and given.get("parser", "fast") in ("fast", parsers()[0]):
+                item.add_marker(pytest.mark.smoke)

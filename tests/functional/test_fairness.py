@@ -10,10 +10,9 @@ import time
 
 import pytest
 from client import request
-from server import parsers
 
 #: Who parsed the head makes no difference here.
-pytestmark = pytest.mark.parametrize("parser", parsers()[:1], scope="session")
+pytestmark = pytest.mark.only(parser="fast")
 
 
 def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
@@ -117,7 +116,7 @@ def test_reading_from_a_fast_sender_lets_others_have_their_turn(serve):
     assert int(client.receive().body) % 65536 == 0
 
 
-@pytest.mark.parametrize("transport", ["tcp"], scope="session")
+@pytest.mark.only(transport="tcp")
 def test_heartbeat_goes_on_while_streaming(serve):
     """Gunicorn kills a worker that is silent for longer than ``timeout``; ``serve`` checks that it lives."""
     server = serve("crowd:app", "--timeout", 2)
@@ -233,5 +232,3 @@ def test_no_more_descriptors(start):
         client.close()
     assert first.request("/count").status == 200
     assert server.log("ERROR|Traceback") == []
-
-

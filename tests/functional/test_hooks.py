@@ -12,17 +12,9 @@ from typing import Any
 import pytest
 from server import Server, lives
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 #: Keeps the real os.write: eventlet's may switch, and hooks run where that is not allowed.

@@ -11,12 +11,9 @@ import pytest
 from client import chunked, request
 from server import Server
 
+pytestmark = pytest.mark.only(transport="tcp")
+
 Serve = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
 
 
 #: Says all that hooks in use read. Ports are left out: they differ from one connection to the next.

@@ -144,7 +144,7 @@ def test_idle_connection_is_closed_after_keepalive(site):
     client.expect_close()
 
 
-@pytest.mark.parametrize("transport", ["tcp"], scope="session")
+@pytest.mark.only(transport="tcp")
 def test_no_delay(serve):
     client = serve("bodies:app").connect()
     assert client.request("/option").body == b"1"

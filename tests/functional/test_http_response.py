@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 
 import pytest
@@ -203,3 +204,45 @@ def test_head_fields_that_a_server_adds(site):
 def test_http_1_0_is_answered_in_its_version(site):
     response = site("responses").connect().request("/one", version="1.0")
     assert (response.version, response.closes) == ("1.0", True)
+
+
+# start_response that raises
+
+
+@pytest.mark.parametrize("path", ["/whole", "/parts", "/again"])
+def test_start_response_that_failed_leaves_no_length(serve, path):
+    client = serve("second_thoughts:app").connect()
+    for _ in range(2):
+        response = client.request(path)
+        assert (response.status, response.reason, response.body) == (500, "Oops", b"the error page")
+        assert response.framing == ("chunked" if path == "/parts" else "length")
+
+
+def test_start_response_that_failed_leaves_no_upgrade(serve):
+    client = serve("second_thoughts:app").connect()
+    for _ in range(2):
+        response = client.request("/upgrade")
+        assert (response.status, response.body) == (500, b"the error page")
+        assert (response.header("connection"), response.header("upgrade")) == ("keep-alive", None)
+
+
+@pytest.mark.parametrize("path", ["/swallowed", "/swallowed-length"])
+def test_second_start_response_that_failed_changes_nothing(serve, path):
+    client = serve("second_thoughts:app").connect()
+    for _ in range(2):
+        response = client.request(path)
+        assert (response.status, response.body) == (200, b"hello")
+        assert response.framing == ("length" if path == "/swallowed" else "chunked")
+
+
+# A Unix socket has no address to name
+
+
+@pytest.mark.only(transport="unix")
+@pytest.mark.parametrize(("host", "name", "port"), [
+    ("[::1]:8000", "[::1]", "8000"), ("[::1]", "[::1]", "80"), ("name.test:81", "name.test", "81"),
+    ("name.test", "name.test", "80"),
+])
+def test_server_name_is_the_host_that_was_asked_for(serve, host, name, port):
+    seen = json.loads(serve("echo:app").connect().request(headers=[f"Host: {host}"]).body)
+    assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == (name, port)

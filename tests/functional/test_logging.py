@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +11,12 @@ from pathlib import Path
 import gunicorn
 import pytest
 from client import request
+from patience import until
 from server import Server
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Serve = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 #: Atoms that are the same whichever worker served, then those that are not.
@@ -171,3 +165,62 @@ def test_logger_class_as_a_class_in_the_configuration(start: Serve) -> None:
     server = start("probe:app", config=LOGGER + "logger_class = Own\n")
     assert server.connect().request("/variable?name=A").status == 200
     server.wait_for_log(r"own 200 GET /variable\?name=A 4 0$")
+
+
+# What must not keep a request from its answer
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_log_that_cannot_be_written(start: Serve) -> None:
+    server = start("leftovers:app", "--access-logfile", "/dev/full")
+    first = server.connect()
+    before = int(first.request("/descriptors").body)
+    first.send(request("/") * 5)
+    for _ in range(5):
+        assert first.receive().status == 200
+    clients = [server.connect() for _ in range(5)]
+    gate = server.word()
+    for client in clients:
+        client.send(request(f"/wait?{gate}"))
+    server.wait_for_log("^waiting$", count=5)
+    assert server.connect().request(f"/open?{gate}").status == 200
+    for client in clients:
+        assert client.receive().status == 200
+        assert client.request("/").status == 200
+    for client in server.clients[1:]:
+        client.close()
+    until(lambda: int(first.request("/descriptors").body) <= before, "the worker has closed the connections")
+    while server.unexpected_tracebacks():
+        server.expect_traceback("No space left on device")
+
+
+def test_a_request_without_an_environ(serve: Serve) -> None:
+    server = serve("leftovers:app", "--access-logfile", "-", env={"SCRIPT_NAME": "/pre"})
+    for data in (request("/other"), request("/pre/") + request("/other"), request("/pre/") * 2 + request("/other")):
+        client = server.connect()
+        client.send(data)
+        for _ in range(data.count(b"/pre/")):
+            assert client.receive().status == 200
+        response = client.receive()
+        assert (response.status, response.reason, response.closes) == (500, "Internal Server Error", True)
+        client.expect_close()
+    server.wait_for_log("Request path '/other' does not start with SCRIPT_NAME '/pre'", count=3)
+
+
+def test_a_pre_request_hook_that_fails(serve: Serve) -> None:
+    config = """
+def pre_request(worker, req):
+    if req.path == "/bad":
+        raise LookupError("deliberate")
+"""
+    server = serve("leftovers:app", "--access-logfile", "-", config=config)
+    for data in (request("/bad"), request("/") + request("/bad")):
+        client = server.connect()
+        client.send(data)
+        for _ in range(data.count(b"GET / ")):
+            assert client.receive().status == 200
+        response = client.receive()
+        assert (response.status, response.closes) == (500, True)
+        client.expect_close()
+        server.expect_traceback("^LookupError: deliberate$")
+    assert server.connect().request().status == 200

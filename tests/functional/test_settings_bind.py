@@ -18,6 +18,8 @@ import pytest
 from client import Client
 from server import Server, Setup
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
 
 #: Runs Gunicorn with listening sockets as descriptors 3 and up, as a supervisor does, and says through
@@ -37,17 +39,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
-
-
-over_unix = pytest.mark.parametrize("transport", ["unix"], scope="session")
+over_unix = pytest.mark.only(transport="unix")
 
 
 class Supervised(Setup):

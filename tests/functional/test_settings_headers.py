@@ -8,15 +8,12 @@ from collections.abc import Callable, Sequence
 import pytest
 from server import GUNICORN_SETTINGS, Server
 
+pytestmark = pytest.mark.only(transport="tcp")
+
 Serve = Callable[..., Server]
 
 
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-over_unix = pytest.mark.parametrize("transport", ["unix"], scope="session")
+over_unix = pytest.mark.only(transport="unix")
 
 
 def exchange(server: Server, *headers: str, line: str = "GET / HTTP/1.1") -> tuple[int, dict[str, str]]:
@@ -169,7 +166,7 @@ def test_casefold_http_method(serve: Serve) -> None:
 # http_parser
 
 needs_http_parser = pytest.mark.skipif("http_parser" not in GUNICORN_SETTINGS, reason="no such setting")
-one_parser = pytest.mark.parametrize("parser", ["fast"], scope="session")
+one_parser = pytest.mark.only(parser="fast")
 
 #: Stands in for an installation without the C parser.
 ABSENT = 'import sys\nsys.modules["gunicorn_h1c"] = None\n'

@@ -14,19 +14,16 @@ from held import Held
 from patience import until
 from server import Server
 
+pytestmark = pytest.mark.only(transport="tcp")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
 
 
 def pid(client: Client) -> int:
     return json.loads(client.request().body)["pid"]
 
 
-@pytest.mark.parametrize("parser", ["fast"], scope="session")
+@pytest.mark.only(parser="fast")
 class TestWorker:
     def test_worker_connections_are_counted_over_all_listeners(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--worker-connections", 3, bind=["127.0.0.1:0", "127.0.0.1:0"])

@@ -16,17 +16,9 @@ import pytest
 from patience import until
 from server import GUNICORN_SETTINGS, PATIENCE, Server
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 def wait_for(pattern: str, path: Path) -> re.Match[str]:

@@ -19,17 +19,9 @@ from client import Client
 from patience import until
 from server import GUNICORN_SETTINGS, PATIENCE, Server, Setup, lives
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 def test_daemon(start: Start, tmp_path: Path) -> None:

@@ -13,21 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client import request
 from held import Held
 from patience import until
 from server import Server
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux' /proc")
@@ -130,6 +123,20 @@ PATCHED = {
     "gevent": "from gevent import monkey\nmonkey.patch_all()\n",
     "eventlet": "import eventlet\neventlet.monkey_patch()\n",
 }
+
+
+@pytest.mark.parametrize("patched", [True, False])
+def test_preload_with_flask(hub: str, start: Start, patched: bool) -> None:
+    pytest.importorskip("flask")
+    if hub == "eventlet" and not patched:
+        pytest.skip("eventlet's patches come too late for what is loaded, and say so with a traceback")
+    server = start("shop:app", "--preload", config=PATCHED[hub] * patched)
+    # With a lock that is not patched, a second request would block the worker, and the first with it.
+    clients = [server.connect() for _ in range(3 if patched else 1)]
+    for client in clients:
+        client.send(request("/"))
+    assert [client.receive().body for client in clients] == [b"bought"] * len(clients)
+    assert not server.log("monkey|RuntimeError", since=0)
 
 
 @pytest.mark.parametrize("preload", [True, False])

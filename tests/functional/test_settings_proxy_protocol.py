@@ -11,6 +11,9 @@ import pytest
 from client import request
 from server import GUNICORN_SETTINGS, Server
 
+# With either parser the first request of a connection goes to Gunicorn's own, the next need not.
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Serve = Callable[..., Server]
 
 #: Gunicorn 23 has one switch, for version 1.
@@ -37,17 +40,6 @@ FAR = {"REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "56324", "PROXY_ADDR": "198.51
        "PROXY_PROTOCOL": "TCP4"}
 FAR_6 = {"REMOTE_ADDR": "2001:db8::7", "REMOTE_PORT": "56324", "PROXY_ADDR": "2001:db8::3", "PROXY_PORT": "443",
          "PROXY_PROTOCOL": "TCP6"}
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    # With either choice the first request of a connection goes to Gunicorn's own parser, the next need not.
-    return "fast"
 
 
 def exchange(server: Server, preamble: bytes) -> tuple[int, dict[str, str]]:
@@ -158,7 +150,7 @@ def test_proxy_allow_ips(serve: Serve) -> None:
         assert exchange(server, V1)[1]["REMOTE_ADDR"] == "192.0.2.7"
 
 
-@pytest.mark.parametrize("transport", ["unix"], scope="session")
+@pytest.mark.only(transport="unix")
 def test_proxy_allow_ips_does_not_concern_unix_sockets(serve: Serve) -> None:
     server = serve("echo:app", ON, "--proxy-allow-from", "192.0.2.1")
     assert exchange(server, V1)[1]["REMOTE_ADDR"] == "192.0.2.7"

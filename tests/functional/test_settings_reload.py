@@ -13,17 +13,9 @@ import pytest
 from patience import until
 from server import Server
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 def write(path: Path, text: str) -> None:

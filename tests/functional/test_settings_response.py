@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from server import Server
 
+pytestmark = pytest.mark.only(parser="fast")
+
 Serve = Callable[..., Server]
 
 #: Counts what the kernel copies from files to sockets, before anybody imports the function.
@@ -25,11 +27,6 @@ os.sendfile = counting
 """
 
 needs_sendfile = pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no sendfile")
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 @pytest.fixture

@@ -9,17 +9,9 @@ from collections.abc import Callable
 import pytest
 from server import GUNICORN_SETTINGS, WORKERS, Server
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 def head_timeout(server: Server) -> str:
@@ -65,6 +57,13 @@ def test_worker_class_as_a_class(hub: str, start: Start) -> None:
     server = start("probe:app", worker_class="from config", config=config)
     assert server.connect().request().status == 200
     assert server.log(f"Using worker: {class_name(hub)}$")
+
+
+def test_worker_class_that_does_not_exist(start: Start) -> None:
+    line = refusal(start("probe:app", worker_class="gworkers.GevntWorker", ready=False))
+    assert "GevntWorker" in line
+    for name in ("GeventWorker", "EventletWorker"):
+        assert name in line
 
 
 # gworkers' own settings, in order of precedence. What values they take is for tests/test_settings.py.

@@ -16,20 +16,12 @@ from held import Held
 from patience import until
 from server import PATIENCE, Server, lives
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
 
 #: Seconds in which a server without running requests should be gone.
 PROMPT = 5.0
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 def ask(server: Server, target: str = "/") -> Any:

@@ -15,17 +15,9 @@ from held import Held
 from patience import until
 from server import PATIENCE, Server, lives
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Start = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 def ask(server: Server, target: str = "/") -> Any:

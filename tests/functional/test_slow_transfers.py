@@ -6,11 +6,10 @@ import time
 
 import pytest
 from client import request
-from server import parsers
 from test_slow_heads import INVALID, tick
 
 #: Who parsed the head makes no difference here.
-pytestmark = pytest.mark.parametrize("parser", parsers()[:1], scope="session")
+pytestmark = pytest.mark.only(parser="fast")
 
 
 @pytest.mark.parametrize("data", [

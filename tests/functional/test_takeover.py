@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from client import request
+from patience import until
 from server import hubs
 from simple_websocket import Client as WebSocket
 from simple_websocket import ConnectionClosed
@@ -14,7 +17,7 @@ HANDSHAKE = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dG
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 #: "hello" and "stop" from a client, masked with zeros; "hello" from a server; an empty close (RFC 6455 section 5.2).
 HELLO, STOP, HELLO_BACK = b"\x81\x85\0\0\0\0hello", b"\x81\x84\0\0\0\0stop", b"\x81\x05hello"
-BY_TCP = pytest.mark.parametrize("transport", ["tcp"], scope="session")
+BY_TCP = pytest.mark.only(transport="tcp")
 ACCESS = ("--access-logfile", "-", "--access-logformat", "access %(s)s %(r)s")
 
 
@@ -128,3 +131,107 @@ def test_after_requests_on_the_same_connection(server):
     assert client.receive().status == 101
     client.send(HELLO)
     assert client.read(len(HELLO_BACK)) == HELLO_BACK
+
+
+# Over TLS, where a socket cannot be duplicated
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return pytest.importorskip("trustme").CA()
+
+
+@pytest.fixture(scope="session")
+def certificate(authority, tmp_path_factory):
+    """The path of a file with the server's certificate and its key."""
+    path = tmp_path_factory.mktemp("takeover") / "both"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture
+def trusting(authority):
+    """A client's TLS context."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def path(library):
+    return "/echo" if library == "flask_sock" else "/eventlet-echo"
+
+
+def secured(server, context):
+    client = server.connect()
+    client.sock = context.wrap_socket(client.sock, server_hostname="127.0.0.1")
+    return client
+
+
+def opened_securely(server, context, path):
+    """A raw client behind both handshakes and a first message."""
+    client = secured(server, context)
+    client.send(request(path, headers=HANDSHAKE))
+    response = client.receive()
+    assert (response.status, response.header("sec-websocket-accept")) == (101, ACCEPT)
+    client.send(HELLO)
+    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+    return client
+
+
+def descriptors(server, context):
+    """How many the worker has open, of which one is this request's."""
+    client = secured(server, context)
+    count = int(client.request("/descriptors", headers=["Connection: close"]).body)
+    client.close()
+    return count
+
+
+@BY_TCP
+def test_client_library_over_tls(start, certificate, trusting, path):
+    server = start("leftovers:app", "--certfile", certificate)
+    before = descriptors(server, trusting)
+    websocket = WebSocket(url(server, path).replace("ws:", "wss:"), ssl_context=trusting)
+    for message in ("hello", "x" * 100000, b"bytes \0"):
+        websocket.send(message)
+        assert websocket.receive(timeout=15) == message
+    # Its close() would leave a thread that reads from a descriptor which may be the next client's.
+    websocket.send("stop")
+    websocket.thread.join(15)
+    assert not websocket.connected
+    until(lambda: descriptors(server, trusting) <= before, "the worker has closed its socket")
+
+
+@BY_TCP
+def test_takeover_over_tls_after_other_requests(serve, certificate, trusting, path):
+    server = serve("leftovers:app", "--certfile", certificate)
+    client = secured(server, trusting)
+    for _ in range(2):
+        assert client.request("/").body == b"ok"
+    client.send(request(path, headers=HANDSHAKE))
+    assert client.receive().status == 101
+    for byte in HELLO:
+        client.send(bytes([byte]))
+    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+
+
+@BY_TCP
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_client_that_leaves_over_tls(start, certificate, trusting, path, leave):
+    server = start("leftovers:app", "--certfile", certificate)
+    before = descriptors(server, trusting)
+    client = opened_securely(server, trusting, path)
+    getattr(client, leave)()
+    until(lambda: descriptors(server, trusting) <= before, "the worker has closed its socket")
+
+
+@BY_TCP
+def test_client_that_never_answers_the_end_of_tls(start, certificate, trusting, path):
+    server = start("leftovers:app", "--certfile", certificate)
+    before = descriptors(server, trusting)
+    clients = [opened_securely(server, trusting, path) for _ in range(3)]
+    for client in clients:
+        client.send(STOP)
+    until(lambda: descriptors(server, trusting) <= before, "the worker has closed their sockets")
+    server.signal(15)
+    assert server.wait_for_exit(5) == 0

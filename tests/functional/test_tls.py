@@ -13,22 +13,16 @@ from typing import Any
 
 import pytest
 from client import Client, ClosedError, request
+from patience import until
 from server import PATIENCE, Server
+from test_settings_start import refusal
 
 trustme = pytest.importorskip("trustme")
 
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
 Serve = Callable[..., Server]
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-
-
-@pytest.fixture(scope="session")
-def transport() -> str:
-    return "tcp"
-
-
-@pytest.fixture(scope="session")
-def parser() -> str:
-    return "fast"
 
 
 @dataclass
@@ -72,6 +66,52 @@ def connect(server: Server, context: ssl.SSLContext) -> Client:
     """A client after its handshake; a missing close_notify is an error to it."""
     client = server.connect()
     client.sock = context.wrap_socket(client.sock, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
+    return client
+
+
+class Records:
+    """A TLS socket whose bytes go out in pieces of ``size``, each once the server has read the one before it."""
+
+    def __init__(self, client: Client, context: ssl.SSLContext, size: int) -> None:
+        self.client = Client(client.sock)
+        self.size = size
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname="127.0.0.1")
+        self._converse(self._session.do_handshake)
+
+    def sendall(self, data: bytes) -> None:
+        self._converse(lambda: self._session.write(data))
+
+    def recv(self, size: int) -> bytes:
+        return self._converse(lambda: self._session.read(size))
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _converse(self, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                self._send()
+                data = self.client.receive_once()
+                if data:
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
+            else:
+                self._send()
+                return result
+
+    def _send(self) -> None:
+        data = self._outgoing.read()
+        self.client.send_pieces(data[at:at + self.size] for at in range(0, len(data), self.size))
+
+
+def connect_in_pieces(server: Server, context: ssl.SSLContext, size: int) -> Client:
+    """As ``connect``; handshake and requests arrive in pieces of that size."""
+    client = server.connect()
+    client.sock = Records(client, context, size)
     return client
 
 
@@ -184,22 +224,34 @@ def test_client_that_never_finishes_its_handshake(serve: Serve, certificates: Ce
 
 
 def test_handshake_in_small_pieces(serve: Serve, certificates: Certificates) -> None:
-    client = serve("echo:app", *certificates.options).connect()
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = certificates.context().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    client = connect_in_pieces(serve("echo:app", *certificates.options), certificates.context(), 100)
+    assert client.request().status == 200
 
-    def converse(step: Callable[[], Any]) -> Any:
-        while True:
-            try:
-                return step()
-            except ssl.SSLWantReadError:
-                data = outgoing.read()
-                client.send_pieces(data[at:at + 100] for at in range(0, len(data), 100))
-                incoming.write(client.receive_once())
 
-    converse(session.do_handshake)
-    session.write(request())
-    assert b" 200 OK" in converse(session.read)
+def descriptors(server: Server, certificates: Certificates) -> int:
+    """How many the worker has open, of which one is this request's."""
+    client = connect(server, certificates.context())
+    count = int(client.request("/descriptors", headers=["Connection: close"]).body)
+    client.close()
+    return count
+
+
+@pytest.mark.parametrize("fact", ["getpeercert", "cipher", "getpeername"])
+def test_application_that_looks_at_the_session(start: Serve, certificates: Certificates, fact: str) -> None:
+    server = start("leftovers:app", "--keep-alive", 1, *certificates.options)
+    before = descriptors(server, certificates)
+    client = connect_in_pieces(server, certificates.context(), 1)
+    answers = [client.request(f"/asks?{fact}") for _ in range(3)]
+    assert [(answer.status, answer.closes) for answer in answers] == [(200, False)] * 3
+    client.expect_close()
+    idle = [connect(server, certificates.context()) for _ in range(3)]
+    for other in idle:
+        assert other.request(f"/asks?{fact}").status == 200
+        # The beginning of a record.
+        with closing(socket.socket(fileno=other.sock.detach())) as raw:
+            raw.sendall(b"\x17\x03\x03\0\x50abc")
+            assert connect(server, certificates.context()).request().status == 200
+    until(lambda: descriptors(server, certificates) <= before, "the worker has closed all that it had open")
 
 
 @pytest.mark.parametrize("required", [0, 1, 2])
@@ -237,6 +289,33 @@ def test_stranger_with_a_certificate(start: Serve, certificates: Certificates) -
 def test_certfile_with_its_key(start: Serve, certificates: Certificates) -> None:
     server = start("echo:app", "--certfile", certificates.both)
     assert connect(server, certificates.context()).request().status == 200
+
+
+@pytest.mark.parametrize(("wrong", "content"), [
+    ("certfile", "garbage"), ("keyfile", "garbage"), ("keyfile", "of another"),
+])
+def test_certificate_that_cannot_be_used(start: Serve, certificates: Certificates, tmp_path: Path, wrong: str,
+                                         content: str) -> None:
+    path = tmp_path / "wrong"
+    if content == "of another":
+        certificates.authority.issue_cert("localhost").private_key_pem.write_to_path(str(path))
+    else:
+        path.write_text(content)
+    files = {"certfile": certificates.certfile, "keyfile": certificates.keyfile, wrong: path}
+    line = refusal(start("echo:app", "--certfile", files["certfile"], "--keyfile", files["keyfile"], ready=False))
+    assert wrong in line
+    assert str(path) in line
+
+
+@pytest.mark.parametrize("wrong", ["certfile", "keyfile"])
+def test_certificate_that_is_not_there(start: Serve, certificates: Certificates, tmp_path: Path, wrong: str) -> None:
+    # Gunicorn itself looks for the files, before it asks the worker class, and its way to say so is a traceback.
+    path = tmp_path / "missing"
+    files = {"certfile": certificates.certfile, "keyfile": certificates.keyfile, wrong: path}
+    server = start("echo:app", "--certfile", files["certfile"], "--keyfile", files["keyfile"], ready=False)
+    assert server.wait_for_exit() != 0
+    server.expect_traceback(f'{wrong} "{path}" does not exist')
+    assert not server.log("Booting worker")
 
 
 def test_ciphers(start: Serve, certificates: Certificates) -> None:

@@ -16,7 +16,7 @@ import test_http_continue
 import test_http_environ
 import test_http_response
 
-pytestmark = pytest.mark.parametrize("transport", ["tcp"], scope="session")
+pytestmark = pytest.mark.only(transport="tcp")
 
 
 @pytest.fixture

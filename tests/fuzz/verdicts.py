@@ -139,10 +139,13 @@ class Source:
         self.buffer = buffer
         self.pieces = pieces
 
-    def receive(self) -> bytes:
+    def receive(self, deadline: object = None) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
     def send_continue(self) -> None:
+        pass
+
+    def breathe(self) -> None:
         pass
 
     def complain(self, error: Exception) -> None:

@@ -1,0 +1,41 @@
+"""Applications that look at the connection's socket or take it over, and what the worker has open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import sockets
+from stage import answer, say, stage, wait_at
+
+
+def descriptors(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """How many the process has."""
+    return answer(start_response, str(len(os.listdir("/dev/fd"))).encode())
+
+
+def wait(environ: Any, start_response: Any) -> Iterable[bytes]:
+    say("waiting")
+    wait_at(environ["QUERY_STRING"])
+    return answer(start_response)
+
+
+def asks(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Calls the method of the socket that the query names."""
+    return answer(start_response, repr(getattr(environ["gunicorn.socket"], environ["QUERY_STRING"])()).encode())
+
+
+def echo(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """A WebSocket that echoes, with flask-sock."""
+    return sockets.app(environ, start_response)
+
+
+def eventlet_echo(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """The same with eventlet.websocket."""
+    from eventlet_sockets import websocket
+
+    return websocket(environ, start_response)
+
+
+app = stage(globals())

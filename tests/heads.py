@@ -1,0 +1,40 @@
+"""Request heads for a HeadParser, whole or in pieces."""
+
+from __future__ import annotations
+
+import pytest
+from gunicorn.config import Config
+
+from gworkers.errors import Refusal
+from gworkers.http1.head import HeadParser
+
+PEER = ("192.0.2.1", 4711)
+
+
+def heads(fast, **settings):
+    config = Config()
+    for name, value in settings.items():
+        config.set(name, value)
+    return HeadParser(config, fast)
+
+
+def parse(heads, data, trusted=False, number=1):
+    return heads.parse(data, 0, PEER, trusted, number)
+
+
+def refusal(heads, data, **more):
+    with pytest.raises(Refusal) as caught:
+        parse(heads, data, **more)
+    return caught.value
+
+
+def feed(heads, pieces, number=1):
+    """What becomes of *pieces*, one after the other, and how many bytes it took."""
+    data = b""
+    for piece in pieces:
+        seen = len(data)
+        data += piece
+        request = heads.parse(data, seen, PEER, False, number)
+        if request is not None:
+            return request, len(data)
+    return None, len(data)

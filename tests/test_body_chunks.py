@@ -1,0 +1,83 @@
+"""Chunked bodies and their trailers: what is one, and what is refused (RFC 9112 section 7.1)."""
+
+from __future__ import annotations
+
+import pytest
+from wire import NEXT, body_of, splits
+
+from gworkers.errors import Refusal
+
+pytestmark = pytest.mark.smoke
+
+
+@pytest.mark.parametrize("line", [
+    b"3", b"03", b"0000000003", b"00000000000000000000003", b"3;a", b"3;a=b", b"3 ;a", b"3\t; a = b", b"3;a;b;c=d",
+    b"3;a=\"b;c\\\"\"",
+    b"3;a=\"\xff\"", b"3;a=\"\"", b"3;" + b"a" * 500,
+])
+def test_chunk_size(line):
+    for pieces in splits(line + b"\r\nabc\r\n" + line.replace(b"3", b"0", 1) + b"\r\n\r\n"):
+        body, _, _ = body_of(pieces)
+        assert body.read() == b"abc"
+
+
+def status(data, expected, settings=None):
+    """Assert that a chunked body is refused with a status, in pieces or not, and remains so."""
+    for pieces in ([data], [data[at:at + 1] for at in range(len(data))]):
+        body, wire, _ = body_of(pieces, settings=settings)
+        with pytest.raises(Refusal) as caught:
+            body.read()
+        assert caught.value.status == expected
+        with pytest.raises(Refusal):
+            body.readline()
+        assert len([entry for entry in wire.done if isinstance(entry, Refusal)]) == 1
+
+
+@pytest.mark.parametrize("line", [
+    b"", b" 3", b"3 ", b"3\t", b"3;", b"+3", b"-3", b"0x3", b"3_0", b"g", b"3.0", b"3,3", b"\xb2", b"3\x00", b"3\n",
+    b"\n3", b"3\r", b"3;\n", b"3;a\n",
+    b"3;a=", b"3;=b", b"3;a b", b"3;a=b c", b"3;a=\"b", b"3;a=\"b\"c", b"3;a=\"\n\"", b"3;a\r", b"3;\xff",
+    b"3;a=\"\\\n\"", b"3 3", b"3;a=\x7f",
+])
+def test_chunk_size_that_is_none(line):
+    status(line + b"\r\nabc\r\n0\r\n\r\n", 400)
+    status(b"1\r\nx\r\n" + line + b"\r\nabc\r\n0\r\n\r\n", 400)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\n\r", b"\r\r\n", b"x\r\n", b"xx", b" \r\n"])
+def test_chunk_that_does_not_end_where_it_should(end):
+    status(b"3\r\nabc" + end + b"0\r\n\r\n\r\n", 400)
+
+
+def test_size_line_without_an_end_is_bounded():
+    status(b"1;" + b"a" * 9000, 400)
+    status(b"1\r\nx\r\n1;a" + b" " * 200, 400, {"limit_request_field_size": 100})
+
+
+# Trailers
+
+def test_trailers():
+    data = b"3\r\nabc\r\n0;last\r\nX-Sum: 1\r\nx-b:\t2 \r\nX-Sum: 3\r\n\r\n"
+    for pieces in splits(data + NEXT):
+        body, wire, request = body_of(pieces)
+        assert body.read() == b"abc"
+        assert request.trailers == [("X-SUM", "1"), ("X-B", "2"), ("X-SUM", "3")]
+        assert wire.rest == NEXT
+
+
+@pytest.mark.parametrize("trailer", [
+    b"Host: a", b"Content-Length: 3", b"Transfer-Encoding: chunked", b"Trailer: X", b"Authorization: x", b"TE: x",
+    b"X: \x00", b"X: \x1b",
+    b"X : y", b"no colon", b": y", b" X: y", b"X: y\r\n folded", b"X: y\nZ: a", b"\nX: y", b"X: y\r",
+    b"Content-Type: a\r\nContent-Type: b",
+])
+def test_trailers_that_are_refused(trailer):
+    status(b"0\r\n" + trailer + b"\r\n\r\n", 400)
+
+
+def test_trailers_are_bounded():
+    limits = {"limit_request_fields": 3, "limit_request_field_size": 40}
+    status(b"0\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n", 431, limits)
+    status(b"0\r\nA: " + b"x" * 60 + b"\r\n\r\n", 431, limits)
+    status(b"0\r\nA: " + b"x" * 300, 431, limits)
+    status(b"0\r\n" + b"A: 1\r\n" * 50, 431, limits)
