@@ -204,8 +204,9 @@ def check_certificate(cfg: Any) -> None:
     try:
         ssl_context(cfg)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"certfile {cfg.certfile!r} with keyfile {cfg.keyfile!r} cannot be used for TLS: "
-                            f"{error}") from None
+        used = [f"{name} {getattr(cfg, name)!r}" for name in ("certfile", "keyfile", "ca_certs", "ciphers")
+                if getattr(cfg, name)]
+        raise SettingsError(f"there can be no TLS with {', '.join(used)}: {error}") from None
 
 
 def refuse_unsupported(cfg: Any) -> None:

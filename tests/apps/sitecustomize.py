@@ -9,3 +9,5 @@ warnings.simplefilter("error")
 warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
 # What it says to everybody who patches Gunicorn's master, as preload_app needs it.
 warnings.filterwarnings("ignore", r"Using fork\(\) is a bad idea")
+# Gunicorn, eventlet and applications that drop a socket leave closing to the garbage collector.
+warnings.simplefilter("ignore", ResourceWarning)

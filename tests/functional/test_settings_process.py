@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gunicorn
 import pytest
 from client import request
 from held import Held
@@ -121,7 +122,8 @@ def test_preload(start: Start) -> None:
 
 PATCHED = {
     "gevent": "from gevent import monkey\nmonkey.patch_all()\n",
-    "eventlet": "import eventlet\neventlet.monkey_patch()\n",
+    # Gunicorn 23's master calls os.write() where eventlet's must not be called.
+    "eventlet": f"import eventlet\neventlet.monkey_patch({'os=False' if gunicorn.version_info < (24,) else ''})\n",
 }
 
 
@@ -130,6 +132,8 @@ def test_preload_with_flask(hub: str, start: Start, patched: bool) -> None:
     pytest.importorskip("flask")
     if hub == "eventlet" and not patched:
         pytest.skip("eventlet's patches come too late for what is loaded, and say so with a traceback")
+    if hub == "eventlet" and gunicorn.version_info < (24,):
+        pytest.skip("with eventlet's locks the interpreter of a patched master ends with a traceback")
     server = start("shop:app", "--preload", config=PATCHED[hub] * patched)
     # With a lock that is not patched, a second request would block the worker, and the first with it.
     clients = [server.connect() for _ in range(3 if patched else 1)]
