@@ -10,19 +10,25 @@ SELECTION = {module: tests.split() for module, tests in {
         test_next_request_of_the_connection_sees_nothing test_concurrent_requests_see_their_own
         test_generator_leaves_nothing test_concurrent_requests_do_not_share_thread_locals
         test_what_was_set_at_start_is_seen_by_every_request""",
-    "test_fairness": "test_pipelining_client_goes_to_the_back_of_the_queue",
+    "test_fairness": """
+        test_pipelining_client_goes_to_the_back_of_the_queue test_file_for_a_fast_reader_lets_others_have_their_turn
+        test_pipelining_client_that_never_reads_is_given_up""",
     "test_hooks": "test_life_of_a_server",
+    "test_hooks_request": "test_what_there_is_to_read",
     "test_http_body": "test_large_body test_trailers_are_parsed",
     "test_http_connection": """
         test_keep_alive test_pipelined_requests_of_every_kind test_request_byte_by_byte
-        test_bad_request_behind_good_ones_is_answered_last test_client_that_leaves_is_not_worth_a_word""",
+        test_bad_request_behind_good_ones_is_answered_last test_client_that_leaves_is_not_worth_a_word
+        test_unread_body_that_stalls_closes_after_a_while""",
     "test_http_continue": "test_reading_asks_for_the_body_once test_reading_asks_for_a_chunked_body",
     "test_http_file": "test_regular_file_is_sent_by_the_kernel test_file_is_closed_when_the_client_leaves",
     "test_http_response": """
         test_generator_is_streamed_as_it_yields test_parts_are_chunked_for_http_1_1 test_large_body_arrives_whole""",
     "test_logging": "test_default_format",
     "test_settings_limits": """
-        test_worker_connections_are_counted_over_all_listeners test_max_requests_replaces_the_worker""",
+        test_worker_connections_are_counted_over_all_listeners test_max_requests_replaces_the_worker
+        test_max_requests_with_jitter_is_what_the_worker_serves""",
+    "test_settings_process": "test_proc_name",
     "test_settings_proxy_protocol": "test_v1 test_v2",
     "test_settings_start": """
         test_own_settings_from_configure test_refuses_what_is_not_done
@@ -30,8 +36,14 @@ SELECTION = {module: tests.split() for module, tests in {
     "test_signals": "test_term_lets_a_request_finish test_term_closes_idle_connections_at_once test_quick_stop",
     "test_signals_control": "test_usr1_reopens_the_logs",
     "test_slow_heads": "test_late_head_behind_other_requests",
+    "test_system_calls": """
+        test_small_answer_of_one_part_is_one_call test_first_part_of_several_in_chunks
+        test_first_part_that_is_large""",
     "test_takeover": "test_websocket_echoes",
     "test_tls": "test_keepalive_and_pipelining",
+    "test_worker": """
+        test_patched_after_the_fork_and_before_the_application_is_loaded test_idle_connections_have_no_greenlet
+        test_socket_that_nobody_looks_at_is_not_duplicated""",
     "test_wsgi_validate": """
         test_pipelined_requests_of_every_kind test_reading_asks_for_a_chunked_body test_who_and_where
         test_generator_is_streamed_as_it_yields""",

@@ -192,6 +192,7 @@ def test_error_page(serve):
 
 
 def test_truncated_head_at_every_byte(serve):
+    """A client that leaves has made no bad request: not a line about it."""
     server = serve("bodies:app")
     data = request("/echo", method="POST", headers=["X-Name: value", "Content-Length: 5"])
     for size in range(len(data)):
@@ -199,5 +200,4 @@ def test_truncated_head_at_every_byte(serve):
         client.send(data[:size])
         client.half_close()
         client.expect_close()
-    assert server.whole_log("ERROR") == []
-    assert server.connect().request().status == 200
+    assert server.whole_log() == []

@@ -16,8 +16,8 @@ def post_worker_init(worker):
 GREENLETS = pytest.mark.parametrize("greenlets", ["reused", "fresh"])
 
 
-def stage(serve, greenlets, *options, **more):
-    return serve("contexts:app", *options, settings={"request_greenlets": greenlets}, config=AT_START, **more)
+def stage(site, greenlets):
+    return site("contexts", settings={"request_greenlets": greenlets}, config=AT_START)
 
 
 def seen(client, target="/mark?mine", **more):
@@ -27,15 +27,15 @@ def seen(client, target="/mark?mine", **more):
 
 
 @GREENLETS
-def test_next_request_of_the_connection_sees_nothing(serve, greenlets):
-    client = stage(serve, greenlets).connect()
+def test_next_request_of_the_connection_sees_nothing(site, greenlets):
+    client = stage(site, greenlets).connect()
     for number in range(5):
         assert seen(client, f"/mark?{number}")["left"] == "nothing"
 
 
 @GREENLETS
-def test_request_with_a_body_leaves_nothing(serve, greenlets):
-    client = stage(serve, greenlets).connect()
+def test_request_with_a_body_leaves_nothing(site, greenlets):
+    client = stage(site, greenlets).connect()
     for _ in range(3):
         assert seen(client, method="POST", body=b"x" * 10000)["left"] == "nothing"
         client.send(request("/mark?mine", method="POST", headers=["Transfer-Encoding: chunked"], body=chunked(b"a")))
@@ -43,8 +43,8 @@ def test_request_with_a_body_leaves_nothing(serve, greenlets):
 
 
 @GREENLETS
-def test_pipelined_request_sees_nothing(serve, greenlets):
-    client = stage(serve, greenlets).connect()
+def test_pipelined_request_sees_nothing(site, greenlets):
+    client = stage(site, greenlets).connect()
     targets = ["/mark?a", "/mark-parts", "/mark?b", "/mark-start?c"] * 10
     client.send(b"".join(request(target) for target in targets))
     for target in targets:
@@ -53,22 +53,22 @@ def test_pipelined_request_sees_nothing(serve, greenlets):
 
 
 @GREENLETS
-def test_generator_leaves_nothing(serve, greenlets):
-    client = stage(serve, greenlets).connect()
+def test_generator_leaves_nothing(site, greenlets):
+    client = stage(site, greenlets).connect()
     for target in ("/mark-parts", "/mark?mine") * 3:
         assert seen(client, target)["left"] == "nothing"
 
 
 @GREENLETS
-def test_answer_is_iterated_in_the_context_of_its_call(serve, greenlets):
-    client = stage(serve, greenlets).connect()
+def test_answer_is_iterated_in_the_context_of_its_call(site, greenlets):
+    client = stage(site, greenlets).connect()
     for _ in range(2):
         assert client.request("/seen-by-parts").body == b"in the call" * 2
 
 
 @GREENLETS
-def test_error_leaves_nothing(serve, greenlets):
-    server = stage(serve, greenlets)
+def test_error_leaves_nothing(site, greenlets):
+    server = stage(site, greenlets)
     for _ in range(3):
         assert server.connect().request("/mark-error").status == 500
         server.expect_traceback("LookupError: deliberate")
@@ -76,8 +76,8 @@ def test_error_leaves_nothing(serve, greenlets):
 
 
 @GREENLETS
-def test_client_that_left_leaves_nothing(serve, greenlets):
-    server = stage(serve, greenlets)
+def test_client_that_left_leaves_nothing(site, greenlets):
+    server = stage(site, greenlets)
     for count in (1, 2, 3):
         client = server.connect()
         client.send(request("/mark-exit"))
@@ -88,8 +88,8 @@ def test_client_that_left_leaves_nothing(serve, greenlets):
 
 
 @GREENLETS
-def test_what_was_set_at_start_is_seen_by_every_request(serve, greenlets):
-    server = stage(serve, greenlets)
+def test_what_was_set_at_start_is_seen_by_every_request(site, greenlets):
+    server = stage(site, greenlets)
     for _ in range(3):
         client = server.connect()
         for target in ("/mark-start?changed", "/mark?mine", "/mark-parts"):
@@ -97,9 +97,9 @@ def test_what_was_set_at_start_is_seen_by_every_request(serve, greenlets):
 
 
 @GREENLETS
-def test_concurrent_requests_see_their_own(serve, greenlets):
+def test_concurrent_requests_see_their_own(site, greenlets):
     """All are started, each waits until all have set theirs, and each still has its own."""
-    server = stage(serve, greenlets)
+    server = stage(site, greenlets)
     clients = {f"name{number}": server.connect() for number in range(100)}
     gate = server.word()
     for name, client in clients.items():
@@ -114,9 +114,9 @@ def test_concurrent_requests_see_their_own(serve, greenlets):
         assert seen(client)["left"] == "nothing"
 
 
-def test_reused_greenlet_keeps_its_thread_locals(serve):
+def test_reused_greenlet_keeps_its_thread_locals(site):
     """As a thread of a pool does; so a database connection that is kept in one is used again."""
-    server = stage(serve, "reused")
+    server = stage(site, "reused")
     client = server.connect()
     seen(client, "/mark?first")
     before = seen(client, "/mark?second")
@@ -124,8 +124,8 @@ def test_reused_greenlet_keeps_its_thread_locals(serve):
     assert seen(server.connect())["local"] == "second"
 
 
-def test_fresh_greenlet_has_no_thread_locals(serve):
-    server = stage(serve, "fresh")
+def test_fresh_greenlet_has_no_thread_locals(site):
+    server = stage(site, "fresh")
     client = server.connect()
     for connection in (client, client, server.connect()):
         before = seen(connection, "/mark?mine")
@@ -134,8 +134,8 @@ def test_fresh_greenlet_has_no_thread_locals(serve):
     assert [json.loads(client.receive().body)["local"] for _ in range(10)] == ["nothing"] * 10
 
 
-def test_concurrent_requests_do_not_share_thread_locals(serve):
-    server = stage(serve, "reused")
+def test_concurrent_requests_do_not_share_thread_locals(site):
+    server = stage(site, "reused")
     one, other = server.connect(), server.connect()
     gate, name, other_name = server.word(), server.word(), server.word()
     one.send(request(f"/hold?{name}&{gate}"))

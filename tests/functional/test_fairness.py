@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import socket
+import sys
 import threading
 import time
 
 import pytest
 from client import request
+from patience import until
 
 #: Who parsed the head makes no difference here.
 pytestmark = pytest.mark.only(parser="fast")
@@ -64,6 +67,10 @@ def test_many_who_toil_let_others_have_their_turn_in_between(serve, tmp_path):
     assert max(sum(1 for _ in run) for name, run in itertools.groupby(order) if name == "toil") <= 3
 
 
+#: Linux can receive over TCP without copying.
+DISCARD = socket.MSG_TRUNC if sys.platform == "linux" else 0
+
+
 def reading(client):
     """A thread that reads all that comes, as fast as it can."""
     def read():
@@ -74,6 +81,25 @@ def reading(client):
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
     return thread
+
+
+class Gulping(threading.Thread):
+    """Takes all that comes, faster than anybody can send it, and keeps nothing."""
+
+    def __init__(self, client):
+        super().__init__(daemon=True)
+        self._sock = client.sock
+        self._enough = threading.Event()
+
+    def run(self):
+        gulp = bytearray(1 << 20)
+        with contextlib.suppress(OSError):
+            while not self._enough.is_set() and self._sock.recv_into(gulp, 0, DISCARD):
+                pass
+
+    def stop(self):
+        self._enough.set()
+        self.join(10)
 
 
 @pytest.mark.parametrize("size", [10, 65536])
@@ -93,6 +119,29 @@ def test_streaming_to_a_fast_reader_lets_others_have_their_turn(serve, path, siz
     assert server.connect().request(f"/open?{gate}").status == 200
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.mark.only(transport="tcp")
+def test_file_for_a_fast_reader_lets_others_have_their_turn(serve):
+    """Gigabytes that take no disk, of which few are sent before the reader has had enough."""
+    server = serve("crowd:app")
+    gate = server.word()
+    client, waiting, other = server.connect(), server.connect(), server.connect()
+    waiting.send(request(f"/turns?{gate}"))
+    server.wait_for_log("^taking turns$")
+    client.send(request("/file?65536"))
+    assert b" 200 OK\r\n" in client.receive_once()
+    thread = Gulping(client)
+    thread.start()
+    enough = json.loads(other.request("/usage").body)[0] + 0.4
+    until(lambda: json.loads(other.request("/usage").body)[0] > enough, "the worker has toiled for a while", 30)
+    assert thread.is_alive()
+    assert server.log("^no more megabytes$") == []
+    assert other.request(f"/open?{gate}").status == 200
+    assert json.loads(waiting.receive().body) < 0.1
+    thread.stop()
+    client.reset()
+    server.wait_for_log("^no more megabytes$")
 
 
 def test_reading_from_a_fast_sender_lets_others_have_their_turn(serve):
@@ -124,8 +173,8 @@ def test_heartbeat_goes_on_while_streaming(serve):
     gate = server.word()
     client.send(request(f"/stream?10&{gate}", headers=["Connection: close"]))
     thread = reading(client)
-    until = time.monotonic() + 4
-    while time.monotonic() < until:
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
         assert server.connect().request("/count").status == 200
     server.connect().request(f"/open?{gate}")
     thread.join(10)
@@ -153,6 +202,21 @@ def test_slow_senders_and_slow_readers_do_not_stop_others(serve):
         assert client.receive().body == b"10"
     for client in readers:
         assert (len(client.receive().body), len(client.receive().body)) == (4 << 20, 4 << 20)
+
+
+def test_pipelining_client_that_never_reads_is_given_up(serve):
+    """Its answers are short ones, which are sent together with those of others; these are served meanwhile."""
+    server = serve("insides:app", "--keep-alive", 60, settings={"write_timeout": 1})
+    other, client = server.connect(), server.connect()
+    assert client.request().status == 200
+    before, before = (int(other.request("/descriptors").body) for _ in range(2))
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    started = time.monotonic()
+    client.send(request("/kilobytes?30") * 400)
+    until(lambda: int(other.request("/descriptors").body) < before, "the connection is closed")
+    assert time.monotonic() - started > 0.8
+    assert len(client.read_to_end()) < 400 * 30_000
+    assert server.whole_log() == []
 
 
 # worker_connections

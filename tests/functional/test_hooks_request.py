@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gunicorn
 import pytest
-from client import chunked, request
-from server import Server
+from client import Client, chunked, request
+from server import Server, importable
 
 pytestmark = pytest.mark.only(transport="tcp")
 
@@ -33,16 +36,50 @@ def of_request(req):
 
 def of_response(resp):
     return resp and dict(
+        request=type(resp.req).__name__, configured=resp.cfg.worker_connections, upgrade=resp.upgrade,
         status=resp.status, code=getattr(resp, "status_code", None), headers=resp.headers, sent=resp.sent,
         length=resp.response_length, headers_sent=resp.headers_sent, chunked=resp.chunked,
         closes=resp.should_close() if resp.status else None)
 
 def pre_request(worker, req):
-    say(dict(hook="pre_request", body=hasattr(req.body, "read"), alive=worker.alive, nr=worker.nr, **of_request(req)))
+    say(dict(hook="pre_request", body=hasattr(req.body, "read"), alive=worker.alive, nr=worker.nr,
+             configuration=req.cfg is worker.cfg, **of_request(req)))
 
 def post_request(worker, req, environ, resp):
     say(dict(hook="post_request", nr=worker.nr, same=environ.get("RAW_URI"), response=of_response(resp),
-             **of_request(req)))
+             configuration=req.cfg is worker.cfg, **of_request(req)))
+"""
+
+#: Says what there is to read.
+ATTRIBUTES = """
+import json
+from os import write
+
+def attributes(thing):
+    return [name for name in dir(thing) if name[0] != "_" and not callable(getattr(thing, name))]
+
+def post_request(worker, req, environ, resp):
+    seen = dict(request=attributes(req), response=attributes(resp),
+                same=[resp.req is req, resp.cfg is worker.cfg, resp.sock is environ["gunicorn.socket"]])
+    write(2, b"attributes %s\\n" % json.dumps(seen).encode())
+"""
+
+#: What Gunicorn's request and response have and these do not: its parser's own limits and buffer, and its name.
+#: docs/settings.md lists them.
+OMITTED = {"unreader", "limit_request_line", "limit_request_fields", "limit_request_field_size",
+           "max_buffer_headers", "version of the response"}
+
+#: Says who the client of a Unix socket is.
+PEERS = """
+import json
+from os import write
+
+def pre_request(worker, req):
+    write(2, b"peers %s\\n" % json.dumps([repr(req.peer_addr), repr(req.remote_addr)]).encode())
+
+def post_request(worker, req, environ, resp):
+    seen = [environ["REMOTE_ADDR"], environ.get("REMOTE_PORT")]
+    write(2, b"address %s\\n" % json.dumps(seen).encode())
 """
 
 REQUESTS = {
@@ -83,6 +120,47 @@ def test_same_as_in_gunicorns_own_worker(serve: Serve, data: bytes) -> None:
     theirs = records(serve("probe:app", config=RECORD, worker_class="gevent"), data)
     assert [record["hook"] for record in ours] == ["pre_request", "post_request"]
     assert ours == theirs
+
+
+def attributes(server: Server) -> dict[str, list[str]]:
+    assert server.connect().request().status == 200
+    return json.loads(server.wait_for_log("^attributes (.*)$")[1])
+
+
+def test_what_there_is_to_read(serve: Serve) -> None:
+    pytest.importorskip("gevent", reason="Gunicorn's own worker runs on gevent")
+    ours = attributes(serve("probe:app", config=ATTRIBUTES))
+    theirs = attributes(serve("probe:app", config=ATTRIBUTES, worker_class="gevent"))
+    assert ours["same"] == theirs["same"] == [True, True, True]
+    missing = set(theirs["request"]) - set(ours["request"])
+    missing |= {f"{name} of the response" for name in set(theirs["response"]) - set(ours["response"])}
+    assert missing == OMITTED
+
+
+def test_omissions_are_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith("| `pre_request` |"))
+    assert [name for name in OMITTED if f"`{name.split()[0]}`" not in row] == []
+
+
+@pytest.mark.only(transport="unix")
+@pytest.mark.parametrize("named", [False, True])
+def test_client_of_a_unix_socket(serve: Serve, named: bool) -> None:
+    """Its address is no tuple: a path if it has bound one, which hardly any client does, and else empty."""
+    for worker_class in ("", "gevent") if importable("gevent") else ("",):
+        server = serve("echo:app", "--access-logfile", "-", "--access-logformat", "access from [%(h)s]",
+                       config=PEERS, worker_class=worker_class)
+        path = f"{server.directory}/{server.word()}" if named else ""
+        with socket.socket(socket.AF_UNIX) as sock:
+            if named:
+                sock.bind(path)
+            sock.connect(server.address)
+            client = Client(sock)
+            assert json.loads(client.request().body)["REMOTE_ADDR"] == path
+        assert json.loads(server.wait_for_log("^peers (.*)$")[1]) == [repr(path), repr(path)]
+        assert json.loads(server.wait_for_log("^address (.*)$")[1]) == [path, None]
+        server.wait_for_log(rf"^access from \[{re.escape(path)}\]$")
+        assert len(server.log("^(peers|address|access) ")) == 3
 
 
 def test_an_application_that_fails(serve: Serve) -> None:

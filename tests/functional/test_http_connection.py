@@ -196,6 +196,26 @@ def test_unread_body_is_drained_while_it_still_arrives(site):
     assert client.request("/echo", method="POST", body=b"next").body == b"next"
 
 
+@pytest.mark.only(transport="tcp", parser="fast")
+@pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/some?2"])
+@pytest.mark.parametrize("framed", ["length", "chunked"])
+def test_unread_body_that_stalls_closes_after_a_while(site, path, framed):
+    """``linger_timeout`` counts, not ``body_timeout``; and nobody did anything wrong."""
+    server = site("bodies", "--keep-alive", 60, settings={"linger_timeout": 0.3, "body_timeout": 60})
+    client = server.connect()
+    if framed == "length":
+        client.send(request(path, method="POST", headers=["Content-Length: 10"]) + b"abc")
+    else:
+        client.send(request(path, method="POST", headers=["Transfer-Encoding: chunked"]) + b"3\r\nabc\r\n5\r\nde")
+    answered = time.monotonic()
+    assert client.receive().status == 200
+    client.expect_close()
+    assert 0.2 < time.monotonic() - answered < 5
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        flood(client)
+    assert server.whole_log() == []
+
+
 @pytest.mark.parametrize(("path", "head"), [
     ("/ignored", request("/ignored", method="POST", headers=["Content-Length: 3145728"])),
     ("/fails", request("/fails", method="POST", headers=["Content-Length: 3145728"])),

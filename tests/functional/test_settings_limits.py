@@ -50,6 +50,14 @@ class TestWorker:
         client.expect_close()
         assert 0.8 < time.monotonic() - answered < 5
 
+    def test_keepalive_is_2_seconds_by_default(self, serve: Start) -> None:
+        client = serve("probe:app").connect()
+        for _ in range(2):
+            assert not client.request().closes
+        answered = time.monotonic()
+        client.expect_close()
+        assert 1.5 < time.monotonic() - answered < 8
+
     def test_keepalive_0_serves_one_request(self, serve: Start) -> None:
         client = serve("probe:app", "--keep-alive", 0).connect()
         assert client.request().closes
@@ -106,6 +114,18 @@ class TestWorker:
         limits = [int(line.split()[0]) for line in server.log(r"^\d+ requests$")]
         assert len(set(limits)) == 3
         assert all(7 <= limit <= 7 + 10**9 for limit in limits)
+
+    def test_max_requests_with_jitter_is_what_the_worker_serves(self, start: Start) -> None:
+        config = ("from os import write\ndef worker_exit(server, worker):\n"
+                  "    write(2, b'%d of %d requests\\n' % (worker.nr, worker.max_requests))\n")
+        server = start("probe:app", "--max-requests", 5, "--max-requests-jitter", 10, config=config)
+        client = server.connect()
+        answers = 1
+        while not client.request().closes:
+            answers += 1
+        served = server.wait_for_log(r"^(\d+) of (\d+) requests$")
+        assert (int(served[1]), int(served[2])) == (answers, answers)
+        assert 5 <= answers <= 15
 
 
 def status(server: Server, head: str) -> int:

@@ -13,25 +13,29 @@ COUNTING = """
 import _socket
 from os import write
 
+def tell(name, size):
+    # Before the call, so that nobody has an answer that was not told.
+    write(2, b"%s of %d bytes\\n" % (name.encode(), size))
+
 def post_worker_init(worker):
     class Counting(_socket.socket):
         def send(self, data, *flags):
-            return told("send", len(data), super().send(data, *flags))
+            tell("send", len(data))
+            return super().send(data, *flags)
 
         def sendall(self, data, *flags):
-            return told("sendall", len(data), super().sendall(data, *flags))
+            tell("sendall", len(data))
+            return super().sendall(data, *flags)
 
         def sendto(self, data, *more):
-            return told("sendto", len(data), super().sendto(data, *more))
+            tell("sendto", len(data))
+            return super().sendto(data, *more)
 
         def sendmsg(self, buffers, *more):
-            return told("sendmsg", sum(map(len, buffers)), super().sendmsg(buffers, *more))
+            tell("sendmsg", sum(map(len, buffers)))
+            return super().sendmsg(buffers, *more)
 
     _socket.socket = Counting
-
-def told(name, size, result):
-    write(2, b"%s of %d bytes\\n" % (name.encode(), size))
-    return result
 """
 
 
