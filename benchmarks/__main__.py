@@ -3,6 +3,7 @@
   throughput   requests/s and latency of every server under every workload (the default)
   memory       bytes that an idle connection costs
   crowd        requests/s with thousands of idle connections open, as a ratio to none
+  boot         what the checks at start add to a worker's boot
   show         print and draw again what an earlier throughput run saved
 
 Each server runs on one processor and the load on another. In every round each server is started, warmed
@@ -21,7 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from . import crowd, environments, idle, load, memory, report, table
+from . import boot, crowd, environments, idle, load, memory, report, table
 from .measurement import Plan, Processors, measure
 from .peers import PEERS, ROOT, Peer
 from .workloads import WORKLOADS, Workload
@@ -146,7 +147,12 @@ def crowded(options: argparse.Namespace) -> int:
     return crowd.main(holders(options), options.connections or 8_000, options.rounds, options.seconds, processors())
 
 
-COMMANDS = {"throughput": throughput, "memory": memory_of_idle, "crowd": crowded, "show": show}
+def booted(options: argparse.Namespace) -> int:
+    own = {name: peer for name, peer in PEERS.items() if peer.environment == "gworkers"}
+    return boot.main(servers(options, own), options.rounds)
+
+
+COMMANDS = {"throughput": throughput, "memory": memory_of_idle, "crowd": crowded, "boot": booted, "show": show}
 
 if __name__ == "__main__":
     sys.exit(main())

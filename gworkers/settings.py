@@ -11,9 +11,10 @@ import difflib
 import re
 import reprlib
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from gworkers.errors import SettingsError
 
@@ -21,6 +22,8 @@ PREFIX = "GWORKERS_"
 
 Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
+Names = Annotated[tuple[str, ...], "names, separated by commas or in a list"]
+Hook = Annotated[object, "a function, or where to import one from: 'package.module:function'"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,20 @@ class Settings:
     connections, and the heartbeat, have their turn; also for how long handlers that wait for nothing
     are called one after the other. With 0 neither is ever interrupted."""
 
+    patch: Names = ("all",)
+    """Which parts of the standard library the hub's library patches: ``all``, or some of ``PARTS``
+    in :mod:`gworkers.hubs`, or none at all."""
+
+    post_patch: Hook = None
+    """Called with the worker after patching and before the application is loaded: the place for what
+    makes a library cooperative, such as ``grpc.experimental.gevent.init_gevent()``."""
+
+    psycopg2: Literal["report", "wait"] = "report"
+    """What to do about psycopg2, which blocks the hub by itself. ``wait``: let it wait on the hub."""
+
+    silence: Names = ()
+    """Codes of findings that are not to be logged; docs/checks.md has them all. What stops a worker does so anyway."""
+
     @classmethod
     def resolve(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
         """The defaults, changed by ``GWORKERS_*`` in `environ`, changed by `overrides`.
@@ -69,18 +86,32 @@ class Settings:
         Raises SettingsError, one line, for a name that is no setting and for a value that the
         setting does not allow.
         """
+        return cls(**{name: value for name, (value, _) in cls._given(overrides, environ).items()})
+
+    @classmethod
+    def origins(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+        """Where `resolve` takes each setting from: ``default``, an environment variable or ``configure()``.
+
+        Raises SettingsError as `resolve` does.
+        """
+        given = cls._given(overrides, environ)
+        return {field.name: given[field.name][1] if field.name in given else "default" for field in fields(cls)}
+
+    @classmethod
+    def _given(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+        """What is not left at its default, by name, with where it comes from."""
         kinds = get_type_hints(cls, include_extras=True)
         variables = {PREFIX + name.upper(): name for name in kinds}
-        values: dict[str, Any] = {}
+        given: dict[str, tuple[Any, str]] = {}
         for variable in sorted(environ):
             if variable.startswith(PREFIX):
                 name = _known(variable, variables, "the environment")
-                value = _numeral(kinds[name], environ[variable])
-                values[name] = _checked(name, kinds[name], value, f"environment variable {variable}")
+                origin = f"environment variable {variable}"
+                given[name] = _checked(name, kinds[name], _numeral(kinds[name], environ[variable]), origin), origin
         for name in sorted(overrides):
             _known(name, {known: known for known in kinds}, "configure()")
-            values[name] = _checked(name, kinds[name], overrides[name], "configure()")
-        return cls(**values)
+            given[name] = _checked(name, kinds[name], overrides[name], "configure()"), "configure()"
+        return given
 
 
 def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:
@@ -93,6 +124,8 @@ def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:
     raise SettingsError(f"gworkers has no setting {spelled!r}, found in {origin}: {advice}")
 
 
+_PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
 _NUMERALS = {
     # Bounded, and plain ASCII: int() and float() also take "1_0", " 7", "٣" and "infinity".
     float: re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?|\.[0-9]{1,18}"),
@@ -102,7 +135,7 @@ _NUMERALS = {
 
 def _numeral(kind: Any, text: str) -> object:
     """The number that `text` spells where `kind` wants one, else `text`, for `_checked` to judge."""
-    number = get_args(kind)[0]
+    number = get_args(kind)[0] if get_origin(kind) is not Literal else None
     if number in _NUMERALS and _NUMERALS[number].fullmatch(text.strip()):
         return number(text)
     return text
@@ -114,6 +147,15 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
         if isinstance(value, str) and value in choices:
             return value
         allowed = " or ".join(map(repr, choices))
+    elif kind is Names:
+        allowed = get_args(kind)[1]
+        names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+        if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
+            return tuple(name for name in names if name)
+    elif kind is Hook:
+        allowed = get_args(kind)[1]
+        if callable(value) or (isinstance(value, str) and _PLACE.fullmatch(value)):
+            return value
     else:
         number, allowed = get_args(kind)
         wanted = (int, float) if number is float else int
@@ -122,3 +164,15 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
             return number(value)
     found = " ".join(reprlib.repr(value).split())
     raise SettingsError(f"gworkers setting {name} is {found} ({origin}), which is not {allowed}.")
+
+
+def function(hook: Any) -> Callable[..., Any]:
+    """Return what the hook *hook*, checked already, stands for.
+
+    :raises ImportError: if there is no such module
+    :raises AttributeError: if it has no such function
+    """
+    if callable(hook):
+        return cast("Callable[..., Any]", hook)
+    module, _, name = hook.partition(":")
+    return cast("Callable[..., Any]", getattr(import_module(module), name))

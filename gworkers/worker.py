@@ -5,23 +5,22 @@ import os
 import posix
 import sys
 from importlib import import_module
-from importlib.util import find_spec
+from mmap import mmap
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gunicorn.config import NewSSLContext
-from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker
 
-from gworkers import hubs
-from gworkers.errors import RequirementError, SettingsError
-from gworkers.http1.fast import fast_parser
-from gworkers.settings import Settings
+from gworkers import hubs, psycopg, reload
+from gworkers.checks import configuration, deployment, drivers, patching, requirements
+from gworkers.errors import RequirementError
+from gworkers.settings import Settings, function
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import FrameType
 
+    from gworkers.checks.findings import Finding
     from gworkers.hubs.base import Hub
     from gworkers.server import Server
 
@@ -38,10 +37,16 @@ class GreenWorker(Worker):  # type: ignore[misc]
     hub_name: ClassVar[str]
     _overrides: ClassVar[Mapping[str, object]] = {}
 
+    #: whether the master is in the middle of a reload
+    reloading: ClassVar[bool] = False
+    #: shared by all workers: whether one of them has logged what it found, which is the same for all
+    told: ClassVar[mmap] = mmap(-1, 1)
     #: whether to go on serving; a signal, a hook or max_requests clears it
     alive: bool
     hub: Hub
     server: Server
+    settings: Settings
+    _tells: bool
 
     @classmethod
     def configure(cls, **settings: object) -> type[GreenWorker]:
@@ -55,25 +60,43 @@ class GreenWorker(Worker):  # type: ignore[misc]
     def setup(cls) -> None:
         """Gunicorn's master has looked the class up: check what can be known before the fork.
 
-        :raises RequirementError: if the hub's library is not installed
+        :raises RequirementError: if the runtime is not what a green worker needs
         :raises SettingsError: if one of gworkers' settings cannot be used
         """
-        library = hubs.HUBS[cls.hub_name].library
-        if find_spec(library) is None:
-            raise RequirementError(f"{cls.__name__} runs on {library}, which is not installed: "
-                                   f"pip install 'gworkers[{library}]'")
-        Settings.resolve(cls._overrides, os.environ)
+        try:
+            Settings.resolve(cls._overrides, os.environ)
+            for finding in requirements.check(requirements.look(hubs.HUBS[cls.hub_name].library)):
+                if finding.fatal:
+                    raise RequirementError(str(finding))
+        except RuntimeError as error:
+            if not GreenWorker.reloading:
+                raise
+            # The rehearsal has found nothing, so this is new; raised here it would stop the server.
+            sys.stderr.write(f"Error: {error}\n")
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuse what a green worker cannot do. Gunicorn's master calls it once, at start.
+        """Refuse what a green worker cannot do, and warn of what will hurt. Gunicorn's master calls it once, at start.
 
         :raises SettingsError: naming the setting
+        :raises RequirementError: if the application was loaded before the patch
         """
-        Settings.resolve(cls._overrides, os.environ)
-        refuse_unsupported(cfg)
-        fast_parser(cfg)
-        check_certificate(cfg)
+        # Again, because Gunicorn has only now put raw_env into the environment.
+        settings = Settings.resolve(cls._overrides, os.environ)
+        configuration.check(cfg, settings, cls.hub_name)
+        library = hubs.HUBS[cls.hub_name].library
+        for finding in (*requirements.check(requirements.look(library)), *deployment.check(cfg, library)):
+            if finding.code not in settings.silence:
+                log.warning("%s", finding)
+        reload.attend(cfg, cls._take_arbiter)
+
+    @classmethod
+    def _take_arbiter(cls, arbiter: Any) -> None:
+        def begin(reloading: bool) -> None:
+            GreenWorker.reloading = reloading
+            GreenWorker.told[0] = 0
+
+        reload.guard(arbiter, begin)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,16 +107,46 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self._reopen_logs = False
         #: whether there is somebody to read the notes that signals leave
         self._reads_notes = False
+        #: how many modules there were, and which drivers among them, when they were last looked at
+        self._modules = 0
+        self._drivers: set[str] = set()
 
     # Boot
 
     def init_process(self) -> None:
         """Become a worker: patch, load the application, serve until told to stop."""
-        hubs.patch(self.hub_name)
+        self._tells, GreenWorker.told[0] = not GreenWorker.told[0], 1
+        self._tell(self.patch())
         # All of it, while the process still has the rights that it was started with.
         import_module("gworkers.server")
         self.hub = hubs.create(self.hub_name)
         super().init_process()
+
+    def patch(self) -> list[Finding]:
+        """Patch the standard library, and what else has to be by then; return what came too late."""
+        self.settings = Settings.resolve(self._overrides, os.environ)
+        before = patching.originals()
+        hubs.patch(self.hub_name, self.settings.patch)
+        if self.settings.psycopg2 == "wait":
+            psycopg.install()
+        if self.settings.post_patch is not None:
+            function(self.settings.post_patch)(self)
+        return patching.check(before)
+
+    def load_wsgi(self) -> None:
+        """Load the application, then look at what it has brought along."""
+        super().load_wsgi()
+        self._judge_drivers()
+
+    def _judge_drivers(self) -> None:
+        if len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            self._tell(drivers.check(self.hub_name, self._drivers))
+
+    def _tell(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            if self._tells and finding.code not in self.settings.silence:
+                self.log.warning("%s", finding)
 
     def run(self) -> None:
         """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
@@ -102,8 +155,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self._reads_notes = True
         # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
         self.booted = False
-        settings = Settings.resolve(self._overrides, os.environ)
-        self.server = Server(self, self.hub, settings, self._wake)
+        self.server = Server(self, self.hub, self.settings, self._wake)
         self.booted = True
         self.server.start()
         while self.alive:
@@ -121,6 +173,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         if self._reopen_logs:
             self._reopen_logs = False
             self.log.reopen_files()
+        # Some are imported by the request that first needs them.
+        self._judge_drivers()
         self._quit_if_told()
 
     def _quit_if_told(self) -> None:
@@ -192,33 +246,3 @@ class EventletWorker(GreenWorker):
     """Serves on eventlet."""
 
     hub_name = "eventlet"
-
-
-def check_certificate(cfg: Any) -> None:
-    """Find out before the fork whether a TLS session could be had with ``certfile`` and ``keyfile``.
-
-    :raises SettingsError: if not
-    """
-    if not cfg.is_ssl or cfg.settings["ssl_context"].get() is not NewSSLContext.default:
-        return
-    try:
-        ssl_context(cfg)
-    except (OSError, ValueError) as error:
-        used = [f"{name} {getattr(cfg, name)!r}" for name in ("certfile", "keyfile", "ca_certs", "ciphers")
-                if getattr(cfg, name)]
-        raise SettingsError(f"there can be no TLS with {', '.join(used)}: {error}") from None
-
-
-def refuse_unsupported(cfg: Any) -> None:
-    """Refuse settings of Gunicorn that would silently do nothing here.
-
-    :raises SettingsError: naming the first one found
-    """
-    if "h2" in getattr(cfg, "http_protocols", ()):
-        raise SettingsError("http_protocols has h2, but gworkers does not speak HTTP/2 yet: use h1, "
-                            "and let the proxy in front speak HTTP/2")
-    if getattr(cfg, "http2_cleartext", "off") != "off":
-        raise SettingsError("http2_cleartext is on, but gworkers does not speak HTTP/2 yet: turn it off")
-    if getattr(cfg, "protocol", "http") != "http":
-        raise SettingsError(f"protocol is {cfg.protocol!r}, but gworkers speaks HTTP only: use 'http', "
-                            "and proxy_pass instead of uwsgi_pass in nginx")

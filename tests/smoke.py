@@ -20,6 +20,10 @@ SELECTION = {module: tests.split() for module, tests in {
         test_keep_alive test_pipelined_requests_of_every_kind test_request_byte_by_byte
         test_bad_request_behind_good_ones_is_answered_last test_client_that_leaves_is_not_worth_a_word
         test_unread_body_that_stalls_closes_after_a_while""",
+    "test_checks": """
+        test_greenlets_that_share_a_context test_nothing_to_find test_preload_without_a_patched_master
+        test_driver_that_comes_with_the_application test_parts test_reload_that_cannot_work_is_refused""",
+    "test_doctor": "test_fine",
     "test_http_continue": "test_reading_asks_for_the_body_once test_reading_asks_for_a_chunked_body",
     "test_http_file": "test_regular_file_is_sent_by_the_kernel test_file_is_closed_when_the_client_leaves",
     "test_http_response": """

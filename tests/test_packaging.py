@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import gworkers
-from gworkers.settings import Settings
+from gworkers.settings import PREFIX, Settings
 
 pytestmark = pytest.mark.smoke
 
@@ -53,7 +53,7 @@ def test_metadata():
     assert about["Version"] == gworkers.__version__
     assert about["Requires-Python"] == ">=3.9"
     assert about["License-Expression"] == "MIT"
-    assert set(about.get_all("Provides-Extra")) >= {"gevent", "eventlet", "test"}
+    assert set(about.get_all("Provides-Extra")) >= {"gevent", "eventlet", "doctor", "test"}
     assert about["Description-Content-Type"] == "text/markdown"
 
 
@@ -78,7 +78,7 @@ def test_importing_it_imports_no_hub_library():
     assert answer.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["gunicorn", "greenlet", "gunicorn_h1c", "gevent", "eventlet"])
+@pytest.mark.parametrize("name", ["gunicorn", "greenlet", "gunicorn_h1c", "gevent", "eventlet", "rich"])
 def test_dependencies_are_documented_with_their_floors(name):
     row = re.search(rf"^\| `{name}.*$", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE)[0]
     for floor in requirements()[name]:
@@ -103,8 +103,10 @@ def test_the_readme_installs_and_tests_in_a_line_each():
 def test_the_readme_documents_the_settings():
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert [name for name, _ in rows] == [field.name for field in fields(Settings)]
-    values = {name: type(getattr(Settings, name))(default.strip("`")) for name, default in rows}
-    assert Settings(**values) == Settings()
+    said = {name: default.strip("`") for name, default in rows}
+    assert [name for name, default in said.items() if default == "none" and getattr(Settings(), name)] == []
+    environ = {PREFIX + name.upper(): default for name, default in said.items() if default != "none"}
+    assert Settings.resolve({}, environ) == Settings()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os.path
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from gworkers.errors import GworkersError, SettingsError
-from gworkers.settings import PREFIX, Settings
+from gworkers.settings import PREFIX, Settings, function
 
 pytestmark = pytest.mark.smoke
 
@@ -46,12 +47,40 @@ def test_the_documented_defaults():
         linger_timeout=2.0,
         drain_limit=65536,
         time_slice=0.01,
+        patch=("all",),
+        post_patch=None,
+        psycopg2="report",
+        silence=(),
     )
 
 
 def test_every_field_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert names == {*SECONDS, "drain_limit", "request_greenlets"}
+    assert names == {*SECONDS, "drain_limit", "request_greenlets", "patch", "silence", "post_patch", "psycopg2"}
+
+
+@pytest.mark.parametrize("name", ["patch", "silence"])
+def test_names(name):
+    for value in ("one,two", " one , two,", ["one", "two"], ("one", "two")):
+        assert getattr(resolve(**{name: value}), name) == ("one", "two")
+    assert getattr(resolve({PREFIX + name.upper(): "one,two"}), name) == ("one", "two")
+    assert getattr(resolve({PREFIX + name.upper(): ""}), name) == ()
+    for value in (1, None, [1], b"one"):
+        assert f"setting {name} is " in refusal(**{name: value})
+
+
+def test_post_patch():
+    assert resolve(post_patch=print).post_patch is print
+    assert resolve({"GWORKERS_POST_PATCH": "os.path:join"}).post_patch == "os.path:join"
+    assert function("os.path:join") is os.path.join
+    assert function(print) is print
+    for value in (1, "os.path.join", "os.path:", ":join", "os path:join"):
+        assert "setting post_patch is " in refusal(post_patch=value)
+
+
+def test_psycopg2():
+    assert resolve(psycopg2="wait").psycopg2 == "wait"
+    assert "'report' or 'wait'" in refusal(psycopg2="green")
 
 
 def test_settings_are_frozen():

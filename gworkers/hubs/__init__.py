@@ -4,10 +4,13 @@ A further hub is one module and one row in :data:`HUBS`.
 """
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gworkers.hubs.base import Hub
 
 
@@ -18,19 +21,39 @@ class Backend(NamedTuple):
     library: str
     #: module of this package that adapts it
     module: str
+    #: the parts of the standard library that it can patch
+    parts: tuple[str, ...]
+    #: module and attribute where it keeps a record of what it has patched
+    record: tuple[str, str]
 
 
 HUBS = {
-    "gevent": Backend("gevent", "gworkers.hubs.gevent"),
-    "eventlet": Backend("eventlet", "gworkers.hubs.eventlet"),
+    "gevent": Backend("gevent", "gworkers.hubs.gevent", (
+        "socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal", "queue"),
+        ("gevent.monkey", "saved")),
+    "eventlet": Backend("eventlet", "gworkers.hubs.eventlet", (
+        "os", "select", "socket", "thread", "time", "builtins", "subprocess"),
+        ("eventlet.patcher", "already_patched")),
 }
 
 
-def patch(name: str) -> None:
-    """Import the library of the hub called *name* and let it patch the standard library."""
-    import_module(HUBS[name].module).patch()
+def patch(name: str, parts: Sequence[str]) -> None:
+    """Import the library of the hub called *name* and let it patch *parts* of the standard library, or ``all``."""
+    import_module(HUBS[name].module).patch(parts)
 
 
 def create(name: str) -> Hub:
     """Make the hub called *name* for this process; call it after :func:`patch` and after the fork."""
     return cast("Hub", import_module(HUBS[name].module).create())
+
+
+def is_patched(name: str) -> bool:
+    """Whether the library of the hub called *name* has patched anything in this process; does not import it."""
+    return bool(patched(name))
+
+
+def patched(name: str) -> list[str]:
+    """Return what the library of the hub called *name* has patched in this process, in its own words."""
+    module, attribute = HUBS[name].record
+    # Among its names, gevent keeps some notes.
+    return sorted(key for key in getattr(sys.modules.get(module), attribute, ()) if not key.startswith("_gevent"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 
 class Watcher(Protocol):
@@ -28,6 +28,15 @@ class Greenlet(Protocol):
         """Run it until it parks, from the hub's greenlet only."""
 
 
+class Facts(NamedTuple):
+    """What a hub is made of, for humans."""
+
+    #: what waits for descriptors: the loop, and what it asks the kernel with
+    backend: str
+    #: who looks names up
+    resolver: str
+
+
 class Hub(Protocol):
     """The event loop of one worker process."""
 
@@ -38,6 +47,9 @@ class Hub(Protocol):
     #: says whether the application has just told, in the library's own way, that it answered on the socket itself, and
     #: forgets it; None where the library has no such way
     taken_over: Callable[[], bool] | None
+
+    def facts(self) -> Facts:
+        """Say what the hub is made of."""
 
     def watch_read(self, fd: int) -> Watcher:
         """Return a watcher, not yet started, of when *fd* is readable."""

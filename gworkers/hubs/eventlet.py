@@ -5,20 +5,25 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Sequence
 from typing import Any, Callable
 
 import eventlet
+import eventlet.green.socket
 import eventlet.greenio
 import eventlet.hubs
 import eventlet.patcher
 from greenlet import getcurrent, greenlet
 
-from gworkers.hubs.base import Watcher
+from gworkers.hubs.base import Facts, Watcher
 
 
-def patch() -> None:
-    """Patch the standard library; a second call, in a worker of a patched master, does nothing."""
-    eventlet.monkey_patch()
+def patch(parts: Sequence[str]) -> None:
+    """Patch *parts* of the standard library; a second call, in a worker of a patched master, does nothing."""
+    if "all" in parts:
+        eventlet.monkey_patch()
+    elif parts:
+        eventlet.monkey_patch(**dict.fromkeys(parts, True))
 
 
 def create() -> EventletHub:
@@ -37,6 +42,12 @@ class EventletHub:
         self.socket_class = eventlet.greenio.GreenSocket
         self.park = self._hub.switch
         self.current = getcurrent
+
+    def facts(self) -> Facts:
+        # eventlet.hubs.epolls; eventlet.support.greendns, if dnspython is there and nobody has turned it off
+        backend = type(self._hub).__module__.rpartition(".")[2]
+        greendns = eventlet.green.socket.getaddrinfo.__module__.endswith("greendns")
+        return Facts(backend, "greendns" if greendns else "the C library's, which blocks the hub")
 
     def watch_read(self, fd: int) -> Watcher:
         # The descriptor is new; one that the application closed under a greenlet that waits for

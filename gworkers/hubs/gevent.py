@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import warnings
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Callable
 
@@ -14,14 +16,21 @@ import gevent.socket
 import gevent.ssl
 from greenlet import getcurrent, greenlet
 
-from gworkers.hubs.base import Watcher
+from gworkers.hubs import HUBS
+from gworkers.hubs.base import Facts, Watcher
 
 READ, WRITE = 1, 2
 
 
-def patch() -> None:
-    """Patch the standard library; a second call, in a worker of a patched master, does nothing."""
-    gevent.monkey.patch_all()
+def patch(parts: Sequence[str]) -> None:
+    """Patch *parts* of the standard library; a second call, in a worker of a patched master, does nothing."""
+    with warnings.catch_warnings():
+        # Of modules that were imported too early gworkers tells itself, with who imported them.
+        warnings.simplefilter("ignore", gevent.monkey.MonkeyPatchWarning)
+        if "all" in parts:
+            gevent.monkey.patch_all()
+        else:
+            gevent.monkey.patch_all(**{part: part in parts for part in HUBS["gevent"].parts})
 
 
 def create() -> GeventHub:
@@ -43,6 +52,12 @@ class GeventHub:
         # Without the Hub's own switch(), which looks for hooks of gevent's greenlets that a plain one does not have.
         self.park = partial(greenlet.switch, self._hub)
         self.current = getcurrent
+
+    def facts(self) -> Facts:
+        # gevent.libev.corecext, gevent.libuv.loop; gevent.resolver.thread, gevent.resolver.cares
+        library = type(self._loop).__module__.split(".")[1]
+        resolver = self._hub.resolver_class.__module__.rpartition(".")[2]
+        return Facts(f"{library} ({self._loop.backend})", resolver)
 
     def watch_read(self, fd: int) -> Watcher:
         return self._loop.io(fd, READ)  # type: ignore[no-any-return]

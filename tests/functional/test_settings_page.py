@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gunicorn.config import KNOWN_SETTINGS
 
-from gworkers.settings import Settings
+from gworkers.settings import PREFIX, Settings
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs" / "settings.md").read_text()
@@ -36,4 +36,5 @@ def test_tests_exist() -> None:
 def test_defaults_are_those_of_the_code() -> None:
     for name, default in re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE):
         if name in Settings.__dataclass_fields__:
-            assert str(Settings.__dataclass_fields__[name].default) == default, name
+            given = Settings.resolve({}, {PREFIX + name.upper(): default})
+            assert getattr(given, name) == getattr(Settings(), name), name

@@ -19,7 +19,7 @@ def say(text):
     write(2, text.encode() + b"\\n")
 
 def hubs():
-    return [name for name in ("gevent", "eventlet", "greenlet") if name in sys.modules]
+    return [name for name in ("gevent", "eventlet") if name in sys.modules]
 
 def when_ready(server):
     say(f"ready with {hubs()}")

@@ -1,0 +1,74 @@
+"""Drivers that wait in C, where no patch reaches: while one waits for its server, no other request is served."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gworkers.checks.findings import Finding
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One that blocks the hub, unless *tamed* says that it does not as it is set up here."""
+
+    package: str
+    mend: Mapping[str, str]
+    tamed: Callable[[Any, str], bool] = lambda module, library: False
+
+
+def _psycopg2(module: Any, library: str) -> bool:
+    extensions = sys.modules.get("psycopg2.extensions")
+    return extensions is not None and extensions.get_wait_callback() is not None
+
+
+def _grpc(module: Any, library: str) -> bool:
+    cygrpc = sys.modules.get("grpc._cython.cygrpc")
+    return library == "gevent" and bool(getattr(cygrpc, "g_gevent_activated", False))
+
+
+def _oracledb(module: Any, library: str) -> bool:
+    return bool(module.is_thin_mode())
+
+
+def _same(text: str) -> dict[str, str]:
+    return {"gevent": text, "eventlet": text}
+
+
+DRIVERS = (
+    Driver("psycopg2", _same("Set psycopg2='wait' (GWORKERS_PSYCOPG2=wait), or move to psycopg 3"), _psycopg2),
+    Driver("MySQLdb", _same("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),
+    Driver("mysql.connector.abstracts", _same("Connect with use_pure=True")),
+    Driver("grpc", {
+        "gevent": "Call grpc.experimental.gevent.init_gevent() in post_patch",
+        "eventlet": "Move to gevent, where grpc.experimental.gevent.init_gevent() helps",
+    }, _grpc),
+    Driver("cx_Oracle", _same("Use oracledb in its thin mode: pip install oracledb")),
+    Driver("oracledb", _same("Do not call oracledb.init_oracle_client(): thin mode is cooperative"), _oracledb),
+    Driver("pyodbc", _same("Call it in a thread: gevent.get_hub().threadpool.apply, or eventlet.tpool.execute")),
+    Driver("pymssql", _same("pymssql.set_wait_callback() can be given one that waits on the hub")),
+    Driver("zmq.backend", {
+        "gevent": "Import zmq.green instead of zmq",
+        "eventlet": "Import eventlet.green.zmq instead of zmq",
+    }),
+)
+
+
+def check(library: str, known: set[str]) -> list[Finding]:
+    """Return what has been imported that blocks the hub of *library*.
+
+    :param known: packages that have been judged already; those judged now are added
+    """
+    found = []
+    for driver in DRIVERS:
+        module = sys.modules.get(driver.package)
+        if module is None or driver.package in known:
+            continue
+        known.add(driver.package)
+        if not driver.tamed(module, library):
+            name = driver.package.partition(".")[0]
+            found.append(Finding(
+                "driver-blocks", f"{name} waits for its server in C, where no patch reaches",
+                "no other request of the worker is served meanwhile", driver.mend[library]))
+    return found

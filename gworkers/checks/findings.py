@@ -1,0 +1,36 @@
+"""What a check found: one thing that is wrong, or will be, and what to do."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: All codes; docs/checks.md says of each what its cause is and how it is mended.
+CODES = frozenset((
+    "application", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends", "greenlet-missing",
+    "greenlet-old", "imported-too-early", "keepalive-short", "library-clash", "library-missing", "library-old",
+    "preload-unpatched", "pypy-old", "root", "setting", "too-few-files", "trusts-everyone", "worker",
+))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found at start.
+
+    ``str(finding)`` is the line that the log, or Gunicorn's last word, shows.
+    """
+
+    #: names it in docs/checks.md and in the setting ``silence``
+    code: str
+    #: what was found
+    found: str
+    #: why it matters
+    matters: str
+    #: what to do, preferably a command
+    mend: str
+    #: whether a worker cannot serve like that; otherwise it is a warning
+    fatal: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.code in CODES, self.code
+
+    def __str__(self) -> str:
+        return f"{self.found}: {self.matters}. {self.mend} [{self.code}]"

@@ -1,0 +1,180 @@
+"""What the runtime must be: interpreter, greenlet, the hub's library, and the two together.
+
+Everything is judged by what is really loaded. greenlet is looked at before a library that is built on it is
+imported, because the wrong one can crash the process.
+"""
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from gworkers.checks.findings import Finding
+
+Version = tuple[int, ...]
+
+#: The first greenlet with a context of its own in each greenlet, on all that its releases were built for.
+GREENLET: Version = (1, 0)
+#: The same for the greenlet that is part of PyPy, which calls itself 0.4.13 whatever it can do.
+PYPY: Version = (7, 3, 7)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The oldest release of a library that will do, and the reason why no older one does."""
+
+    release: Version
+    reason: str
+
+
+FLOORS = {
+    "gevent": Floor((24, 10, 1), "Gunicorn's own worker asks for that one too, and no older one is tested"),
+    "eventlet": Floor((0, 40, 3), "before 0.40.1 a forked worker loses track of its threads, and before 0.40.3 "
+                                  "eventlet's own server lets a request be smuggled in trailers"),
+}
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Releases of a library that newer releases of greenlet have left behind."""
+
+    library: str
+    #: the first release that works again
+    mended: Version
+    #: the first greenlet that older ones have trouble with
+    greenlet: Version
+    trouble: str
+
+
+CLASHES = (
+    # https://github.com/eventlet/eventlet/pull/1101
+    Clash("eventlet", (0, 41, 2), (3, 5, 1), "its locks raise RuntimeError while a process ends"),
+)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a worker would run on."""
+
+    #: PyPy's own version; None on CPython
+    pypy: Version | None
+    #: greenlet's version; None if there is none
+    greenlet: str | None
+    #: whether a context variable set in a greenlet stayed there
+    keeps_contexts: bool
+    #: name and version of the hub's library; no version if it is not installed
+    library: str
+    release: str | None
+
+
+def look(library: str) -> Runtime:
+    """Find out what a worker on *library* would run on. Imports greenlet, but not *library*."""
+    pypy = getattr(sys, "pypy_version_info", None)
+    try:
+        greenlet: Any = import_module("greenlet")
+    except ImportError:
+        greenlet = None
+    return Runtime(
+        pypy=tuple(pypy[:3]) if pypy is not None else None,
+        greenlet=getattr(greenlet, "__version__", None),
+        keeps_contexts=greenlet is not None and keeps_contexts(greenlet),
+        library=library,
+        release=installed(library),
+    )
+
+
+def keeps_contexts(module: Any) -> bool:
+    """Try out whether a context variable that one greenlet of *module* sets is seen by another."""
+    greenlet, getcurrent = module.greenlet, module.getcurrent
+    variable = ContextVar("gworkers_trial", default="outside")
+    seen = []
+
+    def inside() -> None:
+        variable.set("inside")
+        main.switch()
+        seen.append(variable.get())
+
+    main = getcurrent()
+    one, other = greenlet(inside), greenlet(lambda: seen.append(variable.get()))
+    one.switch()
+    other.switch()
+    seen.append(variable.get())
+    one.switch()
+    return seen == ["outside", "outside", "inside"]
+
+
+def installed(distribution: str) -> str | None:
+    """Return the version of an installed *distribution*."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def parsed(release: str) -> Version:
+    """Return the leading numbers of a version such as ``25.9.1`` or ``3.0.0rc1``."""
+    numbers = []
+    for part in release.split("."):
+        digits = part[:len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
+
+
+def spelled(release: Version) -> str:
+    return ".".join(map(str, release))
+
+
+def check(runtime: Runtime) -> list[Finding]:
+    """Return what is wrong with *runtime*."""
+    found = [*_greenlet(runtime), *_library(runtime)]
+    if not any(finding.fatal for finding in found) and not runtime.keeps_contexts:
+        found.append(Finding(
+            "contexts-shared", f"greenlet {runtime.greenlet} does not keep the context variables of greenlets apart",
+            "request, session and the like would be another request's",
+            "Install a greenlet that does: pip install --upgrade --force-reinstall greenlet", fatal=True))
+    return found
+
+
+def _greenlet(runtime: Runtime) -> list[Finding]:
+    if runtime.pypy is not None:
+        if runtime.pypy >= PYPY:
+            return []
+        return [Finding(
+            "pypy-old", f"PyPy {spelled(runtime.pypy)} does not keep the context variables of greenlets apart",
+            "request, session and the like would be another request's",
+            f"Use PyPy {spelled(PYPY)} or newer", fatal=True)]
+    if runtime.greenlet is None:
+        return [Finding("greenlet-missing", "greenlet is not installed", "green workers run on it",
+                        "pip install greenlet", fatal=True)]
+    if parsed(runtime.greenlet) < GREENLET:
+        return [Finding(
+            "greenlet-old", f"greenlet {runtime.greenlet} does not keep the context variables of greenlets apart",
+            "request, session and the like would be another request's",
+            f"pip install --upgrade 'greenlet>={spelled(GREENLET)}'", fatal=True)]
+    return []
+
+
+def _library(runtime: Runtime) -> list[Finding]:
+    library, release = runtime.library, runtime.release
+    if release is None:
+        return [Finding("library-missing", f"{library} is not installed", "the worker runs on it",
+                        f"pip install 'gworkers[{library}]'", fatal=True)]
+    floor = FLOORS[library]
+    if parsed(release) < floor.release:
+        return [Finding("library-old", f"{library} {release} is older than {spelled(floor.release)}", floor.reason,
+                        f"pip install --upgrade 'gworkers[{library}]'", fatal=True)]
+    if runtime.pypy is None and runtime.greenlet is not None:
+        for clash in CLASHES:
+            old, new = parsed(release) < clash.mended, parsed(runtime.greenlet) >= clash.greenlet
+            if library == clash.library and old and new:
+                return [Finding(
+                    "library-clash", f"{library} {release} was made before greenlet {runtime.greenlet}", clash.trouble,
+                    f"pip install --upgrade '{library}>={spelled(clash.mended)}'")]
+    return []

@@ -1,0 +1,83 @@
+"""The command ``gworkers``."""
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from importlib.util import find_spec
+
+from gworkers import __version__
+
+USAGE = """\
+usage: gworkers doctor [--json] [OPTIONS] [APP_MODULE]
+       gworkers --help | --version
+
+doctor starts as Gunicorn would with the same options and the same application, as far as that is
+possible without serving, and says what it runs on, how it is set up, and what is wrong with that.
+
+  --json      one JSON object instead of tables
+  OPTIONS     Gunicorn's, as in: gworkers doctor -c gunicorn.conf.py 'hello:create_app()'
+
+Exit status: 0 fine, perhaps with warnings; 1 a worker could not serve like that; 2 bad usage.
+"""
+
+
+def main() -> int:
+    """Do what ``sys.argv`` says; return the exit status."""
+    command, *words = sys.argv[1:] or ["nothing"]
+    if command in ("-h", "--help"):
+        sys.stdout.write(USAGE)
+        return 0
+    if command in ("-v", "--version"):
+        sys.stdout.write(f"gworkers {__version__}\n")
+        return 0
+    if command != "doctor":
+        sys.stderr.write(f"gworkers: {command} is no command of it\n\n{USAGE}")
+        return 2
+    try:
+        return doctor(words)
+    except KeyboardInterrupt:
+        return 130
+
+
+def doctor(words: list[str]) -> int:
+    """Look at what *words*, a command line for Gunicorn, would start; return the exit status."""
+    as_json = "--json" in words
+    # Not imported yet: what is imported before the patch is among the things that are looked at.
+    if not as_json and find_spec("rich") is None:
+        return _complain("the tables need rich: pip install 'gworkers[doctor]', or use --json")
+    try:
+        from gworkers.configured import UsageError
+        from gworkers.doctor import examine
+    except ValueError as error:
+        # Gunicorn reads WEB_CONCURRENCY when it is imported.
+        return _complain(f"Gunicorn cannot be imported: {error}")
+    prog = "gworkers doctor"
+    sys.argv = [prog, *(word for word in words if word != "--json")]
+    out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
+    try:
+        report = examine(prog, None if as_json else "gworkers.tables")
+    except UsageError as error:
+        return _complain(str(error))
+    try:
+        with out:
+            if as_json:
+                out.write(report.json() + "\n")
+            else:
+                from gworkers.tables import show
+
+                show(report, out)
+    except BrokenPipeError:
+        # Who reads has read enough.
+        pass
+    status = 1 if report.stops else 0
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+        # The application has started what does not mean to end.
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _complain(text: str) -> int:
+    sys.stderr.write(f"gworkers doctor: {text}\n")
+    return 2

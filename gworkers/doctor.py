@@ -1,0 +1,205 @@
+"""``gworkers doctor``: a worker's start, step by step, up to the first request, and all that is found on the way."""
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shlex
+import sys
+import traceback
+from importlib import import_module
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any
+
+import gunicorn
+from gunicorn import SERVER_SOFTWARE, util
+from gunicorn.config import Config
+from gunicorn.errors import AppImportError, ConfigError
+from gunicorn.glogging import Logger
+from gunicorn.workers import SUPPORTED_WORKERS
+
+import gworkers
+from gworkers import hubs
+from gworkers.checks import configuration, deployment, drivers, requirements
+from gworkers.checks.findings import Finding
+from gworkers.configured import Configured, Resolved, UsageError
+from gworkers.errors import GworkersError, SettingsError
+from gworkers.http1.fast import fast_parser
+from gworkers.report import Report, plain
+from gworkers.settings import Settings
+from gworkers.worker import GreenWorker
+
+USAGE = "%(prog)s [--json] [OPTIONS] [APP_MODULE]"
+#: Frames of these say nothing about where a mistake is.
+DUMB = ("<frozen ", *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
+
+
+def examine(prog: str, printer: str | None) -> Report:
+    """Start as Gunicorn and one worker would with ``sys.argv``, but without binding anything or forking.
+
+    :param prog: what the command calls itself
+    :param printer: a module to import once everything is patched, while this process has all its rights
+    :raises UsageError: if that names no application, or a worker class that is none of gworkers'
+    """
+    report = Report(versions())
+    try:
+        configured = Configured(USAGE, prog=prog)
+        # Gunicorn's master does both before it starts a worker.
+        os.environ.update(configured.cfg.env, SERVER_SOFTWARE=SERVER_SOFTWARE)
+        configured.cfg.address  # noqa: B018
+    except (UsageError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        report.findings.append(Finding(
+            "configuration", told(error), "Gunicorn does not start with such a configuration",
+            "Mend what is named, and run this again", fatal=True))
+        return report
+    worker_class = green(configured.cfg)
+    report.application, report.worker_class = configured.app_uri, plain(worker_class)
+    report.gunicorn = configured.settings()
+    if _judge(report, configured.cfg, worker_class):
+        _boot(report, configured, worker_class, printer)
+    report.findings.sort(key=lambda finding: not finding.fatal)
+    return report
+
+
+def versions() -> dict[str, str | None]:
+    """Return what is installed, without importing any of it."""
+    pypy = getattr(sys, "pypy_version_info", None)
+    own = f" ({requirements.spelled(pypy[:3])})" if pypy else ""
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()}{own}",
+        "gworkers": gworkers.__version__,
+        "gunicorn": version("gunicorn"),
+        **{name: requirements.installed(name) for name in ("greenlet", *hubs.HUBS, "gunicorn_h1c")},
+    }
+
+
+def green(cfg: Any) -> type[GreenWorker]:
+    """Return the worker class, not set up yet, which would raise the first thing that is wrong.
+
+    :raises UsageError: if there is none, or one that is none of gworkers'
+    """
+    named = cfg.settings["worker_class"].get()
+    advice = f"name one of gworkers': -k gworkers.{'EventletWorker' if named == 'eventlet' else 'GeventWorker'}"
+    # The newest Gunicorn has no eventlet worker, and says so in a traceback.
+    if named in SUPPORTED_WORKERS or named == "eventlet":
+        raise UsageError(f"the worker class is Gunicorn's {named!r}: {advice}")
+    try:
+        worker_class = util.load_class(named)
+    except GworkersError as error:
+        raise UsageError(str(error)) from None
+    except Exception as error:
+        # Gunicorn's own words have the whole traceback of that.
+        cause = error.__context__ if isinstance(error, RuntimeError) and error.__context__ else error
+        raise UsageError(f"the worker class {named!r} cannot be loaded: {told(cause)}") from None
+    if isinstance(worker_class, type) and issubclass(worker_class, GreenWorker) and hasattr(worker_class, "hub_name"):
+        return worker_class
+    raise UsageError(f"the worker class {plain(named)} is none of gworkers': {advice}")
+
+
+def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
+    """Check what a master checks; return whether a worker can be tried."""
+    overrides, hub = worker_class._overrides, worker_class.hub_name
+    library = hubs.HUBS[hub].library
+    found = requirements.check(requirements.look(library))
+    settings = Settings()
+    try:
+        settings = Settings.resolve(overrides, os.environ)
+        origins = Settings.origins(overrides, os.environ)
+    except SettingsError as error:
+        found.append(Finding("setting", str(error).rstrip("."), "Gunicorn does not start with it",
+                             "Correct it where it was found; docs/settings.md has all settings", fatal=True))
+    else:
+        report.settings = {name: Resolved(value, origins[name]) for name, value in vars(settings).items()}
+        report.silence = settings.silence
+    found += configuration.own(settings, hub)
+    report.findings += [*found, *configuration.gunicorns(cfg, settings, hub), *deployment.check(cfg, library)]
+    report.parser = parser(cfg)
+    return not found
+
+
+def parser(cfg: Any) -> str | None:
+    """Return who parses request heads; None if the one that is wanted is missing."""
+    try:
+        fast = fast_parser(cfg)
+    except SettingsError:
+        return None
+    if fast is not None:
+        return f"gunicorn_h1c {requirements.installed('gunicorn_h1c') or ''}".rstrip()
+    why = "http_parser is 'python'" if getattr(cfg, "http_parser", "auto") == "python" else "no gunicorn_h1c"
+    return f"Gunicorn's in Python ({why})"
+
+
+def _boot(report: Report, configured: Configured, worker_class: type[GreenWorker], printer: str | None) -> None:
+    """Do what a worker does between its fork and its first request."""
+    cfg = configured.cfg
+    if os.geteuid() != 0 and (cfg.uid, cfg.gid) != (os.geteuid(), os.getegid()):
+        report.findings.append(_unfit("user and group are not those that this runs as, and only root may change them",
+                                      "Run it as root, as you start Gunicorn; or leave out user and group"))
+        return
+    # Not the configured one, which would create its files here, perhaps with an owner that a worker cannot write with.
+    log = Logger(Config())
+    try:
+        worker = worker_class(0, os.getppid(), [], configured, cfg.timeout / 2, cfg, log)
+        late = worker.patch()
+        worker.hub = hubs.create(worker.hub_name)
+        facts = worker.hub.facts()
+        if printer is not None:
+            import_module(printer)
+        util.set_owner_process(cfg.uid, cfg.gid, initgroups=cfg.initgroups)
+    except (Exception, SystemExit) as error:
+        report.findings.append(_unfit(told(error), "Mend what is named: a hook, or what a setting asks for"))
+        return
+    report.findings += late
+    report.patched = hubs.patched(worker.hub_name)
+    report.hub = worker.hub.title
+    report.backend, report.resolver = facts
+    try:
+        configured.wsgi()
+    except (Exception, SystemExit) as error:
+        report.findings.append(Finding(
+            "application", f"{configured.app_uri} cannot be loaded: {told(error)}",
+            "workers end before they have served anything",
+            _application_mend(error, configured), fatal=True))
+    report.findings += drivers.check(worker.hub_name, set())
+
+
+def _unfit(found: str, mend: str) -> Finding:
+    return Finding("worker", f"a worker cannot be set up: {found}",
+                   "workers end before they have loaded the application", mend, fatal=True)
+
+
+def _application_mend(error: BaseException, configured: Configured) -> str:
+    module, _, name = configured.app_uri.partition(":")
+    if configured.cfg.paste is not None:
+        return "Mend what is named"
+    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if isinstance(error, AppImportError) or (missing and f"{module}.".startswith(f"{missing}.")):
+        return "Name it as module:variable or 'module:function()', and with --chdir the directory that the module is in"
+    if missing in getattr(sys, "stdlib_module_names", ()):
+        return f"That is Python's own: see that the user of the workers may read {sys.base_prefix}"
+    if missing:
+        return f"Install the package that has {missing}: {sys.executable} -m pip install ..."
+    code = f"import {module}" + (f"; {module}.{name}" if "(" in name else "")
+    return f"See the whole traceback: cd {shlex.quote(os.getcwd())}; {sys.executable} -c {shlex.quote(code)}"
+
+
+def told(error: BaseException) -> str:
+    """Return what an exception says, and where it was raised, on one line."""
+    if isinstance(error, SyntaxError):
+        text, place = f"{type(error).__name__}: {error.msg}", f"{error.filename}:{error.lineno}"
+    else:
+        text, place = str(error), _place(error.__traceback__)
+        if not isinstance(error, (GworkersError, ConfigError, AppImportError)):
+            text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    line = " ".join(f"{text} ({place})".split() if place else text.split())
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+
+
+def _place(trace: TracebackType | None) -> str:
+    """Return file and line of the innermost frame that says something."""
+    frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
+    telling = [frame for frame in frames if not frame.startswith(DUMB)]
+    return telling[-1] if telling else ""

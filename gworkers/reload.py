@@ -1,0 +1,89 @@
+"""The arbiter's side of a reload: nothing that runs is given up for what cannot work."""
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+#: Seconds that a rehearsal may take, at most.
+PATIENCE = 30.0
+
+
+def attend(cfg: Any, take: Callable[[Any], None]) -> None:
+    """Call *take* with the arbiter as soon as it is ready, before the configured ``when_ready``."""
+    own = cfg.when_ready
+
+    def when_ready(arbiter: Any) -> None:
+        take(arbiter)
+        own(arbiter)
+
+    cfg.set("when_ready", when_ready)
+
+
+def guard(arbiter: Any, begin: Callable[[bool], None]) -> None:
+    """From now on refuse a reload that cannot work: the workers that run go on serving.
+
+    :param begin: called with whether a reload is going on, when that changes
+    """
+    reload = arbiter.reload
+
+    def guarded() -> None:
+        if not rehearse(arbiter):
+            arbiter.log.error("The reload was refused, for it would have failed. The workers that run go on serving.")
+            return
+        begin(True)
+        try:
+            reload()
+        finally:
+            begin(False)
+
+    arbiter.reload = guarded
+
+
+def rehearse(arbiter: Any) -> bool:
+    """Load and check the configuration as a reload would, in a process that may fail. It has logged why, if it has."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _perform(arbiter, writer)
+    os.close(writer)
+    try:
+        ready, _, _ = select.select([reader], [], [], PATIENCE)
+        if not ready:
+            arbiter.log.error("The configuration did not load within %s s.", PATIENCE)
+            os.kill(pid, signal.SIGKILL)
+        # Not its exit status: the arbiter may be quicker to collect that.
+        return bool(ready) and os.read(reader, 1) == b"+"
+    finally:
+        os.close(reader)
+        try:
+            os.waitpid(pid, 0)
+        except ChildProcessError:
+            pass
+
+
+def _perform(arbiter: Any, writer: int) -> None:
+    verdict = b"-"
+    try:
+        arbiter.app.reload()
+        cfg = arbiter.app.cfg
+        worker_class = cfg.worker_class
+        if cfg.preload_app:
+            arbiter.app.wsgi()
+        if hasattr(worker_class, "check_config"):
+            worker_class.check_config(cfg, arbiter.log)
+        verdict = b"+"
+    except SystemExit:
+        # Gunicorn has said what is wrong.
+        pass
+    except Exception as error:
+        arbiter.log.error("%s", error, exc_info=not isinstance(error, RuntimeError))
+    finally:
+        os.write(writer, verdict)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

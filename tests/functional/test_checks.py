@@ -1,0 +1,205 @@
+"""What is found when Gunicorn starts, on a real one: refused in one line, or logged once and served all the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from launch import APPS
+from server import Server
+from test_settings_start import configured, refusal
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+#: On the path before all others: makes greenlets share one context, as old ones did.
+SHARING = """
+import greenlet
+class Sharing(greenlet.greenlet):
+    def switch(self, *args):
+        self.gr_context = greenlet.getcurrent().gr_context
+        return super().switch(*args)
+greenlet.greenlet = Sharing
+"""
+
+
+def findings(server: Server) -> list[str]:
+    """The codes of what has been logged, in order; who runs the tests as root is not the point."""
+    said = [match[1] for line in server.log(r"\[WARNING\] .* \[[a-z-]+\]$", since=0)
+            if (match := re.search(r"\[([a-z-]+)\]$", line))]
+    return [code for code in said if code not in ("root", "eventlet-ends", "library-clash")]
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy's greenlets cannot be broken")
+def test_greenlets_that_share_a_context(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SHARING)
+    path = os.pathsep.join([str(tmp_path), str(APPS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # What stops a worker cannot be silenced.
+    server = start("probe:app", env={"PYTHONPATH": path, "GWORKERS_SILENCE": "contexts-shared"}, ready=False)
+    assert "[contexts-shared]" in refusal(server)
+
+
+def test_unknown_code_to_silence(start: Start) -> None:
+    line = refusal(start("probe:app", settings={"silence": "rooot"}, ready=False))
+    assert "'rooot'" in line
+    assert "root" in line
+
+
+def test_unknown_part_to_patch(start: Start) -> None:
+    assert "'sockets'" in refusal(start("probe:app", settings={"patch": "sockets"}, ready=False))
+
+
+@pytest.fixture
+def early(tmp_path: Path) -> str:
+    """A configuration that imports, in two steps, what keeps a class made of one that is patched."""
+    (tmp_path / "early_client.py").write_text("import ssl\nclass Context(ssl.SSLContext): pass\n")
+    (tmp_path / "early_shop.py").write_text("import early_client\n")
+    return f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport early_shop\n"
+
+
+def test_findings_are_logged_once_for_all_workers(start: Start, early: str) -> None:
+    server = start("probe:app", "--worker-connections", 10 ** 7, config=early, workers=3)
+    assert server.connect().request().status == 200
+    assert sorted(findings(server)) == ["imported-too-early", "too-few-files"]
+    (line,) = server.log("imported-too-early", since=0)
+    assert "early_client was imported before the patch and keeps a class made of ssl.SSLContext" in line
+    assert "(imported by early_shop <- gunicorn.conf.py)" in line
+
+
+def test_silence(start: Start, early: str) -> None:
+    server = start("probe:app", "--worker-connections", 10 ** 7, config=early,
+                   settings={"silence": "imported-too-early,too-few-files,root"})
+    assert findings(server) == []
+
+
+def test_nothing_to_find(start: Start) -> None:
+    assert findings(start("probe:app")) == []
+
+
+def test_driver_that_comes_with_the_application(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "MySQLdb.py").touch()
+    (tmp_path / "shop.py").write_text("import MySQLdb\nfrom probe import app\n")
+    server = start("shop:app", "--chdir", tmp_path)
+    assert findings(server) == ["driver-blocks"]
+
+
+def test_driver_that_comes_with_a_request(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "pyodbc.py").touch()
+    (tmp_path / "shop.py").write_text("from probe import app as own\ndef app(environ, start_response):\n"
+                                      "    import pyodbc\n    return own(environ, start_response)\n")
+    server = start("shop:app", "--chdir", tmp_path)
+    assert findings(server) == []
+    assert server.connect().request().status == 200
+    server.wait_for_log(r"pyodbc .*\[driver-blocks\]$")
+
+
+def test_psycopg2_can_wait_on_the_hub(start: Start, hub: str, tmp_path: Path) -> None:
+    pytest.importorskip("psycopg2")
+    (tmp_path / "shop.py").write_text("import psycopg2\nfrom probe import app\n")
+    # eventlet sees to it by itself.
+    assert findings(start("shop:app", "--chdir", tmp_path)) == ["driver-blocks"] * (hub == "gevent")
+    assert findings(start("shop:app", "--chdir", tmp_path, settings={"psycopg2": "wait"})) == []
+
+
+# Patching
+
+
+def test_post_patch_is_between_patch_and_application(start: Start, hub: str, tmp_path: Path) -> None:
+    (tmp_path / "prepared.py").write_text(
+        "import sys, socket\nready = []\ndef prepare(worker):\n"
+        "    ready.append((type(worker).__name__, socket.socket.__module__, 'shop' in sys.modules))\n")
+    (tmp_path / "shop.py").write_text(
+        "import sys, prepared\nfrom probe import app\n"
+        "print('ready', *prepared.ready[0], file=sys.stderr, flush=True)\n")
+    server = start("shop:app", "--chdir", tmp_path, settings={"post_patch": "prepared:prepare"})
+    (line,) = server.log("^ready ", since=0)
+    _, name, module, loaded = line.split()
+    assert name.lower() == f"{hub}worker"
+    assert module.startswith(hub)
+    assert loaded == "False"
+
+
+def test_post_patch_as_a_function(start: Start, hub: str) -> None:
+    config = ("import sys\ndef prepare(worker):\n    print('prepared', file=sys.stderr, flush=True)\n"
+              + configured(hub, "post_patch=prepare"))
+    server = start("probe:app", worker_class="from config", config=config)
+    assert server.log("^prepared$", since=0)
+
+
+@pytest.mark.parametrize(("parts", "patched"), [
+    ("all", {"socket", "thread"}), ("socket", {"socket"}), ("thread", {"thread"}), ("", set())])
+def test_parts(start: Start, hub: str, tmp_path: Path, parts: str, patched: set[str]) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import sys, socket, threading\nfrom probe import app\n"
+        "print('parts', socket.socket.__module__, type(threading.Lock()).__module__, file=sys.stderr, flush=True)\n")
+    server = start("shop:app", "--chdir", tmp_path, settings={"patch": parts})
+    (line,) = server.log("^parts ", since=0)
+    found = {name for name, module in zip(("socket", "thread"), line.split()[1:]) if module.startswith(hub)}
+    assert found == patched
+    assert server.connect().request().status == 200
+
+
+def test_preload_without_a_patched_master(start: Start, hub: str) -> None:
+    server = start("probe:app", "--preload", ready=False)
+    line = refusal(server)
+    assert "[preload-unpatched]" in line
+    assert "preload_app off" in line
+    assert hub in line
+
+
+def test_preload_with_nothing_to_patch(start: Start) -> None:
+    assert start("probe:app", "--preload", settings={"patch": ""}).connect().request().status == 200
+
+
+# Reload
+
+
+BROKEN = {
+    "syntax": "this is no Python",
+    "setting": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(head_timout=5)\n",
+    "preload": "preload_app = True\n",
+    "class": "worker_class = 'gworkers.GevntWorker'\n",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -> None:
+    if kind in ("setting", "class") and hub != "gevent":
+        pytest.skip("the same with the other")
+    server = start("probe:app", worker_class="from config" if kind in ("setting", "class") else "",
+                   config="worker_class = 'gworkers.GeventWorker'\n" if kind in ("setting", "class") else "")
+    workers = server.worker_pids()
+    file = server.directory / "gunicorn.conf.py"
+    good = file.read_text()
+    file.write_text(BROKEN[kind] if kind != "preload" else BROKEN[kind] + good)
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    assert server.connect().request().status == 200
+    assert server.worker_pids() == workers
+
+    file.write_text(good)
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert server.connect().request().status == 200
+    if kind == "syntax":
+        server.expect_traceback("SyntaxError")
+
+
+
+def test_rehearsal_leaves_no_process_behind(start: Start) -> None:
+    server = start("probe:app")
+    for count in range(2, 5):
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"^worker \d+ is ready$", count=count)
+    children = f"/proc/{server.pid}/task/{server.pid}/children"
+    if not os.path.exists(children):
+        pytest.skip("the system does not list children")
+    from patience import until
+
+    until(lambda: Path(children).read_text().split() == [str(pid) for pid in server.worker_pids()], "one child")

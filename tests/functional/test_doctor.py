@@ -1,0 +1,298 @@
+"""``gworkers doctor``: what it finds in setups that are fine, and in those that are not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from launch import WORKERS, hubs
+from visit import HELLO, HUB, Run, environment
+
+import gworkers
+from gworkers.settings import Settings
+
+CLASS = WORKERS[HUB].rpartition(".")[2]
+
+
+# What is fine
+
+
+def test_fine(ask: Run, hub: str) -> None:
+    visit = ask(hub=hub)
+    assert visit.err == ""
+    report = visit.report
+    assert report["ok"]
+    assert report["application"] == "hello:app"
+    assert report["worker_class"] == f"gworkers.worker.{WORKERS[hub].rpartition('.')[2]}"
+    versions = report["versions"]
+    assert set(versions) == {"python", "gworkers", "gunicorn", "greenlet", "gevent", "eventlet", "gunicorn_h1c"}
+    assert versions["python"].split()[1] == sys.version.split()[0]
+    assert versions["gworkers"] == gworkers.__version__
+    assert report["hub"] == f"{hub} {versions[hub]}"
+    for key in ("backend", "resolver", "parser"):
+        assert report[key], key
+    assert {"socket", "time", "select"} <= set(report["patched"])
+    assert set(report["settings"]) == {field.name for field in fields(Settings)}
+
+
+def test_factory(run: Run) -> None:
+    app = f"{HELLO}\ndef create_app(): return app\n"
+    visit = run("doctor", "--json", "-k", WORKERS[HUB], "hello:create_app()", app=app)
+    assert visit.report["application"] == "hello:create_app()"
+    assert visit.status == 0
+
+
+def test_application_finds_nothing_imported_that_a_worker_would_not_have(ask: Run, hub: str) -> None:
+    others = {"gevent", "eventlet", "rich"} - {hub}
+    assert ask(hub=hub, app=f"import sys\nassert not {others!r} & set(sys.modules)\n{HELLO}").report["ok"]
+
+
+def test_loop_and_resolver_are_what_is_asked_for(ask: Run) -> None:
+    if "gevent" not in hubs():
+        pytest.skip("gevent's variables")
+    report = ask(hub="gevent", env={"GEVENT_RESOLVER": "block", "GEVENT_BACKEND": "poll"}).report
+    assert report["resolver"] == "blocking"
+    assert "poll" in report["backend"]
+    assert "epoll" not in report["backend"]
+
+
+def test_parser_that_is_there(ask: Run) -> None:
+    without = 'import sys\nsys.modules["gunicorn_h1c"] = None\n'
+    assert "in Python" in ask(config=without).report["parser"]
+
+
+def test_what_is_not_patched(ask: Run, hub: str) -> None:
+    report = ask(hub=hub, env={"GWORKERS_PATCH": "time"}).report
+    assert "time" in report["patched"]
+    assert "socket" not in report["patched"]
+
+
+def test_what_others_print_is_not_in_the_report(ask: Run) -> None:
+    said = "import os\nprint('{0} prints')\nos.write(1, b'{0} writes\\n')\n"
+    visit = ask(config=said.format("file"), app=said.format("application") + HELLO)
+    assert visit.report["ok"]
+    assert sorted(visit.err.split("\n")) == [
+        "", "application prints", "application writes", "file prints", "file writes"]
+
+
+def test_hook_between_patch_and_application(ask: Run, place: Path) -> None:
+    (place / "hook.py").write_text("def run(worker):\n    import hook\n    hook.ran = type(worker).__name__\n")
+    visit = ask(app=f"import hook\nassert hook.ran == {CLASS!r}\n{HELLO}", env={"GWORKERS_POST_PATCH": "hook:run"})
+    assert visit.report["ok"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_application_is_loaded_as_the_user_that_workers_are(ask: Run) -> None:
+    app = f"import os\nassert os.getuid() == os.getgid() == 65534\n{HELLO}"
+    visit = ask("--user", "65534", "--group", "65534", app=app)
+    assert visit.report["ok"]
+    assert "root" not in [finding["code"] for finding in visit.findings]
+
+
+def test_thread_that_does_not_end(ask: Run) -> None:
+    app = f"import threading\nthreading.Thread(target=threading.Event().wait).start()\n{HELLO}"
+    assert ask(app=app).report["ok"]
+
+
+def test_directories_and_paths(run: Run, place: Path) -> None:
+    (place / "site").mkdir()
+    (place / "library").mkdir()
+    shutil.move(place / "hello.py", place / "site" / "hello.py")
+    (place / "library" / "more.py").write_text("")
+    (place / "site" / "hello.py").write_text(f"import more\n{HELLO}")
+    words = ["--chdir", "site", "--pythonpath", str(place / "library"), "-k", WORKERS[HUB], "hello:app"]
+    assert run("doctor", "--json", *words).report["ok"]
+
+
+# Where settings come from
+
+
+def test_origins_of_gunicorns_settings(ask: Run, place: Path) -> None:
+    visit = ask(
+        "--graceful-timeout", "7",
+        config="timeout = 9\nworkers = 4\ngraceful_timeout = 8\nkeepalive = 2\ndef pre_request(worker, req): pass\n",
+        env={"GUNICORN_CMD_ARGS": "--timeout 11 --threads 3", "WEB_CONCURRENCY": "3", "PORT": "7999"})
+    file = f"configuration file {place}/gunicorn.conf.py"
+    assert {name: (row["value"], row["origin"]) for name, row in visit.report["gunicorn"].items()} == {
+        "bind": (["0.0.0.0:7999"], "environment variable PORT"),
+        "graceful_timeout": (7, "command line"),
+        "pre_request": ("__config__.pre_request", file),
+        "threads": (3, "GUNICORN_CMD_ARGS"),
+        "timeout": (11, "GUNICORN_CMD_ARGS"),
+        "worker_class": (WORKERS[HUB], "command line"),
+        "workers": (4, file),
+    }
+
+
+def test_origins_of_own_settings(run: Run) -> None:
+    visit = run(
+        "doctor", "--json", "--env", "GWORKERS_BODY_TIMEOUT=3", "hello:app",
+        config=f"from gworkers import {CLASS}\nworker_class = {CLASS}.configure(head_timeout=1, silence=['root'])\n",
+        env={"GWORKERS_HEAD_TIMEOUT": "2", "GWORKERS_WRITE_TIMEOUT": "2"})
+    settings = visit.report["settings"]
+    assert settings["head_timeout"] == {"value": 1.0, "origin": "configure()"}
+    assert settings["silence"] == {"value": ["root"], "origin": "configure()"}
+    assert settings["body_timeout"] == {"value": 3.0, "origin": "environment variable GWORKERS_BODY_TIMEOUT"}
+    assert settings["write_timeout"] == {"value": 2.0, "origin": "environment variable GWORKERS_WRITE_TIMEOUT"}
+    assert {row["origin"] for name, row in settings.items()
+            if name not in ("head_timeout", "silence", "body_timeout", "write_timeout")} == {"default"}
+
+
+def test_named_configuration_file_and_application(run: Run, place: Path) -> None:
+    (place / "other.py").write_text(f"wsgi_app = 'hello:app'\nworker_class = {WORKERS[HUB]!r}\n")
+    report = run("doctor", "--json", "-c", "other.py").report
+    assert report["application"] == "hello:app"
+    assert report["gunicorn"]["wsgi_app"]["origin"] == "configuration file other.py"
+
+
+def test_values_of_raw_env_are_kept_secret(ask: Run) -> None:
+    visit = ask("--env", "PASSWORD=sesame")
+    assert visit.report["gunicorn"]["raw_env"]["value"] == ["PASSWORD=..."]
+    assert "sesame" not in visit.out + visit.err
+
+
+# Findings that a worker can live with
+
+
+def test_deployment(ask: Run) -> None:
+    visit = ask("--bind", "0.0.0.0:8000", "--forwarded-allow-ips", "*", "--keep-alive", "5")
+    assert visit.report["ok"]
+    for code in ("trusts-everyone", "keepalive-short"):
+        assert not visit.finding(code)["fatal"]
+
+
+def test_driver(ask: Run, place: Path) -> None:
+    (place / "MySQLdb.py").write_text("")
+    visit = ask(app=f"import MySQLdb\n{HELLO}")
+    assert visit.report["ok"]
+    assert "MySQLdb" in visit.finding("driver-blocks")["found"]
+
+
+def test_import_before_the_patch(ask: Run, place: Path, hub: str) -> None:
+    (place / "early.py").write_text("from time import sleep\n")
+    visit = ask(config="import early\n", hub=hub)
+    assert visit.report["ok"]
+    assert re.search(r"\bearly\b.*time\.sleep.*gunicorn\.conf\.py", visit.finding("imported-too-early")["found"])
+
+
+def test_silence(ask: Run, run: Run, place: Path) -> None:
+    pytest.importorskip("rich")
+    words = ["-k", WORKERS[HUB], "--forwarded-allow-ips", "*", "--bind", "0.0.0.0:8000", "hello:app"]
+    env = {"GWORKERS_SILENCE": "trusts-everyone"}
+    visit = run("doctor", "--json", *words, env=env)
+    assert visit.finding("trusts-everyone")["silenced"]
+    assert not visit.finding("keepalive-short")["silenced"]
+    shown = run("doctor", *words, env=env).out
+    assert "keepalive-short" in shown
+    assert visit.finding("trusts-everyone")["found"] not in shown
+    assert "Silenced: trusts-everyone." in shown
+
+
+# Findings that it cannot
+
+
+@pytest.mark.parametrize(("app", "said"), [
+    ("import nowhere_to_be_found\n", r"ModuleNotFoundError: No module named 'nowhere_to_be_found' \(.*hello\.py:1\)"),
+    ("\n\n1 / 0\n", r"ZeroDivisionError: division by zero \(.*hello\.py:3\)"),
+    ("def app(:\n", r"SyntaxError: .*hello\.py:1"),
+    ("raise SystemExit(5)\n", r"SystemExit: 5 \(.*hello\.py:1\)"),
+    ("raise ValueError('two\\nlines and \\x1b[31m')\n", r"two lines and \\x1b\[31m"),
+    ("apple = 1\n", r"Failed to find attribute 'app'"),
+    ("app = 1\n", r"must be callable"),
+], ids=["import", "raises", "syntax", "exits", "unprintable", "nameless", "uncallable"])
+def test_application_that_cannot_be_loaded(ask: Run, hub: str, app: str, said: str) -> None:
+    visit = ask(app=app, hub=hub)
+    finding = visit.finding("application")
+    assert visit.status == 1
+    assert re.search(said, finding["found"])
+    assert visit.report["patched"]
+
+
+def test_application_that_does_not_exist(run: Run) -> None:
+    finding = run("doctor", "--json", "-k", WORKERS[HUB], "nowhere.to_be:found").finding("application")
+    assert "--chdir" in finding["mend"]
+
+
+def test_command_for_the_whole_traceback(ask: Run) -> None:
+    mend = ask(app="raise ValueError('deep down')").finding("application")["mend"]
+    done = subprocess.run(mend.partition(": ")[2], shell=True, env=environment(), stderr=subprocess.PIPE, text=True,
+                          timeout=60, check=False)
+    assert "ValueError: deep down" in done.stderr
+
+
+@pytest.mark.parametrize(("config", "said"), [
+    ("workers = 'many'\n", "workers cannot be 'many'"),
+    ("import nowhere_to_be_found\n", r"No module named 'nowhere_to_be_found' \(.*gunicorn\.conf\.py:1\)"),
+    ("workers = (\n", r"SyntaxError: .*gunicorn\.conf\.py:1"),
+    ("import sys; sys.exit('no')\n", "gunicorn.conf.py ends the process, with status 'no'"),
+    ("raw_env = ['nonsense']\n", "nonsense"),
+    ("bind = '127.0.0.1:http'\n", "http"),
+    ("user = 'nobody of that name'\n", "user cannot be 'nobody of that name'"),
+], ids=["value", "import", "syntax", "exits", "raw_env", "bind", "user"])
+def test_configuration_that_cannot_be_read(ask: Run, config: str, said: str) -> None:
+    visit = ask(config=config)
+    assert visit.status == 1
+    assert re.search(said, visit.finding("configuration")["found"])
+    assert visit.report["hub"] is None
+
+
+def test_configuration_file_that_does_not_exist(ask: Run) -> None:
+    assert "nowhere.py" in ask("-c", "nowhere.py").finding("configuration")["found"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("HEAD_TIMOUT", "1"), ("HEAD_TIMEOUT", "soon"), ("PATCH", "everything"),
+                                             ("SILENCE", "everyone")])
+def test_own_setting_that_cannot_be_used(ask: Run, name: str, value: str) -> None:
+    visit = ask(env={f"GWORKERS_{name}": value})
+    assert visit.status == 1
+    assert name.lower() in visit.finding("setting")["found"].lower()
+    assert visit.report["patched"] is None
+
+
+def test_gunicorns_setting_that_cannot_be_used(ask: Run) -> None:
+    visit = ask("--certfile", "nowhere.pem")
+    assert visit.status == 1
+    assert "nowhere.pem" in visit.finding("setting")["found"]
+    # What else is wrong is found nevertheless.
+    assert visit.report["patched"]
+
+
+def test_preload_without_a_patch(ask: Run, hub: str) -> None:
+    visit = ask("--preload", hub=hub)
+    assert visit.status == 1
+    assert visit.finding("preload-unpatched")["fatal"]
+
+
+def test_preload_with_a_patch(ask: Run, hub: str) -> None:
+    patch = {"gevent": "from gevent.monkey import patch_all as patch\n",
+             "eventlet": "from eventlet import monkey_patch as patch\n"}
+    assert ask("--preload", config=f"{patch[hub]}patch()\n", hub=hub).report["ok"]
+
+
+@pytest.mark.parametrize(("env", "said"), [
+    ({"GWORKERS_POST_PATCH": "nowhere_to_be_found:run"}, "nowhere_to_be_found"),
+    ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "/nowhere/to/be/found"),
+])
+def test_worker_that_cannot_be_set_up(ask: Run, env: dict[str, str], said: str) -> None:
+    visit = ask(env=env)
+    assert visit.status == 1
+    assert said in visit.finding("worker")["found"]
+    assert visit.report["patched"] is None
+
+
+def test_requirement(ask: Run, place: Path, hub: str) -> None:
+    about = place / f"{hub}-0.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {hub}\nVersion: 0.1\n")
+    path = os.pathsep.join([str(place), environment()["PYTHONPATH"]])
+    visit = ask(hub=hub, env={"PYTHONPATH": path}, app="print('loaded')\n")
+    assert visit.status == 1
+    assert visit.finding("library-old")["fatal"]
+    assert visit.report["hub"] is None
+    assert visit.err == "", "the library was not imported, nor the application loaded"

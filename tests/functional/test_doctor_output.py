@@ -1,0 +1,167 @@
+"""``gworkers doctor``: its command line, how its report looks, and the page that explains what it finds."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from launch import WORKERS
+from visit import HUB, Run, Visit, environment
+
+import gworkers
+from gworkers.checks.findings import CODES
+
+#: As where rich is not installed.
+WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from gworkers.cli import main; sys.exit(main())"
+PAGE = (Path(__file__).parents[2] / "docs/checks.md").read_text()
+
+
+# What is no question
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["doctor", "-k", WORKERS[HUB]], "No application"),
+    (["doctor", "--nonsense", "-k", WORKERS[HUB], "hello:app"], "--nonsense"),
+    (["doctor", "hello:app"], "'sync'"),
+    (["doctor", "-k", "gthread", "hello:app"], "'gthread'"),
+    (["doctor", "-k", "gworkers.GevntWorker", "hello:app"], "GevntWorker"),
+    (["doctor", "-k", "nowhere.to_be.Found", "hello:app"], "No module named 'nowhere'"),
+    (["doctor", "-k", "gworkers.errors.GworkersError", "hello:app"], "gworkers.errors.GworkersError"),
+    (["doctor", "-k", "gworkers.worker.GreenWorker", "hello:app"], "GreenWorker"),
+], ids=lambda value: value.strip("'-") if isinstance(value, str) else "")
+@pytest.mark.parametrize("form", [["--json"], []], ids=["json", "tables"])
+def test_bad_usage(run: Run, form: list[str], words: list[str], said: str) -> None:
+    line = run(*words, *form).refusal()
+    assert said in line
+    assert line.startswith("gworkers doctor: ")
+
+
+@pytest.mark.parametrize("words", [[], ["docter"]], ids=["nothing", "docter"])
+def test_no_such_command(run: Run, words: list[str]) -> None:
+    visit = run(*words)
+    assert visit.status == 2
+    assert visit.out == ""
+    assert "gworkers doctor [--json]" in visit.err
+
+
+@pytest.mark.parametrize(("words", "said"), [(["--help"], "--json"), (["--version"], gworkers.__version__),
+                                             (["doctor", "--help"], "--worker-class")])
+def test_help_and_version(run: Run, words: list[str], said: str) -> None:
+    pytest.importorskip("rich")
+    visit = run(*words)
+    assert visit.status == 0
+    assert said in visit.out
+
+
+def test_bad_web_concurrency(ask: Run) -> None:
+    assert "several" in ask(env={"WEB_CONCURRENCY": "several"}).refusal()
+
+
+# How it looks
+
+
+def test_tables_in_a_pipe(run: Run, ask: Run, hub: str) -> None:
+    pytest.importorskip("rich")
+    words = ["-k", WORKERS[hub], "--bind", "0.0.0.0:8000", "hello:app"]
+    visit = run("doctor", *words, env={"TERM": "xterm-256color", "COLUMNS": "40"}, app="1 / 0\n")
+    assert visit.status == 1
+    assert visit.out.isascii()
+    assert "\x1b" not in visit.out
+    lines = visit.out.split("\n")
+    assert [line for line in lines if line != line.rstrip()] == []
+    report = run("doctor", "--json", *words).report
+    for finding in report["findings"]:
+        for text in (finding["found"], f"Why: {finding['matters']}", f"Mend: {finding['mend']}"):
+            assert [line for line in lines if line.endswith(text)], text
+        assert [line for line in lines if line.split()[:1] == [finding["code"]]]
+    for name, row in (*report["settings"].items(), *report["gunicorn"].items()):
+        assert [line for line in lines if line.split()[:1] == [name] and line.endswith(row["origin"])], name
+    for key in ("application", "worker_class", "hub", "backend", "resolver", "parser"):
+        assert [line for line in lines if line.endswith(report[key])], key
+
+
+def test_tables_on_a_narrow_terminal(place: Path) -> None:
+    pytest.importorskip("rich")
+    words = ["doctor", "-k", WORKERS[HUB], "--bind", "0.0.0.0:8000", "hello:app"]
+    env = {"TERM": "xterm-256color", "COLUMNS": "60", "LINES": "25"}
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "gworkers", *words], cwd=place, env=environment(env),
+                               stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.PIPE)
+    os.close(end)
+    data = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            data += piece
+    except OSError:
+        pass  # Linux's way of saying that the other end is closed
+    os.close(terminal)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    text = data.decode()
+    assert "\x1b[" in text
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert max(map(len, plain.splitlines())) <= 60
+    assert {"keepalive-short", "--keep-alive", "75"} <= set(plain.split())
+    assert "\u2026" not in plain
+
+
+def test_reader_that_leaves(place: Path) -> None:
+    pytest.importorskip("rich")
+    command = f"{sys.executable} -m gworkers doctor -k {WORKERS[HUB]} hello:app | true"
+    done = subprocess.run(command, shell=True, cwd=place, env=environment(), capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.stderr == ""
+
+
+def test_without_rich(run: Run, hub: str) -> None:
+    words = ["doctor", "-k", WORKERS[hub], "hello:app"]
+    command = ("-c", WITHOUT_RICH)
+    assert "pip install 'gworkers[doctor]'" in run(*words, command=command).refusal()
+    assert run(*words, "--json", command=command).report["ok"]
+
+
+def test_workers_do_not_import_it() -> None:
+    code = "import sys, gworkers.worker, gworkers.server; print([name for name in sys.modules if name in {}])"
+    names = ["rich", *(f"gworkers.{name}" for name in ("cli", "configured", "doctor", "report", "tables"))]
+    done = subprocess.run([sys.executable, "-c", code.format(names)], capture_output=True, text=True, check=True,
+                          timeout=60)
+    assert done.stdout == "[]\n"
+
+
+#: What pip makes of the entry point.
+COMMAND = Path(sys.executable).parent / "gworkers"
+
+
+@pytest.mark.skipif(not COMMAND.exists(), reason="not installed with its command")
+def test_command(place: Path) -> None:
+    done = subprocess.run([COMMAND, "doctor", "--json", "-k", WORKERS[HUB], "hello:app"],
+                          cwd=place, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert Visit(done).report["ok"]
+
+
+# docs/checks.md
+
+
+SECTIONS = dict(re.findall(r"^## ([a-z-]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+
+def test_each_code_has_a_section() -> None:
+    assert set(SECTIONS) == CODES
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_section_is_complete(code: str) -> None:
+    parts = re.findall(r"^\*\*([\w ]+)\.\*\* \S", SECTIONS[code], re.MULTILINE)
+    assert parts == ["Cause", "Why it matters", "Mend", "Silence"]
+
+
+def test_table_has_each_code_and_its_kind() -> None:
+    rows = re.findall(r"^\| \[`([a-z-]+)`\]\(#([a-z-]+)\) \| ([a-z ]+) \|", PAGE, re.MULTILINE)
+    assert [code for code, _, _ in rows] == [anchor for _, anchor, _ in rows] == sorted(CODES)
+    for code, _, kind in rows:
+        assert kind == ("stops a worker" if "Not possible" in SECTIONS[code] else "warning"), code

@@ -1,0 +1,209 @@
+"""What the checks make of facts. That the facts are right is for tests/functional/test_checks.py."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import types
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import greenlet
+import pytest
+from gunicorn.config import Config
+
+import gworkers
+from gworkers.checks import deployment, drivers, patching, requirements
+from gworkers.checks.findings import CODES, Finding
+from gworkers.checks.requirements import Runtime
+
+pytestmark = pytest.mark.smoke
+
+DOCUMENTATION = Path(__file__).parents[1] / "docs" / "checks.md"
+
+FINE = Runtime(pypy=None, greenlet="3.1.0", keeps_contexts=True, library="gevent", release="25.9.1")
+
+
+def codes(findings: list[Finding]) -> list[str]:
+    return [finding.code for finding in findings]
+
+
+# requirements
+
+
+@pytest.mark.parametrize(("changed", "code"), [
+    ({}, None),
+    ({"greenlet": "1.0"}, None),
+    ({"greenlet": "1.0.0rc1"}, None),
+    ({"greenlet": "0.4.17"}, "greenlet-old"),
+    ({"greenlet": "0.4.17", "keeps_contexts": False}, "greenlet-old"),
+    ({"greenlet": None, "keeps_contexts": False}, "greenlet-missing"),
+    ({"keeps_contexts": False}, "contexts-shared"),
+    ({"pypy": (7, 3, 7), "greenlet": "0.4.13"}, None),
+    ({"pypy": (7, 3, 11), "greenlet": "0.4.13"}, None),
+    ({"pypy": (7, 3, 6), "greenlet": "0.4.13"}, "pypy-old"),
+    ({"pypy": (7, 2, 0), "greenlet": "0.4.13", "keeps_contexts": False}, "pypy-old"),
+    ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "keeps_contexts": False}, "contexts-shared"),
+    ({"release": None}, "library-missing"),
+    ({"release": "24.10.1"}, None),
+    ({"release": "24.2.1"}, "library-old"),
+    ({"library": "eventlet", "release": "0.40.3"}, None),
+    ({"library": "eventlet", "release": "0.40.2"}, "library-old"),
+    ({"library": "eventlet", "release": "0.41.1", "greenlet": "3.5.1"}, "library-clash"),
+    ({"library": "eventlet", "release": "0.41.2", "greenlet": "3.5.1"}, None),
+    ({"library": "eventlet", "release": "0.41.1", "greenlet": "3.5.0"}, None),
+])
+def test_requirements(changed: dict[str, object], code: str | None) -> None:
+    found = requirements.check(replace(FINE, **changed))  # type: ignore[arg-type]
+    assert codes(found) == ([code] if code else [])
+    for finding in found:
+        assert finding.fatal == (code != "library-clash")
+        assert str(finding).isprintable()
+
+
+def test_this_runtime_is_fine() -> None:
+    runtime = requirements.look("gevent")
+    assert runtime.keeps_contexts
+    assert runtime.greenlet == greenlet.__version__
+
+
+def test_old_pypy_is_told_by_its_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "pypy_version_info", (7, 3, 6, "final", 0), raising=False)
+    assert codes(requirements.check(requirements.look("gevent"))) in (["pypy-old"], ["pypy-old", "library-missing"])
+
+
+def test_contexts_are_tried_out() -> None:
+    class Sharing(greenlet.greenlet):
+        def switch(self, *args: object) -> object:
+            self.gr_context = greenlet.getcurrent().gr_context
+            return super().switch(*args)
+
+    fake = types.SimpleNamespace(greenlet=Sharing, getcurrent=greenlet.getcurrent)
+    assert requirements.keeps_contexts(greenlet)
+    if sys.implementation.name == "cpython":
+        assert not requirements.keeps_contexts(fake)
+
+
+@pytest.mark.parametrize(("text", "numbers"), [
+    ("1.0", (1, 0)), ("3.0.0rc1", (3, 0, 0)), ("25.9.1.post2", (25, 9, 1)), ("1.0+local.3", (1, 0)), ("unknown", ())])
+def test_versions(text: str, numbers: tuple[int, ...]) -> None:
+    assert requirements.parsed(text) == numbers
+
+
+# deployment
+
+
+def configuration(**settings: object) -> Config:
+    config = Config()
+    for name, value in {"user": "nobody", **settings}.items():
+        config.set(name, value)
+    return config
+
+
+@pytest.mark.parametrize(("settings", "found"), [
+    ({}, []),
+    ({"bind": "0.0.0.0:80", "keepalive": 75}, []),
+    ({"bind": "0.0.0.0:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
+    ({"bind": "[::]:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
+    ({"bind": "127.0.0.1:80", "forwarded_allow_ips": "*"}, []),
+    ({"bind": "unix:/tmp/socket", "forwarded_allow_ips": "*"}, []),
+    ({"bind": "10.0.0.1:80"}, ["keepalive-short"]),
+    ({"bind": "10.0.0.1:80", "keepalive": 0}, []),
+    ({"bind": "10.0.0.1:80", "keepalive": 59}, ["keepalive-short"]),
+    ({"bind": "10.0.0.1:80", "keepalive": 60}, []),
+    ({"bind": "localhost:80"}, []),
+    ({"worker_connections": 10 ** 9}, ["too-few-files"]),
+])
+def test_deployment(settings: dict[str, object], found: list[str]) -> None:
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.RLIM_INFINITY and "too-few-files" in found:
+        pytest.skip("open files are not limited here")
+    assert codes(deployment.check(configuration(**settings), "gevent")) == found
+
+
+def test_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config()
+    monkeypatch.setattr(deployment.os, "geteuid", lambda: 0)
+    config.set("user", 0)
+    assert codes(deployment.check(config, "gevent")) == ["root"]
+    monkeypatch.setattr(deployment.os, "geteuid", lambda: 1000)
+    assert deployment.check(config, "gevent") == []
+
+
+def test_end_of_eventlet() -> None:
+    (finding,) = deployment.check(configuration(), "eventlet")
+    assert finding.code == "eventlet-ends"
+    assert date(2027, 4, 1) == deployment.EVENTLET_ENDS
+    assert "April 2027" in str(finding)
+
+
+# drivers
+
+
+@pytest.fixture
+def modules(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    def put(name: str, **attributes: object) -> None:
+        module = types.ModuleType(name)
+        vars(module).update(attributes)
+        monkeypatch.setitem(sys.modules, name, module)
+
+    for driver in drivers.DRIVERS:
+        monkeypatch.delitem(sys.modules, driver.package, raising=False)
+    return types.SimpleNamespace(put=put)
+
+
+@pytest.mark.parametrize("driver", drivers.DRIVERS, ids=lambda driver: str(driver.package))
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_driver_that_blocks(modules: types.SimpleNamespace, driver: drivers.Driver, library: str) -> None:
+    assert drivers.check(library, set()) == []
+    modules.put(driver.package, is_thin_mode=lambda: False)
+    if driver.package == "psycopg2":
+        modules.put("psycopg2.extensions", get_wait_callback=lambda: None)
+    known: set[str] = set()
+    assert codes(drivers.check(library, known)) == ["driver-blocks"]
+    assert drivers.check(library, known) == [], "it is told once"
+
+
+def test_tamed_drivers(modules: types.SimpleNamespace) -> None:
+    modules.put("psycopg2")
+    modules.put("psycopg2.extensions", get_wait_callback=lambda: print)
+    modules.put("oracledb", is_thin_mode=lambda: True)
+    modules.put("grpc")
+    modules.put("grpc._cython.cygrpc", g_gevent_activated=True)
+    for name in ("psycopg", "pymysql"):
+        modules.put(name)
+    assert drivers.check("gevent", set()) == []
+    assert codes(drivers.check("eventlet", set())) == ["driver-blocks"], "gRPC knows nothing of eventlet"
+
+
+# patching
+
+
+def test_who_imported_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, importing in [("lowest", ""), ("middle", "lowest"), ("topmost", "middle")]:
+        package = tmp_path / f"{name}_of_three"
+        package.mkdir()
+        package.joinpath("__init__.py").write_text(f"import {importing}_of_three.part\n" if importing else "")
+        package.joinpath("part.py").write_text("def work(): pass\n")
+    __import__("topmost_of_three")
+    try:
+        assert patching.importers("lowest_of_three")[:2] == ["middle_of_three", "topmost_of_three"]
+    finally:
+        for name in [name for name in sys.modules if "_of_three" in name]:
+            del sys.modules[name]
+
+
+# all of them
+
+
+def test_every_code_is_used() -> None:
+    package = Path(gworkers.__file__).parent
+    said = "".join(path.read_text() for path in package.rglob("*.py") if path.name != "findings.py")
+    assert [code for code in sorted(CODES) if f'"{code}"' not in said and f"[{code}]" not in said] == []
+
+
+def test_every_code_is_documented() -> None:
+    sections = re.findall(r"^## ([a-z-]+)$", DOCUMENTATION.read_text(), re.MULTILINE)
+    assert sorted(sections) == sorted(CODES)
