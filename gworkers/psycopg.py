@@ -5,13 +5,19 @@ import select
 from importlib import import_module
 from typing import Any
 
+from gworkers.errors import SettingsError
+
 
 def install() -> None:
     """Let psycopg2 wait in ``select``, which is cooperative once it is patched.
 
-    :raises ImportError: if psycopg2 is not installed
+    :raises SettingsError: if psycopg2 cannot be imported
     """
-    extensions = import_module("psycopg2.extensions")
+    try:
+        extensions = import_module("psycopg2.extensions")
+    except ImportError as error:
+        raise SettingsError(f"gworkers setting psycopg2 is 'wait', but psycopg2 cannot be imported: {error}. "
+                            "pip install psycopg2-binary, or leave the setting alone") from None
 
     def wait(connection: Any) -> None:
         while True:

@@ -76,6 +76,8 @@ def _perform(arbiter: Any, writer: int) -> None:
             arbiter.app.wsgi()
         if hasattr(worker_class, "check_config"):
             worker_class.check_config(cfg, arbiter.log)
+        if hasattr(worker_class, "rehearse"):
+            worker_class.rehearse(arbiter)
         verdict = b"+"
     except SystemExit:
         # Gunicorn has said what is wrong.

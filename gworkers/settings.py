@@ -169,10 +169,12 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
 def function(hook: Any) -> Callable[..., Any]:
     """Return what the hook *hook*, checked already, stands for.
 
-    :raises ImportError: if there is no such module
-    :raises AttributeError: if it has no such function
+    :raises SettingsError: if it cannot be imported
     """
     if callable(hook):
         return cast("Callable[..., Any]", hook)
     module, _, name = hook.partition(":")
-    return cast("Callable[..., Any]", getattr(import_module(module), name))
+    try:
+        return cast("Callable[..., Any]", getattr(import_module(module), name))
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"gworkers setting post_patch is {hook!r}, which cannot be imported: {error}.") from None

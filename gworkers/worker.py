@@ -9,11 +9,12 @@ from mmap import mmap
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from gworkers import hubs, psycopg, reload
 from gworkers.checks import configuration, deployment, drivers, patching, requirements
-from gworkers.errors import RequirementError
+from gworkers.errors import RequirementError, SettingsError
 from gworkers.settings import Settings, function
 
 if TYPE_CHECKING:
@@ -91,6 +92,14 @@ class GreenWorker(Worker):  # type: ignore[misc]
         reload.attend(cfg, cls._take_arbiter)
 
     @classmethod
+    def rehearse(cls, arbiter: Any) -> None:
+        """Do what a worker does before it loads the application, in a process that ends afterwards.
+
+        :raises SettingsError: if something that a setting names cannot be had
+        """
+        cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).patch()
+
+    @classmethod
     def _take_arbiter(cls, arbiter: Any) -> None:
         def begin(reloading: bool) -> None:
             GreenWorker.reloading = reloading
@@ -116,7 +125,11 @@ class GreenWorker(Worker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Become a worker: patch, load the application, serve until told to stop."""
         self._tells, GreenWorker.told[0] = not GreenWorker.told[0], 1
-        self._tell(self.patch())
+        try:
+            self._tell(self.patch())
+        except SettingsError as error:
+            self.log.error("%s", error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
         # All of it, while the process still has the rights that it was started with.
         import_module("gworkers.server")
         self.hub = hubs.create(self.hub_name)

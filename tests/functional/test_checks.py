@@ -132,6 +132,18 @@ def test_post_patch_as_a_function(start: Start, hub: str) -> None:
     assert server.log("^prepared$", since=0)
 
 
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"post_patch": "no_such_module:function"}, "post_patch is 'no_such_module:function'"),
+    ({"post_patch": "os:no_such_function"}, "no_such_function"),
+])
+def test_post_patch_that_cannot_be_imported(start: Start, settings: dict[str, str], said: str) -> None:
+    server = start("probe:app", settings=settings, ready=False)
+    assert server.wait_for_exit() != 0
+    (line,) = server.log(r"\[ERROR\] gworkers setting", since=0)
+    assert said in line
+    assert not server.log("Traceback", since=0)
+
+
 @pytest.mark.parametrize(("parts", "patched"), [
     ("all", {"socket", "thread"}), ("socket", {"socket"}), ("thread", {"thread"}), ("", set())])
 def test_parts(start: Start, hub: str, tmp_path: Path, parts: str, patched: set[str]) -> None:
@@ -165,15 +177,16 @@ BROKEN = {
     "setting": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(head_timout=5)\n",
     "preload": "preload_app = True\n",
     "class": "worker_class = 'gworkers.GevntWorker'\n",
+    "hook": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(post_patch='missing:hook')\n",
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -> None:
-    if kind in ("setting", "class") and hub != "gevent":
+    if kind in ("setting", "class", "hook") and hub != "gevent":
         pytest.skip("the same with the other")
-    server = start("probe:app", worker_class="from config" if kind in ("setting", "class") else "",
-                   config="worker_class = 'gworkers.GeventWorker'\n" if kind in ("setting", "class") else "")
+    server = start("probe:app", worker_class="from config" if kind in ("setting", "class", "hook") else "",
+                   config="worker_class = 'gworkers.GeventWorker'\n" if kind in ("setting", "class", "hook") else "")
     workers = server.worker_pids()
     file = server.directory / "gunicorn.conf.py"
     good = file.read_text()
