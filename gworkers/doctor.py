@@ -117,7 +117,7 @@ def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
     found += configuration.own(settings, hub)
     report.findings += [*found, *configuration.gunicorns(cfg, settings, hub), *deployment.check(cfg, library)]
     report.parser = parser(cfg)
-    return not found
+    return not any(finding.fatal for finding in found)
 
 
 def parser(cfg: Any) -> str | None:

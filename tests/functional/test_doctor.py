@@ -15,6 +15,7 @@ from launch import WORKERS, hubs
 from visit import HELLO, HUB, Run, environment
 
 import gworkers
+from gworkers.checks import requirements
 from gworkers.settings import Settings
 
 CLASS = WORKERS[HUB].rpartition(".")[2]
@@ -296,3 +297,15 @@ def test_requirement(ask: Run, place: Path, hub: str) -> None:
     assert visit.finding("library-old")["fatal"]
     assert visit.report["hub"] is None
     assert visit.err == "", "the library was not imported, nor the application loaded"
+
+
+def test_warning_of_the_runtime_stops_nothing(ask: Run, place: Path, hub: str) -> None:
+    if hub != "eventlet" or requirements.parsed(requirements.installed("greenlet") or "") < (3, 5, 1):
+        pytest.skip("there are no such releases of this library, or greenlet is older than the trouble")
+    about = place / "eventlet-0.41.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: eventlet\nVersion: 0.41.1\n")
+    visit = ask(hub=hub, env={"PYTHONPATH": os.pathsep.join([str(place), environment()["PYTHONPATH"]])})
+    assert visit.status == 0
+    assert not visit.finding("library-clash")["fatal"]
+    assert visit.report["hub"] is not None
