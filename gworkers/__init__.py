@@ -21,7 +21,7 @@ def __getattr__(name: str) -> object:
         from gworkers import worker
 
         return getattr(worker, name)
-    if name.endswith("Worker"):
+    if name[:1].isupper():
         from gworkers.errors import SettingsError
 
         # Gunicorn mistakes an AttributeError here for one of its own, and goes on to a traceback.

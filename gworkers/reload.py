@@ -85,7 +85,11 @@ def _perform(arbiter: Any, writer: int) -> None:
     except Exception as error:
         arbiter.log.error("%s", error, exc_info=not isinstance(error, RuntimeError))
     finally:
-        os.write(writer, verdict)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        # Come what may: this process must never go on as if it were the arbiter.
+        try:
+            os.write(writer, verdict)
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+        finally:
+            os._exit(0)

@@ -47,7 +47,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
     hub: Hub
     server: Server
     settings: Settings
-    _tells: bool
+    #: whether it is this worker that logs what all have in common
+    _tells = True
 
     @classmethod
     def configure(cls, **settings: object) -> type[GreenWorker]:
@@ -65,6 +66,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         :raises SettingsError: if one of gworkers' settings cannot be used
         """
         try:
+            if not hasattr(cls, "hub_name"):
+                raise RequirementError(f"{cls.__name__} has no hub: use GeventWorker or EventletWorker")
             Settings.resolve(cls._overrides, os.environ)
             for finding in requirements.check(requirements.look(hubs.HUBS[cls.hub_name].library)):
                 if finding.fatal:
@@ -126,10 +129,18 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """Become a worker: patch, load the application, serve until told to stop."""
         self._tells, GreenWorker.told[0] = not GreenWorker.told[0], 1
         try:
-            self._tell(self.patch())
+            findings = self.patch()
         except SettingsError as error:
             self.log.error("%s", error)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        except SystemExit as error:
+            if self._quit:
+                raise
+            # Any other status would have Gunicorn try again for ever.
+            self.log.error("post_patch has ended the worker with status %s", error.code)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        if self._tells:
+            self._warn(findings)
         # All of it, while the process still has the rights that it was started with.
         import_module("gworkers.server")
         self.hub = hubs.create(self.hub_name)
@@ -144,21 +155,24 @@ class GreenWorker(Worker):  # type: ignore[misc]
             psycopg.install()
         if self.settings.post_patch is not None:
             function(self.settings.post_patch)(self)
-        return patching.check(before)
+        return patching.check(before) if self._tells else []
 
     def load_wsgi(self) -> None:
         """Load the application, then look at what it has brought along."""
         super().load_wsgi()
-        self._judge_drivers()
+        found = self._new_drivers()
+        if self._tells:
+            self._warn(found)
 
-    def _judge_drivers(self) -> None:
-        if len(sys.modules) != self._modules:
-            self._modules = len(sys.modules)
-            self._tell(drivers.check(self.hub_name, self._drivers))
+    def _new_drivers(self) -> list[Finding]:
+        if len(sys.modules) == self._modules:
+            return []
+        self._modules = len(sys.modules)
+        return drivers.check(self.hub_name, self._drivers)
 
-    def _tell(self, findings: Iterable[Finding]) -> None:
+    def _warn(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            if self._tells and finding.code not in self.settings.silence:
+            if finding.code not in self.settings.silence:
                 self.log.warning("%s", finding)
 
     def run(self) -> None:
@@ -187,7 +201,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
             self._reopen_logs = False
             self.log.reopen_files()
         # Some are imported by the request that first needs them.
-        self._judge_drivers()
+        self._warn(self._new_drivers())
         self._quit_if_told()
 
     def _quit_if_told(self) -> None:

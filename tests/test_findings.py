@@ -74,6 +74,12 @@ def test_old_pypy_is_told_by_its_own_version(monkeypatch: pytest.MonkeyPatch) ->
     assert codes(requirements.check(requirements.look("gevent"))) in (["pypy-old"], ["pypy-old", "library-missing"])
 
 
+def test_remains_of_greenlet_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "greenlet", types.ModuleType("greenlet"))
+    assert "greenlet-missing" in codes(requirements.check(requirements.look("gevent"))) or hasattr(
+        sys, "pypy_version_info")
+
+
 def test_contexts_are_tried_out() -> None:
     class Sharing(greenlet.greenlet):
         def switch(self, *args: object) -> object:
@@ -107,6 +113,7 @@ def configuration(**settings: object) -> Config:
     ({"bind": "0.0.0.0:80", "keepalive": 75}, []),
     ({"bind": "0.0.0.0:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
     ({"bind": "[::]:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
+    ({"bind": ":80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
     ({"bind": "127.0.0.1:80", "forwarded_allow_ips": "*"}, []),
     ({"bind": "unix:/tmp/socket", "forwarded_allow_ips": "*"}, []),
     ({"bind": "10.0.0.1:80"}, ["keepalive-short"]),
@@ -193,6 +200,22 @@ def test_who_imported_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     finally:
         for name in [name for name in sys.modules if "_of_three" in name]:
             del sys.modules[name]
+
+
+def test_nobody_imported_it() -> None:
+    assert patching.importers("no.such.module") == []
+
+
+def test_objects_that_do_not_like_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shy:
+        @property
+        def __module__(self) -> str:  # type: ignore[override]
+            raise RuntimeError
+
+    module = types.ModuleType("shy_module")
+    module.value = Shy()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "shy_module", module)
+    assert "shy_module" not in patching.importers("gunicorn.config")
 
 
 # all of them

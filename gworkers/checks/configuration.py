@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import gunicorn
 from gunicorn.config import NewSSLContext
 from gunicorn.sock import ssl_context
 
@@ -15,7 +16,8 @@ from gworkers.settings import Settings
 #: How a gunicorn.conf.py begins that patches the master.
 PATCH_MASTER = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
-    "eventlet": "import eventlet; eventlet.monkey_patch()",
+    # Gunicorn 23's master calls os.write() where eventlet's cannot be called.
+    "eventlet": f"import eventlet; eventlet.monkey_patch({'os=False' if gunicorn.version_info < (24,) else ''})",
 }
 
 

@@ -12,6 +12,8 @@ from gworkers.checks.findings import Finding
 BALANCER_KEEPALIVE = 60
 #: Descriptors that a worker has besides its connections.
 OTHER_FILES = 32
+#: What ``forwarded_allow_ips`` calls all addresses.
+EVERYONE = frozenset(("*", "0.0.0.0/0", "::/0"))
 EVENTLET_ENDS = date(2027, 4, 1)
 
 
@@ -30,10 +32,10 @@ def _root(cfg: Any) -> list[Finding]:
 
 def _trust(cfg: Any) -> list[Finding]:
     open_to_all = [bind for bind in cfg.address if isinstance(bind, tuple) and _is_any(bind[0])]
-    if "*" not in cfg.forwarded_allow_ips or not open_to_all:
+    if not EVERYONE.intersection(cfg.forwarded_allow_ips) or not open_to_all:
         return []
     return [Finding(
-        "trusts-everyone", f"forwarded_allow_ips is '*' and {_spelled(open_to_all[0])} is open to everyone",
+        "trusts-everyone", f"forwarded_allow_ips trusts everyone and {_spelled(open_to_all[0])} is open to everyone",
         "a client that goes round the proxy can say that it came by https, or who it is",
         "Set forwarded_allow_ips to the proxy's address, or bind to an address that only the proxy reaches")]
 

@@ -32,6 +32,10 @@ def _oracledb(module: Any, library: str) -> bool:
     return bool(module.is_thin_mode())
 
 
+def _zmq(module: Any, library: str) -> bool:
+    return {"gevent": "zmq.green", "eventlet": "eventlet.green.zmq"}[library] in sys.modules
+
+
 def _same(text: str) -> dict[str, str]:
     return {"gevent": text, "eventlet": text}
 
@@ -51,22 +55,27 @@ DRIVERS = (
     Driver("zmq.backend", {
         "gevent": "Import zmq.green instead of zmq",
         "eventlet": "Import eventlet.green.zmq instead of zmq",
-    }),
+    }, _zmq),
 )
 
 
 def check(library: str, known: set[str]) -> list[Finding]:
     """Return what has been imported that blocks the hub of *library*.
 
-    :param known: packages that have been judged already; those judged now are added
+    :param known: packages that have been told of already; those returned are added
     """
     found = []
     for driver in DRIVERS:
         module = sys.modules.get(driver.package)
         if module is None or driver.package in known:
             continue
-        known.add(driver.package)
-        if not driver.tamed(module, library):
+        try:
+            tamed = driver.tamed(module, library)
+        except Exception:
+            # A namesake, or its import is not complete.
+            continue
+        if not tamed:
+            known.add(driver.package)
             name = driver.package.partition(".")[0]
             found.append(Finding(
                 "driver-blocks", f"{name} waits for its server in C, where no patch reaches",

@@ -26,9 +26,14 @@ Originals = Mapping[str, Mapping[str, Any]]
 
 def originals() -> Originals:
     """Return the names that a patch may replace, as they are now, in the modules that are loaded."""
-    return {name: {key: value for key, value in vars(sys.modules[name]).items()
-                   if callable(value) and not key.startswith("__")}
-            for name in PATCHED if name in sys.modules}
+    found = {name: {key: value for key, value in vars(sys.modules[name]).items()
+                    if callable(value) and not key.startswith("__")}
+             for name in PATCHED if name in sys.modules}
+    # In a master that has been patched already only gevent remembers what was there before.
+    for name, values in getattr(sys.modules.get("gevent.monkey"), "saved", {}).items():
+        if name in found:
+            found[name].update((key, value) for key, value in values.items() if callable(value))
+    return found
 
 
 def check(before: Originals) -> list[Finding]:
@@ -47,7 +52,7 @@ def check(before: Originals) -> list[Finding]:
         if isinstance(module, ModuleType) and module.__name__ == name and not _is_exempt(name, module):
             for what in _kept(module, replaced):
                 kept.setdefault(name.partition(".")[0], []).append((name, what))
-    return [_finding(package, places) for package, places in kept.items()]
+    return [_finding(places) for places in kept.values()]
 
 
 def _is_exempt(name: str, module: ModuleType) -> bool:
@@ -73,10 +78,10 @@ def _kept(module: ModuleType, replaced: Mapping[int, str]) -> list[str]:
     return found
 
 
-def _finding(package: str, places: list[tuple[str, str]]) -> Finding:
+def _finding(places: list[tuple[str, str]]) -> Finding:
     module, what = places[0]
     more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    by = " <- ".join(importers(package)) or "nobody that could be found"
+    by = " <- ".join(importers(module)) or "nobody that could be found"
     return Finding(
         "imported-too-early", f"{module} was imported before the patch and keeps {what}{more} (imported by {by})",
         "it blocks the hub, and with it all other requests",
@@ -89,27 +94,33 @@ def importers(name: str) -> list[str]:
     Python does not write it down. But it lists a module when its import is complete, so the first behind it that
     has it, or something of it, among its names is likely to be where the import came from.
     """
-    order = list(sys.modules)
+    place = {other: number for number, other in enumerate(list(sys.modules))}
+    users = _users()
     chain = [name]
-    while len(chain) <= LONGEST_CHAIN:
-        position = order.index(chain[-1])
-        behind_and_before = (*order[position + 1:], *order[:position])
-        importer = next((other for other in behind_and_before if other not in chain and _has(other, chain[-1])), None)
-        if importer is None:
+    while len(chain) <= LONGEST_CHAIN and chain[-1] in place:
+        last = chain[-1]
+        mine = last.partition(".")[0]
+        candidates = [other for other in users.get(mine, ()) if other not in chain and other.partition(".")[0] != mine]
+        if not candidates:
             break
-        chain.append(importer)
+        chain.append(min(candidates, key=lambda other: (place[other] < place[last], place[other])))
     return ["gunicorn.conf.py" if importer == "__config__" else importer for importer in chain[1:]]
 
 
-def _has(other: str, name: str) -> bool:
-    module = sys.modules.get(other)
-    top = name.partition(".")[0]
-    if not isinstance(module, ModuleType) or other.partition(".")[0] == top:
-        return False
-    for value in list(vars(module).values()):
-        if isinstance(value, ModuleType):
-            if value.__name__.partition(".")[0] == top:
-                return True
-        elif str(getattr(value, "__module__", "")).partition(".")[0] == top:
-            return True
-    return False
+def _users() -> dict[str, list[str]]:
+    """Return, for each package, the modules that have it or something of it among their names."""
+    users: dict[str, list[str]] = {}
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType):
+            for package in {_home(value) for value in list(vars(module).values())}:
+                users.setdefault(package, []).append(name)
+    return users
+
+
+def _home(value: object) -> str:
+    try:
+        home = value.__name__ if isinstance(value, ModuleType) else value.__module__
+        return home.partition(".")[0] if isinstance(home, str) else ""
+    except Exception:
+        # Whatever the object makes of it when it is asked.
+        return ""

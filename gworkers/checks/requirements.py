@@ -77,6 +77,9 @@ def look(library: str) -> Runtime:
         greenlet: Any = import_module("greenlet")
     except ImportError:
         greenlet = None
+    if not hasattr(greenlet, "greenlet"):
+        # What is left of a package that has been removed.
+        greenlet = None
     return Runtime(
         pypy=tuple(pypy[:3]) if pypy is not None else None,
         greenlet=getattr(greenlet, "__version__", None),

@@ -5,6 +5,7 @@ A further hub is one module and one row in :data:`HUBS`.
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -39,7 +40,11 @@ HUBS = {
 
 def patch(name: str, parts: Sequence[str]) -> None:
     """Import the library of the hub called *name* and let it patch *parts* of the standard library, or ``all``."""
-    import_module(HUBS[name].module).patch(parts)
+    with warnings.catch_warnings():
+        # Of the end of eventlet's support gworkers tells itself, once for all workers.
+        warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
+        module = import_module(HUBS[name].module)
+    module.patch(parts)
 
 
 def create(name: str) -> Hub:

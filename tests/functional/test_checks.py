@@ -29,11 +29,23 @@ greenlet.greenlet = Sharing
 """
 
 
+#: gevent warns of it too, which is not the point.
+LATE = "import warnings\nwarnings.simplefilter('ignore')\nfrom gevent import monkey\nmonkey.patch_all()\n"
+
+
 def findings(server: Server) -> list[str]:
     """The codes of what has been logged, in order; who runs the tests as root is not the point."""
     said = [match[1] for line in server.log(r"\[WARNING\] .* \[[a-z-]+\]$", since=0)
             if (match := re.search(r"\[([a-z-]+)\]$", line))]
     return [code for code in said if code not in ("root", "eventlet-ends", "library-clash")]
+
+
+@pytest.fixture
+def early(tmp_path: Path) -> str:
+    """A configuration that imports, in two steps, what keeps a class made of one that is patched."""
+    (tmp_path / "early_client.py").write_text("import ssl\nclass Context(ssl.SSLContext): pass\n")
+    (tmp_path / "early_shop.py").write_text("import early_client\n")
+    return f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport early_shop\n"
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy's greenlets cannot be broken")
@@ -45,6 +57,13 @@ def test_greenlets_that_share_a_context(start: Start, tmp_path: Path) -> None:
     assert "[contexts-shared]" in refusal(server)
 
 
+def test_imported_before_a_late_patch_of_the_master(start: Start, hub: str, early: str) -> None:
+    if hub != "gevent":
+        pytest.skip("eventlet does not remember what it has replaced")
+    server = start("probe:app", config=early + LATE)
+    assert findings(server) == ["imported-too-early"]
+
+
 def test_unknown_code_to_silence(start: Start) -> None:
     line = refusal(start("probe:app", settings={"silence": "rooot"}, ready=False))
     assert "'rooot'" in line
@@ -53,14 +72,6 @@ def test_unknown_code_to_silence(start: Start) -> None:
 
 def test_unknown_part_to_patch(start: Start) -> None:
     assert "'sockets'" in refusal(start("probe:app", settings={"patch": "sockets"}, ready=False))
-
-
-@pytest.fixture
-def early(tmp_path: Path) -> str:
-    """A configuration that imports, in two steps, what keeps a class made of one that is patched."""
-    (tmp_path / "early_client.py").write_text("import ssl\nclass Context(ssl.SSLContext): pass\n")
-    (tmp_path / "early_shop.py").write_text("import early_client\n")
-    return f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport early_shop\n"
 
 
 def test_findings_are_logged_once_for_all_workers(start: Start, early: str) -> None:
@@ -97,6 +108,14 @@ def test_driver_that_comes_with_a_request(start: Start, tmp_path: Path) -> None:
     assert findings(server) == []
     assert server.connect().request().status == 200
     server.wait_for_log(r"pyodbc .*\[driver-blocks\]$")
+
+
+def test_namesake_of_a_driver_is_none(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "oracledb.py").touch()
+    (tmp_path / "shop.py").write_text("import oracledb\nfrom probe import app\n")
+    server = start("shop:app", "--chdir", tmp_path)
+    assert server.connect().request().status == 200
+    assert findings(server) == []
 
 
 def test_psycopg2_can_wait_on_the_hub(start: Start, hub: str, tmp_path: Path) -> None:
@@ -142,6 +161,14 @@ def test_post_patch_that_cannot_be_imported(start: Start, settings: dict[str, st
     (line,) = server.log(r"\[ERROR\] gworkers setting", since=0)
     assert said in line
     assert not server.log("Traceback", since=0)
+
+
+def test_post_patch_that_ends_the_process(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text("def hook(worker):\n    raise SystemExit(0)\n")
+    server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "ending:hook"}, ready=False)
+    assert server.wait_for_exit() != 0
+    assert len(server.log("Booting worker", since=0)) == 1
+    assert server.log("post_patch has ended the worker with status 0", since=0)
 
 
 @pytest.mark.parametrize(("parts", "patched"), [
@@ -203,6 +230,16 @@ def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -
     if kind == "syntax":
         server.expect_traceback("SyntaxError")
 
+
+
+def test_rehearsal_ends_whatever_the_configuration_does(start: Start) -> None:
+    server = start("probe:app", config="import sys\nsys.stdout = None\n")
+    workers = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert server.connect().request().status == 200
+    assert server.worker_pids()[-1:] != workers
+    assert not server.log("Unhandled exception|reload was refused", since=0)
 
 
 def test_rehearsal_leaves_no_process_behind(start: Start) -> None:

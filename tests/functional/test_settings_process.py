@@ -19,6 +19,8 @@ from held import Held
 from patience import until
 from server import Server
 
+from gworkers.checks.configuration import PATCH_MASTER
+
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
@@ -112,11 +114,8 @@ def test_proc_name(start: Start, options: list[str], name: str) -> None:
 # preload_app
 
 
-PATCHED = {
-    "gevent": "from gevent import monkey\nmonkey.patch_all()\n",
-    # Gunicorn 23's master calls os.write() where eventlet's must not be called.
-    "eventlet": f"import eventlet\neventlet.monkey_patch({'os=False' if gunicorn.version_info < (24,) else ''})\n",
-}
+#: What the refusal of an unpatched master tells to write.
+PATCHED = {hub: f"{line}\n" for hub, line in PATCH_MASTER.items()}
 
 
 def test_preload(hub: str, start: Start) -> None:
