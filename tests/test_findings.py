@@ -196,14 +196,14 @@ def test_who_imported_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         package.joinpath("part.py").write_text("def work(): pass\n")
     __import__("topmost_of_three")
     try:
-        assert patching.importers("lowest_of_three")[:2] == ["middle_of_three", "topmost_of_three"]
+        assert patching.importers("lowest_of_three", patching.users())[:2] == ["middle_of_three", "topmost_of_three"]
     finally:
         for name in [name for name in sys.modules if "_of_three" in name]:
             del sys.modules[name]
 
 
 def test_nobody_imported_it() -> None:
-    assert patching.importers("no.such.module") == []
+    assert patching.importers("no.such.module", patching.users()) == []
 
 
 def test_objects_that_do_not_like_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_objects_that_do_not_like_to_be_asked(monkeypatch: pytest.MonkeyPatch) -
     module = types.ModuleType("shy_module")
     module.value = Shy()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "shy_module", module)
-    assert "shy_module" not in patching.importers("gunicorn.config")
+    assert "shy_module" not in patching.importers("gunicorn.config", patching.users())
 
 
 # all of them

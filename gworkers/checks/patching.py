@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -52,7 +52,8 @@ def check(before: Originals) -> list[Finding]:
         if isinstance(module, ModuleType) and module.__name__ == name and not _is_exempt(name, module):
             for what in _kept(module, replaced):
                 kept.setdefault(name.partition(".")[0], []).append((name, what))
-    return [_finding(places) for places in kept.values()]
+    using = users() if kept else {}
+    return [_finding(places, using) for places in kept.values()]
 
 
 def _is_exempt(name: str, module: ModuleType) -> bool:
@@ -78,43 +79,44 @@ def _kept(module: ModuleType, replaced: Mapping[int, str]) -> list[str]:
     return found
 
 
-def _finding(places: list[tuple[str, str]]) -> Finding:
+def _finding(places: list[tuple[str, str]], using: Mapping[str, Sequence[str]]) -> Finding:
     module, what = places[0]
     more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    by = " <- ".join(importers(module)) or "nobody that could be found"
+    by = " <- ".join(importers(module, using)) or "nobody that could be found"
     return Finding(
         "imported-too-early", f"{module} was imported before the patch and keeps {what}{more} (imported by {by})",
         "it blocks the hub, and with it all other requests",
         "Import it in the application, not in gunicorn.conf.py; or begin gunicorn.conf.py with the patch itself")
 
 
-def importers(name: str) -> list[str]:
+def importers(name: str, using: Mapping[str, Sequence[str]]) -> list[str]:
     """Return who has imported the module *name*, and who has imported that one, as far as can be told.
 
     Python does not write it down. But it lists a module when its import is complete, so the first behind it that
     has it, or something of it, among its names is likely to be where the import came from.
+
+    :param using: what :func:`users` returns
     """
     place = {other: number for number, other in enumerate(list(sys.modules))}
-    users = _users()
     chain = [name]
     while len(chain) <= LONGEST_CHAIN and chain[-1] in place:
         last = chain[-1]
         mine = last.partition(".")[0]
-        candidates = [other for other in users.get(mine, ()) if other not in chain and other.partition(".")[0] != mine]
+        candidates = [other for other in using.get(mine, ()) if other not in chain and other.partition(".")[0] != mine]
         if not candidates:
             break
         chain.append(min(candidates, key=lambda other: (place[other] < place[last], place[other])))
     return ["gunicorn.conf.py" if importer == "__config__" else importer for importer in chain[1:]]
 
 
-def _users() -> dict[str, list[str]]:
+def users() -> dict[str, list[str]]:
     """Return, for each package, the modules that have it or something of it among their names."""
-    users: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType):
             for package in {_home(value) for value in list(vars(module).values())}:
-                users.setdefault(package, []).append(name)
-    return users
+                found.setdefault(package, []).append(name)
+    return found
 
 
 def _home(value: object) -> str:
