@@ -1,6 +1,7 @@
 """What of Gunicorn's configuration cannot work here, found before anything is served."""
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import gunicorn
@@ -37,9 +38,23 @@ def own(settings: Settings, hub: str) -> list[Finding]:
     return [
         *(_setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch that",
                    f"Known are {', '.join(parts)}") for part in settings.patch if part not in parts),
+        *_importable(settings),
         *(_setting(f"gworkers setting silence names {code!r}", "there is no such finding",
                    f"Known are {', '.join(sorted(CODES))}") for code in settings.silence if code not in CODES),
     ]
+
+
+def _importable(settings: Settings) -> list[Finding]:
+    found = []
+    if isinstance(settings.post_patch, str):
+        package = settings.post_patch.partition(":")[0].partition(".")[0]
+        if find_spec(package) is None:
+            found.append(_setting(f"gworkers setting post_patch is {settings.post_patch!r}", f"there is no {package}",
+                                  "Correct the name, or put its directory on the path: --pythonpath"))
+    if settings.psycopg2 == "wait" and find_spec("psycopg2") is None:
+        found.append(_setting("gworkers setting psycopg2 is 'wait'", "psycopg2 is not installed",
+                              "pip install psycopg2-binary, or leave the setting alone"))
+    return found
 
 
 def gunicorns(cfg: Any, settings: Settings, hub: str) -> list[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from launch import APPS
+from launch import APPS, importable
 from server import Server
 from test_settings_start import configured, refusal
 
@@ -151,16 +151,23 @@ def test_post_patch_as_a_function(start: Start, hub: str) -> None:
     assert server.log("^prepared$", since=0)
 
 
-@pytest.mark.parametrize(("settings", "said"), [
-    ({"post_patch": "no_such_module:function"}, "post_patch is 'no_such_module:function'"),
-    ({"post_patch": "os:no_such_function"}, "no_such_function"),
-])
-def test_post_patch_that_cannot_be_imported(start: Start, settings: dict[str, str], said: str) -> None:
-    server = start("probe:app", settings=settings, ready=False)
+def test_post_patch_that_is_nowhere(start: Start) -> None:
+    line = refusal(start("probe:app", settings={"post_patch": "no_such_module:function"}, ready=False))
+    assert "post_patch is 'no_such_module:function'" in line
+
+
+def test_post_patch_that_cannot_be_imported(start: Start) -> None:
+    server = start("probe:app", settings={"post_patch": "os:no_such_function"}, ready=False)
     assert server.wait_for_exit() != 0
     (line,) = server.log(r"\[ERROR\] gworkers setting", since=0)
-    assert said in line
+    assert "no_such_function" in line
     assert not server.log("Traceback", since=0)
+
+
+def test_psycopg2_that_is_not_installed(start: Start) -> None:
+    if importable("psycopg2"):
+        pytest.skip("it is installed")
+    assert "pip install psycopg2" in refusal(start("probe:app", settings={"psycopg2": "wait"}, ready=False))
 
 
 def test_post_patch_that_ends_the_process(start: Start, tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_preload_with_a_patch(ask: Run, hub: str) -> None:
 
 
 @pytest.mark.parametrize(("env", "said"), [
-    ({"GWORKERS_POST_PATCH": "nowhere_to_be_found:run"}, "nowhere_to_be_found"),
+    ({"GWORKERS_POST_PATCH": "os:nowhere_to_be_found"}, "nowhere_to_be_found"),
     ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "/nowhere/to/be/found"),
 ])
 def test_worker_that_cannot_be_set_up(ask: Run, env: dict[str, str], said: str) -> None:
