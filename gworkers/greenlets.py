@@ -61,8 +61,10 @@ class RequestGreenlets:
 
     def trim(self) -> None:
         """Let greenlets end that nobody has needed since the last call."""
-        for _ in range(self._fewest_idle):
-            self._idle.pop().switch(False)
+        superfluous = self._idle[:self._fewest_idle]
+        del self._idle[:self._fewest_idle]
+        for greenlet in superfluous:
+            greenlet.switch(False)
         self._fewest_idle = len(self._idle)
 
     def _loop(self, wanted: bool) -> None:

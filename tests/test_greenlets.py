@@ -1,0 +1,49 @@
+"""The pool of request greenlets, on a real hub in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from launch import hubs
+
+pytestmark = pytest.mark.smoke
+
+LOST = """
+import sys
+from contextvars import copy_context
+from greenlet import GreenletExit
+from gworkers import hubs
+from gworkers.greenlets import RequestGreenlets
+
+hubs.patch(sys.argv[1], ())
+hub = hubs.create(sys.argv[1])
+greenlets = RequestGreenlets(hub, copy_context(), reuse=True, time_slice=1.0)
+used = []
+
+def serve():
+    greenlets.run(lambda _: used.append(hub.current()), None)
+    hub.pause()
+    hub.pause()
+
+def in_the_hub(callback, *args):
+    hub.call_soon(callback, *args)
+    hub.pause()
+    hub.pause()
+
+serve()
+in_the_hub(greenlets.trim)
+in_the_hub(used[0].throw, GreenletExit)
+in_the_hub(greenlets.trim)
+serve()
+print(len(used), used[0] is used[1], used[0].dead)
+"""
+
+
+@pytest.mark.parametrize("hub", hubs())
+def test_pool_that_has_lost_a_greenlet_goes_on(hub: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", LOST, hub]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout == "2 False True\n"
