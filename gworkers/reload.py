@@ -6,6 +6,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 #: Seconds that a rehearsal may take, at most.
@@ -23,10 +24,10 @@ def attend(cfg: Any, take: Callable[[Any], None]) -> None:
     cfg.set("when_ready", when_ready)
 
 
-def guard(arbiter: Any, begin: Callable[[bool], None]) -> None:
+def guard(arbiter: Any, reloading: Callable[[], AbstractContextManager[None]]) -> None:
     """From now on refuse a reload that cannot work: the workers that run go on serving.
 
-    :param begin: called with whether a reload is going on, when that changes
+    :param reloading: the context that a reload takes place in
     """
     reload = arbiter.reload
 
@@ -34,11 +35,8 @@ def guard(arbiter: Any, begin: Callable[[bool], None]) -> None:
         if not rehearse(arbiter):
             arbiter.log.error("The reload was refused, for it would have failed. The workers that run go on serving.")
             return
-        begin(True)
-        try:
+        with reloading():
             reload()
-        finally:
-            begin(False)
 
     arbiter.reload = guarded
 

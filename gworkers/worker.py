@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import posix
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from mmap import mmap
 from time import monotonic
@@ -18,7 +19,7 @@ from gworkers.errors import RequirementError, SettingsError
 from gworkers.settings import Settings, function
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
     from gworkers.checks.findings import Finding
@@ -92,7 +93,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         for finding in (*requirements.check(requirements.look(library)), *deployment.check(cfg, library)):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
-        reload.attend(cfg, cls._take_arbiter)
+        reload.attend(cfg, lambda arbiter: reload.guard(arbiter, during_reload))
 
     @classmethod
     def rehearse(cls, arbiter: Any) -> None:
@@ -101,14 +102,6 @@ class GreenWorker(Worker):  # type: ignore[misc]
         :raises SettingsError: if something that a setting names cannot be had
         """
         cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).patch()
-
-    @classmethod
-    def _take_arbiter(cls, arbiter: Any) -> None:
-        def begin(reloading: bool) -> None:
-            GreenWorker.reloading = reloading
-            GreenWorker.told[0] = 0
-
-        reload.guard(arbiter, begin)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -261,6 +254,17 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """SIGABRT: the arbiter has had no heartbeat for ``timeout`` seconds."""
         self.aborting = True
         super().handle_abort(sig, frame)
+
+
+@contextmanager
+def during_reload() -> Iterator[None]:
+    """Let the master know that it reloads, and the next workers that what they find is new."""
+    GreenWorker.reloading = True
+    GreenWorker.told[0] = 0
+    try:
+        yield
+    finally:
+        GreenWorker.reloading = False
 
 
 class GeventWorker(GreenWorker):

@@ -17,7 +17,8 @@ from gworkers.checks.findings import Finding
 PATCHED = ("_thread", "os", "queue", "select", "selectors", "signal", "socket", "ssl", "subprocess", "threading",
            "time")
 #: Packages that know what they do with names that are patched.
-TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns", "zope")
+TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
+STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 #: How many importers are named.
 LONGEST_CHAIN = 6
 
@@ -62,9 +63,6 @@ def _is_exempt(name: str, module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     # What belongs to the interpreter is the patch's own business.
     return file is None or (file.startswith(STANDARD_LIBRARY) and "-packages" not in file)
-
-
-STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 
 def _kept(module: ModuleType, replaced: Mapping[int, str]) -> list[str]:
