@@ -203,12 +203,17 @@ class Connection(Transport):
         if not self._unsent:
             self._flushed()
 
-    def _flushed(self, gone: bool = False) -> None:
+    def _lost(self) -> None:
+        if self._after is not None:
+            self._after = CLOSED
+            self._flushed()
+
+    def _flushed(self) -> None:
         after, self._after = self._after, None
         if after is None:
             # The application has not returned yet.
             return
-        if after is IDLE and not gone:
+        if after is IDLE:
             self._slice_end = 0.0
             if self.buffer:
                 self.phase = QUEUED
@@ -219,7 +224,7 @@ class Connection(Transport):
             self._wait(self.server.idle)
             if self.server.full:
                 self.server.make_room()
-        elif after is LINGERING and not gone:
+        elif after is LINGERING:
             self.linger()
         else:
             self.close()
@@ -332,4 +337,3 @@ class Connection(Transport):
         del self.offer
         self.sock.close()
         self.server.closed(self)
-

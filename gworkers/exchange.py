@@ -56,7 +56,10 @@ def serve(connection: Connection, request: Request) -> bool:
             if keep and not body.complete:
                 keep = body.drain(server.drain_limit, server.linger)
     except ClientError as error:
-        _give_up(connection, response, error, called=bool(environ))
+        if not environ:
+            # What is wrong with a body is logged where it is read.
+            connection.complain(error)
+        _give_up(connection, response, error)
     except GreenletExit:
         connection.abandon()
     except BaseException as error:
@@ -119,10 +122,8 @@ def _end_takeover(connection: Connection, response: Response) -> None:
     connection.close()
 
 
-def _give_up(connection: Connection, response: Response, error: ClientError, called: bool) -> None:
-    """End a request whose client is at fault. What is wrong with a body is logged where it is read."""
-    if not called:
-        connection.complain(error)
+def _give_up(connection: Connection, response: Response, error: ClientError) -> None:
+    """End a request whose client is at fault."""
     if response.headers_sent:
         connection.server.log.debug("Ignored a client that left: %s", error)
         connection.abandon()

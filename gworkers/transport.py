@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ READ_SIZE = 64 * 1024
 FILE_PIECE = 512 * 1024
 
 
-class Transport:
+class Transport(ABC):
     """A non-blocking socket, and the greenlets that wait for it.
 
     Every method that reads or writes raises :class:`~gworkers.errors.ClientDisconnected` if the
@@ -61,8 +62,9 @@ class Transport:
             self._watching = False
             self._watcher.stop()
 
+    @abstractmethod
     def _readable(self) -> None:
-        raise NotImplementedError
+        """The socket is readable, and it is watched."""
 
     @property
     def secure(self) -> bool:
@@ -145,11 +147,15 @@ class Transport:
     def _lose(self, error: OSError) -> None:
         self.server.log.debug("Ignored a client that left: %s", error)
         self._unsent = b""
-        self._flushed(gone=True)
+        self._lost()
 
-    def _flushed(self, gone: bool = False) -> None:
-        """What the outbox had has been sent, or cannot be because the peer is *gone*."""
-        raise NotImplementedError
+    @abstractmethod
+    def _flushed(self) -> None:
+        """What the outbox had has been sent."""
+
+    @abstractmethod
+    def _lost(self) -> None:
+        """What the outbox had cannot be sent: the peer has gone."""
 
     def send_parts(self, parts: list[bytes]) -> None:
         """Send *parts* one behind the other, in one system call if the kernel takes them."""

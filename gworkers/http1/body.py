@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,7 +123,7 @@ class Body:
         """The request is over: who goes on reading gets an error, and none of the next request's bytes."""
 
 
-class StreamedBody(Body):
+class StreamedBody(Body, ABC):
     """A body that comes from the connection: what both framings have in common."""
 
     complete = False
@@ -185,8 +186,9 @@ class StreamedBody(Body):
         if not self.complete and self._error is None:
             self._error = ClientDisconnected("the request is over, and the rest of its body was not read")
 
+    @abstractmethod
     def _next(self) -> bytes:
-        raise NotImplementedError
+        """Return the next bytes of the body, none at its end."""
 
 
 class LengthBody(StreamedBody):

@@ -83,4 +83,3 @@ class Hub(Protocol):
 
     def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
         """Return a non-blocking server-side TLS socket of the hub's own kind; *sock* is used up."""
-

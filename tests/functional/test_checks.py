@@ -238,7 +238,6 @@ def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -
         server.expect_traceback("SyntaxError")
 
 
-
 def test_rehearsal_ends_whatever_the_configuration_does(start: Start) -> None:
     server = start("probe:app", config="import sys\nsys.stdout = None\n")
     workers = server.worker_pids()
