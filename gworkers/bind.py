@@ -1,0 +1,80 @@
+"""The master's listening sockets when ``bind`` changes in a reload."""
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from gunicorn import sock
+
+
+class Listeners:
+    """Which sockets the master listens on, by address.
+
+    Gunicorn closes all of them and binds all addresses again, which fails, and stops the server, if one that
+    stays is still in use by the workers that run. Here those that stay are kept.
+
+    :param arbiter: the master; its listeners are those of its configuration
+    """
+
+    def __init__(self, arbiter: Any) -> None:
+        self._arbiter = arbiter
+        #: in the order of ``bind``; not ours to change if systemd has opened them, or if every worker opens its own
+        self._addresses = arbiter.cfg.address if len(arbiter.cfg.address) == len(arbiter.LISTENERS) else None
+        self._before: tuple[list[Any], list[Any]] | None = None
+
+    def change(self, bind: list[str]) -> bool:
+        """Listen on the addresses *bind* from now on, and on those of before until :meth:`keep` or :meth:`restore`.
+
+        :returns: False, logged, if one of them cannot be had; then all is as it was
+        """
+        arbiter = self._arbiter
+        cfg = arbiter.cfg
+        before = cfg.bind
+        self.keep()
+        cfg.set("bind", bind)
+        addresses = cfg.address
+        if self._addresses is None or addresses == self._addresses or arbiter.systemd:
+            return True
+        known = dict(zip(self._addresses, arbiter.LISTENERS))
+        cfg.set("bind", [spelled for spelled, address in zip(bind, addresses) if address not in known])
+        try:
+            if cfg.bind:
+                known.update(zip(cfg.address, sock.create_sockets(cfg, arbiter.log)))
+        except (SystemExit, OSError, ValueError) as error:
+            if not isinstance(error, SystemExit):
+                arbiter.log.error("%s", error)
+            cfg.set("bind", before)
+            return False
+        # So that Gunicorn finds nothing to do.
+        cfg.set("bind", bind)
+        self._before = self._addresses, arbiter.LISTENERS
+        self._addresses = addresses
+        arbiter.LISTENERS = [known[address] for address in addresses]
+        arbiter.log.info("Listening at: %s", ",".join(map(str, arbiter.LISTENERS)))
+        return True
+
+    def keep(self) -> None:
+        """Give up what was listened on before the last change. Workers of that time have it still, until they end."""
+        if self._before is not None:
+            _close(self._before[1], self._arbiter.LISTENERS)
+            self._before = None
+
+    def restore(self) -> None:
+        """Go back to what was listened on before the last change."""
+        if self._before is not None:
+            changed = self._arbiter.LISTENERS
+            self._addresses, self._arbiter.LISTENERS = self._before
+            self._before = None
+            for listener in _close(changed, self._arbiter.LISTENERS):
+                if isinstance(listener, str):
+                    os.unlink(listener)
+
+
+def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:
+    """Close *listeners* but for those in *kept*; return the addresses of those closed."""
+    closed = []
+    for listener in listeners:
+        if listener not in kept:
+            closed.append(listener.getsockname())
+            listener.close()
+    return closed
