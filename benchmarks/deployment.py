@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from .keeper import Address, Broken, connect
+from .keeper import CLOSED, Address, Broken, connect
 from .server import free_port
 
 PATIENCE = 40.0
@@ -199,7 +199,7 @@ class Deployment:
             with contextlib.suppress(OSError, Broken, asyncio.TimeoutError):
                 line = await connect(self.addresses[number])
                 try:
-                    if (await asyncio.wait_for(line.ask(), 5)).status == 200:
+                    if (await asyncio.wait_for(line.ask(CLOSED), 5)).status == 200:
                         return
                 finally:
                     line.close()

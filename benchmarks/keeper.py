@@ -10,7 +10,11 @@ from typing import Union
 Address = Union[str, "tuple[str, int]"]
 """The path of a Unix socket, or host and port."""
 
-REQUEST = b"GET / HTTP/1.1\r\nHost: keeper\r\n\r\n"
+KEPT = b"GET / HTTP/1.1\r\nHost: keeper\r\n\r\n"
+CLOSED = KEPT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+"""A request that is the last on its connection."""
+NEWCOMERS_THINK = 0.02
+"""Seconds between the requests of a client that opens a connection for each."""
 PATIENCE = 40.0
 """Seconds until a request that has no answer counts as lost."""
 BREATH = 0.05
@@ -71,14 +75,14 @@ class Line(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def ask(self) -> asyncio.Future[Answer]:
-        """Send a request; the future raises Broken."""
+    def ask(self, request: bytes) -> asyncio.Future[Answer]:
+        """Send *request*; the future raises Broken."""
         self.arrived = b""
         self._answer = asyncio.get_running_loop().create_future()
         if self._ended is not None or self._transport is None:
             self._answer.set_exception(Broken(self._ended))
         else:
-            self._transport.write(REQUEST)
+            self._transport.write(request)
         return self._answer
 
     def data_received(self, data: bytes) -> None:
@@ -122,12 +126,14 @@ class Keeper:
     """One client: it sends request after request on one connection, and opens a new one only if it must.
 
     :param address: of the server
+    :param request: what to send
     :param think: seconds between an answer and the next request
     :param tally: where to count
     """
 
-    def __init__(self, address: Address, think: float, tally: Tally) -> None:
+    def __init__(self, address: Address, request: bytes, think: float, tally: Tally) -> None:
         self.address = address
+        self.request = request
         self.think = think
         self.tally = tally
         self.line: Line | None = None
@@ -160,7 +166,7 @@ class Keeper:
         if line is None:
             line = self.line = await connect(self.address)
         try:
-            answer = await line.ask()
+            answer = await line.ask(self.request)
         except Broken as error:
             # None of it arrived, on a connection that had served before: it was closed as the request was on its way.
             raced = line.answers and not line.arrived and not self._late()
@@ -214,11 +220,20 @@ async def connect(address: Address) -> Line:
 
 
 class Keepers:
-    """Many clients, from the start to the end of an ``async with``; :attr:`tally` is complete after it."""
+    """Many clients, from the start to the end of an ``async with``; :attr:`tally` is complete after it.
 
-    def __init__(self, address: Address, count: int = 32, think: float = 0.002) -> None:
+    :param address: of the server
+    :param count: how many clients keep their connections
+    :param newcomers: how many more open a connection for each request
+    :param think: seconds between an answer and the next request of those that keep theirs
+    """
+
+    def __init__(self, address: Address, count: int = 32, newcomers: int = 4, think: float = 0.002) -> None:
         self.tally = Tally()
-        self._keepers = [Keeper(address, think, self.tally) for _ in range(count)]
+        self._keepers = [
+            *(Keeper(address, KEPT, think, self.tally) for _ in range(count)),
+            *(Keeper(address, CLOSED, NEWCOMERS_THINK, self.tally) for _ in range(newcomers)),
+        ]
 
     def heard(self) -> set[bytes]:
         """The bodies of the last answers, one for each client."""

@@ -13,7 +13,8 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def tally_of(behave: Behaviour, path: Path, done: Callable[[Tally], object]) -> Tally:
+def tally_of(behave: Behaviour, path: Path, done: Callable[[Tally], object], count: int = 1,
+             newcomers: int = 0) -> Tally:
     """What one client counts at a server that behaves like that on each connection, until *done*."""
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -25,7 +26,7 @@ def tally_of(behave: Behaviour, path: Path, done: Callable[[Tally], object]) -> 
 
     async def run() -> Tally:
         server = await asyncio.start_unix_server(handle, path)
-        async with Keepers(str(path), count=1) as keepers:
+        async with Keepers(str(path), count, newcomers) as keepers:
             await asyncio.wait_for(watch(keepers.tally), 10)
         server.close()
         return keepers.tally
@@ -65,6 +66,20 @@ def test_announced_end_is_no_loss(tmp_path: Path) -> None:
         await writer.drain()
 
     assert tally_of(last, tmp_path / "socket", lambda tally: tally.ok >= 20).flawless
+
+
+def test_newcomers_open_a_connection_for_each_request(tmp_path: Path) -> None:
+    connections = []
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await writer.drain()
+
+    tally = tally_of(count, tmp_path / "socket", lambda tally: tally.ok >= 3, count=0, newcomers=1)
+    assert tally.flawless
+    assert len(connections) == tally.ok
+    assert all(b"\r\nConnection: close\r\n" in head for head in connections)
 
 
 def test_lost_before_any_answer(tmp_path: Path) -> None:
@@ -116,7 +131,7 @@ def test_refused() -> None:
         with socket.socket() as sock:
             # Bound, so that nobody else gets the port, and never listened on.
             sock.bind(("127.0.0.1", 0))
-            async with Keepers(sock.getsockname(), count=1) as keepers:
+            async with Keepers(sock.getsockname(), count=1, newcomers=0) as keepers:
                 while not keepers.tally.refused:
                     await asyncio.sleep(0.001)
         return keepers.tally
