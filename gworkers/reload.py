@@ -19,6 +19,7 @@ import os
 import signal
 from dataclasses import dataclass
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -61,12 +62,14 @@ class Trial:
 
     #: the age of the youngest worker of the generation before the elder one
     elder_age: int
+    LISTENERS: list[Any]
     num_workers: int
 
 
 class Generations(Arbiter):  # type: ignore[misc]
     """An arbiter whose workers go only when those that take their place are there."""
 
+    LISTENERS: list[Any]
     num_workers: int
     _num_workers: int
 
@@ -140,6 +143,15 @@ class Generations(Arbiter):  # type: ignore[misc]
             status = status_of(self.WORKERS[pid])
             status.order = status.order or LEAVE
         super().kill_worker(pid, sig)
+
+    def reexec(self) -> None:
+        """Start another master beside this one."""
+        before = self.LISTENERS
+        if not before:
+            # With reuse_port each worker has its own. Gunicorn's next master ignores what it is left, but not nothing.
+            self.LISTENERS = [SimpleNamespace(fileno=lambda: 0)]
+        super().reexec()
+        self.LISTENERS = before
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers."""

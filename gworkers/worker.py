@@ -108,8 +108,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self.status = Status()
         #: whether SIGABRT is ending the process
         self.aborting = False
-        #: whether this is a process that the application has forked, and so no worker any more
-        self.forked = False
+        #: the greenlet of the application that has forked this process from a worker; it is none any more
+        self.forker: Any = None
         self._max_rss = 0
         self._quit = False
         #: whether the process ends before it has served anything, because it was told to
@@ -134,8 +134,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         try:
             self._boot()
         except SystemExit as error:
-            if self.forked:
-                fork.leave(error)
+            if self.forker is not None:
+                fork.settle(self, error)
             if self.status.phase != BOOTING or self._leaving or self.aborting:
                 raise
             self._give_up(f"the worker was ended with status {error.code} before it served", Arbiter.WORKER_BOOT_ERROR)
@@ -242,8 +242,10 @@ class GreenWorker(Worker):  # type: ignore[misc]
             # Gunicorn hands over half of the configured timeout; a beat is due well within the whole.
             seconds = min(seconds, self.timeout / 2)
         woken = self.hub.wait_readable(self.PIPE[0], seconds)
-        while self.forked:
-            # This is no worker any more, but a process whose end is up to the request that forked it.
+        while self.forker is not None:
+            # This is no worker any more, but a process whose end is up to whoever has forked it.
+            if self.forker.dead:
+                fork.settle(self, None)
             self.hub.wait_readable(self.PIPE[0], HEARTBEAT)
         if woken:
             posix.read(self.PIPE[0], 4096)
