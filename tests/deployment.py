@@ -42,6 +42,10 @@ class Deployment:
         draft.write_text(HEAD.format(directory=str(self._directory)) + more)
         draft.replace(module)
 
+    def remove(self) -> None:
+        """Let there be nothing to import."""
+        (self._directory / "deployed.py").unlink()
+
     def hold(self) -> None:
         """Let nobody boot until ``let_go``."""
         (self._directory / "closed").touch()
