@@ -81,7 +81,7 @@ class Generations(Arbiter):  # type: ignore[misc]
         self._elder_age = 0
         self._trial: Trial | None = None
         self._forking = False
-        #: the workers that were there the last time
+        #: the workers that were there the last time, and those started since
         self._known: dict[int, Any] = {}
         self._failures = 0
         self._retry_at = 0.0
@@ -134,7 +134,11 @@ class Generations(Arbiter):  # type: ignore[misc]
     def spawn_worker(self) -> int:
         """Fork a worker; the worker does not return."""
         pid: int = super().spawn_worker()
-        self.WORKERS[pid].born = monotonic()
+        worker = self.WORKERS.get(pid)
+        # Gunicorn 23 buries the dead in a signal handler, so it may be gone by now.
+        if worker is not None:
+            worker.born = monotonic()
+            self._known[pid] = worker
         return pid
 
     def kill_worker(self, pid: int, sig: int) -> None:
@@ -210,7 +214,7 @@ class Generations(Arbiter):  # type: ignore[misc]
                            len(self._serving()))
 
     def _abort_late(self) -> None:
-        """Deal with what does not come up as Gunicorn does with what does not beat; its ``timeout`` may be off."""
+        """Deal with what does not come up as Gunicorn does with what does not beat, once it has begun to."""
         limit = self._settings.boot_timeout
         for pid, worker in list(self.WORKERS.items()):
             if limit and status_of(worker).phase == BOOTING and monotonic() - worker.born > limit:
