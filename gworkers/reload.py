@@ -62,7 +62,6 @@ class Trial:
 
     #: the age of the youngest worker of the generation before the elder one
     elder_age: int
-    LISTENERS: list[Any]
     num_workers: int
 
 
