@@ -114,11 +114,11 @@ def test_max_requests_under_an_arbiter_that_knows_nothing_of_it(start: Start, hu
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
     until(lambda: not lives(old), "the old worker's end")
-    (old,) = server.worker_pids()
+    (old,) = until(server.worker_pids, "a worker of this kind")
     client = server.connect()
     assert [client.request().closes for _ in range(3)][:2] == [False, False]
     until(lambda: not lives(old), "the end of the one that has served enough")
-    until(lambda: server.worker_pids(), "another one")
+    until(server.worker_pids, "another one")
     assert ask(server)["pid"] != old
 
 
