@@ -21,6 +21,8 @@ class Listeners:
         #: in the order of ``bind``; not ours to change if systemd has opened them, or if every worker opens its own
         self._addresses = arbiter.cfg.address if len(arbiter.cfg.address) == len(arbiter.LISTENERS) else None
         self._before: tuple[list[Any], list[Any]] | None = None
+        # New workers do not accept there, and clients must not wait at an address where nobody ever will.
+        os.register_at_fork(after_in_child=self.keep)
 
     def change(self, bind: list[str]) -> bool:
         """Listen on the addresses *bind* from now on, and on those of before until :meth:`keep` or :meth:`restore`.
