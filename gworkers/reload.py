@@ -85,6 +85,7 @@ class Generations(Arbiter):  # type: ignore[misc]
         self._failures = 0
         self._retry_at = 0.0
         self._configure()
+        self._readiness.begin(self._settings.readiness_file)
         BOARD.attended = True
 
     def _configure(self) -> None:
@@ -96,7 +97,6 @@ class Generations(Arbiter):  # type: ignore[misc]
         """Load the configuration and start a new generation, unless a rehearsal says that it would fail."""
         bind = rehearse(self)
         if bind is None or not self._listeners.change(bind):
-            self.log.error("The reload was refused, for it would have failed. The workers that run go on serving.")
             return
         trial = Trial(self._elder_age, self.num_workers) if self._trial is None else self._trial
         self._elder_age = self.worker_age

@@ -161,7 +161,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """End a worker that cannot boot, and Gunicorn with it, unless there have been others that could."""
         self.log.error("The worker cannot boot: %s", reason, exc_info=error if BOARD.first_to_fail() else None)
         # One that the arbiter does not take for a reason to stop.
-        sys.exit(1 if BOARD.proven else status)
+        sys.exit(1 if BOARD.proven and BOARD.attended else status)
 
     def patch(self) -> list[Finding]:
         """Patch the standard library, and what else has to be by then; return what came too late."""
@@ -222,8 +222,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
             BOARD.prove()
         try:
             os.kill(self.ppid, signal.SIGCHLD)
-        except PermissionError:
-            # The master is root and this process is not: it looks once a second by itself.
+        except (PermissionError, ProcessLookupError):
+            # The master is root and this process is not, and it looks once a second by itself; or it has died.
             pass
 
     def _limit_memory(self) -> None:
