@@ -6,6 +6,8 @@ from typing import Any
 
 from gunicorn import sock
 
+from gworkers.rehearsal import REFUSED
+
 
 class Listeners:
     """Which sockets the master listens on, by address.
@@ -45,6 +47,7 @@ class Listeners:
         except (SystemExit, OSError, ValueError) as error:
             if not isinstance(error, SystemExit):
                 arbiter.log.error("%s", error)
+            arbiter.log.error(REFUSED)
             cfg.set("bind", before)
             return False
         # So that Gunicorn finds nothing to do.

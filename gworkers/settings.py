@@ -69,7 +69,7 @@ class Settings:
     """A file that is there while the server is ready, and gone before it stops; it holds the master's process id."""
 
     boot_timeout: Seconds = 300.0
-    """Seconds that a worker may take until it serves. Gunicorn's ``timeout`` counts too, if that is shorter."""
+    """Seconds that a worker may take until it serves. Gunicorn's ``timeout`` only counts from then on."""
 
     max_rss: Bytes = 0
     """Bytes of memory (resident set) at which a worker asks for a successor, looked at once a second. 0: never."""

@@ -4,7 +4,7 @@
 ``start(app, ...)`` one that is the test's own and stops with it. Both take, besides the application
 (``"echo:app"``, found in tests/apps), words for Gunicorn's command line, and by name: ``workers``,
 ``config`` (text of gunicorn.conf.py), ``settings`` (gworkers' own, a dict), ``env`` (a dict), ``bind`` (a
-list of addresses), ``worker_class`` (``"from config"``: none on the command line). ``start`` takes
+list of addresses), ``worker_class``; launch.py says how to leave one of them to ``config``. ``start`` takes
 ``ready=False`` to wait for nothing.
 
 A test that uses either runs once for each hub, transport and parser, the fixtures ``hub``, ``transport`` and
