@@ -166,7 +166,12 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """Patch the standard library, and what else has to be by then; return what came too late."""
         self.settings = Settings.resolve(self.overrides, os.environ)
         before = patching.originals()
-        hubs.patch(self.hub_name, self.settings.patch)
+        # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
+        try:
+            hubs.patch(self.hub_name, self.settings.patch)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         if self.settings.psycopg2 == "wait":
             psycopg.install()
         if self.settings.post_patch is not None:
@@ -218,8 +223,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
             BOARD.prove()
         try:
             os.kill(self.ppid, signal.SIGCHLD)
-        except PermissionError:
-            # The master is root and this process is not: it looks once a second by itself.
+        except (PermissionError, ProcessLookupError):
+            # The master is root and this process is not: it looks once a second by itself. Or it has gone.
             pass
 
     def _limit_memory(self) -> None:
