@@ -205,7 +205,7 @@ def test_what_does_not_look_at_its_client_ends_with_the_process(start: Start) ->
     server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
     client.read_to_end()
     assert server.wait_for_exit() == 0
-    assert not lives(worker)
+    gone(worker)
 
 
 def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
