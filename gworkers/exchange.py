@@ -63,7 +63,7 @@ def serve(connection: Connection, request: Request) -> bool:
         connection.abandon()
     except BaseException as error:
         if worker.forked:
-            fork.leave(error)
+            fork.end_request(worker, error)
         if server.taken_over is not None:
             server.taken_over()
         if isinstance(error, StopIteration) and connection.offer.taken:
@@ -75,7 +75,7 @@ def serve(connection: Connection, request: Request) -> bool:
             _fail(connection, response, 500, "Internal Server Error", "")
     finally:
         if worker.forked:
-            fork.leave(None)
+            fork.end_request(worker, None)
         response.ended = True
         body.end()
         if server.access is not None and environ and response.status is not None:

@@ -27,10 +27,19 @@ def watch(worker: GreenWorker) -> None:
 
 def _disown(worker: GreenWorker) -> None:
     worker.forked = True
+    worker.forker = worker.hub.current()
     signal.set_wakeup_fd(-1)
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
     worker.server.disown()
+
+
+def end_request(worker: GreenWorker, error: BaseException | None) -> NoReturn:
+    """End a forked process with the request that has forked it; others have their end where they have begun."""
+    while worker.hub.current() is not worker.forker:
+        # gevent lets go on whatever waited when the process was forked.
+        worker.hub.park()
+    leave(error)
 
 
 def leave(error: BaseException | None) -> NoReturn:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from gworkers.checks.findings import Finding
-    from gworkers.hubs.base import Hub
+    from gworkers.hubs.base import Greenlet, Hub
     from gworkers.server import Server
 
 #: Seconds between two heartbeats, unless ``timeout`` is so short that they must be closer.
@@ -110,6 +110,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self.aborting = False
         #: whether this is a process that the application has forked, and so no worker any more
         self.forked = False
+        #: the greenlet that has forked it
+        self.forker: Greenlet | None = None
         self._max_rss = 0
         self._quit = False
         #: whether the process ends before it has served anything, because it was told to
