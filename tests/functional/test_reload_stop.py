@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import Client, ClosedError
+from client import ClosedError
 from deployment import Deployment
 from held import Held
 from patience import until
@@ -29,14 +29,6 @@ PROMPT = 10.0
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
     return Deployment(tmp_path)
-
-
-def refuses(server: Server) -> bool:
-    try:
-        Client.connect(server.address).close()
-    except ConnectionError:
-        return True
-    return False
 
 
 def stops(server: Server, number: int) -> None:
@@ -151,19 +143,6 @@ def test_old_worker_that_is_killed_while_the_new_one_boots(start: Start, deploym
     deployment.let_go()
     assert json.loads(waiting.request().body)["pid"] == new
     until(lambda: server.worker_pids() == [new], "nobody else is there")
-
-
-def test_master_that_is_killed_leaves_workers_that_drain(start: Start, tmp_path: Path) -> None:
-    server = start("probe:app", "--graceful-timeout", 60)
-    (worker,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
-    os.kill(server.pid, signal.SIGKILL)
-    server.wait_for_log("Parent changed, shutting down")
-    until(lambda: refuses(server), "the listener is closed")
-    held.let_go()
-    response = held.client.receive()
-    assert (response.status, response.closes) == (200, True)
-    until(lambda: not lives(worker), "the worker's end")
 
 
 def test_master_that_is_killed_while_a_worker_boots(start: Start, deployment: Deployment) -> None:
