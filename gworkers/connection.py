@@ -18,6 +18,7 @@ bytes, or the client has gone) is it stopped, until the connection is idle again
 from __future__ import annotations
 
 import os
+import posix
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -338,7 +339,8 @@ class Connection(Transport):
         """Let go of the socket in a forked process; the connection goes on in the one that it was forked from."""
         self._unwatch()
         self.phase = CLOSED
-        os.close(self.sock.detach())
+        # gevent's os.close may put it off.
+        posix.close(self.sock.detach())
 
     def close(self) -> None:
         """Close at once. Closing twice does nothing."""

@@ -167,7 +167,12 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """Patch the standard library, and what else has to be by then; return what came too late."""
         self.settings = Settings.resolve(self.overrides, os.environ)
         before = patching.originals()
-        hubs.patch(self.hub_name, self.settings.patch)
+        # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
+        try:
+            hubs.patch(self.hub_name, self.settings.patch)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         if self.settings.psycopg2 == "wait":
             psycopg.install()
         if self.settings.post_patch is not None:

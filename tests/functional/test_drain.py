@@ -22,8 +22,8 @@ Start = Callable[..., Server]
 #: Seconds in which a worker with nothing left to do should be gone, far below the graceful_timeout here.
 PROMPT = 6.0
 
-WEBSOCKET = ("GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode()
+WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
 def refuses(server: Server) -> bool:
@@ -205,7 +205,7 @@ def test_what_does_not_look_at_its_client_ends_with_the_process(start: Start) ->
     server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
     client.read_to_end()
     assert server.wait_for_exit() == 0
-    assert not lives(worker)
+    gone(worker)
 
 
 def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
