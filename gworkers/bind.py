@@ -1,10 +1,13 @@
-"""The master's listening sockets when ``bind`` changes in a reload."""
+"""Listening sockets: the master's when ``bind`` changes in a reload, and those of a worker that has its own."""
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from gunicorn import sock
+from gunicorn import sock, util
 
 from gworkers.rehearsal import REFUSED
 
@@ -83,3 +86,44 @@ def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:
             closed.append(listener.getsockname())
             listener.close()
     return closed
+
+
+class OwnSocket:
+    """A worker's own socket on an address that others listen on too (``reuse_port``).
+
+    Gunicorn makes it, listening, before the worker loads the application; clients that the kernel sends to it would
+    wait for that. This one is bound as early, while the process may have the rights for it, and listens when told.
+
+    :raises OSError: if the address cannot be had
+    """
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.sock = socket.socket(socket.AF_INET6 if util.is_ipv6(address[0]) else socket.AF_INET, socket.SOCK_STREAM)
+        for level, option in ((socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT),
+                              (socket.IPPROTO_TCP, socket.TCP_NODELAY)):
+            self.sock.setsockopt(level, option, 1)
+        self.sock.bind(address)
+        self.sock.setblocking(False)
+
+    def __getattr__(self, name: str) -> Any:
+        # As Gunicorn's do, which hooks know.
+        return getattr(self.sock, name)
+
+
+@contextmanager
+def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
+    """The context in which the arbiter forks a worker: Gunicorn is not to open the worker's own sockets."""
+    own = cfg.reuse_port and not listeners and all(isinstance(address, tuple) for address in cfg.address)
+    if own:
+        cfg.set("reuse_port", False)
+    try:
+        yield
+    finally:
+        if own:
+            cfg.set("reuse_port", True)
+
+
+def open_own(cfg: Any) -> list[OwnSocket]:
+    """Open the sockets of a worker that was forked like that."""
+    cfg.set("reuse_port", True)
+    return [OwnSocket(address) for address in cfg.address]

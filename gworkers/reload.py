@@ -24,7 +24,7 @@ from typing import Any
 
 from gunicorn.arbiter import Arbiter
 
-from gworkers.bind import Listeners
+from gworkers.bind import Listeners, left_to_worker
 from gworkers.readiness import Readiness
 from gworkers.rehearsal import rehearse
 from gworkers.settings import Settings
@@ -132,7 +132,8 @@ class Generations(Arbiter):  # type: ignore[misc]
 
     def spawn_worker(self) -> int:
         """Fork a worker; the worker does not return."""
-        pid: int = super().spawn_worker()
+        with left_to_worker(self.cfg, self.LISTENERS):
+            pid: int = super().spawn_worker()
         worker = self.WORKERS.get(pid)
         # Gunicorn 23 buries the dead in a signal handler, so it may be gone by now.
         if worker is not None:
@@ -241,9 +242,9 @@ class Generations(Arbiter):  # type: ignore[misc]
         for worker in leaving:
             if status_of(worker).phase == BOOTING:
                 self._end(worker, RELIEVED)
-        if self._trial is not None:
-            return
-        spare = len(self._serving()) - self.num_workers
+        # As many as the trial goes back to, if it fails.
+        needed = self.num_workers if self._trial is None else max(self.num_workers, self._trial.num_workers)
+        spare = len(self._serving()) - needed
         replaced = [worker for worker in leaving if status_of(worker).phase in (READY, RETIRING)]
         for worker in replaced[:max(spare, 0)]:
             self._end(worker, RELIEVED)

@@ -14,7 +14,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import AppImportError
 from gunicorn.workers.base import Worker
 
-from gworkers import drain, fork, hubs, psycopg, reload
+from gworkers import bind, drain, fork, hubs, psycopg, reload
 from gworkers.checks import configuration, deployment, drivers, patching, requirements
 from gworkers.errors import RequirementError, SettingsError
 from gworkers.memory import resident
@@ -40,6 +40,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
     """
 
     hub_name: ClassVar[str]
+    #: what the process listens on: Gunicorn's sockets, or its own
+    sockets: list[Any]
     #: what :meth:`configure` was given
     overrides: ClassVar[Mapping[str, object]] = {}
 
@@ -150,6 +152,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
             self._give_up(f"{type(error).__name__}: {error}", Arbiter.WORKER_BOOT_ERROR, error)
 
     def _boot(self) -> None:
+        if not self.sockets:
+            self.sockets = bind.open_own(self.cfg)
         self._tells = BOARD.first_to_warn()
         self._warn(self.patch())
         # All of it, while the process still has the rights that it was started with.
@@ -204,6 +208,9 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self._reads_notes = True
         # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
         self.booted = False
+        for sock in self.sockets:
+            if isinstance(sock, bind.OwnSocket):
+                sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
         self.booted = True
         fork.watch(self)
