@@ -6,6 +6,8 @@ from typing import Any
 
 from gunicorn import sock
 
+from gworkers.rehearsal import REFUSED
+
 
 class Listeners:
     """Which sockets the master listens on, by address.
@@ -21,6 +23,8 @@ class Listeners:
         #: in the order of ``bind``; not ours to change if systemd has opened them, or if every worker opens its own
         self._addresses = arbiter.cfg.address if len(arbiter.cfg.address) == len(arbiter.LISTENERS) else None
         self._before: tuple[list[Any], list[Any]] | None = None
+        # New workers do not accept there, and clients must not wait at an address where nobody ever will.
+        os.register_at_fork(after_in_child=self.keep)
 
     def change(self, bind: list[str]) -> bool:
         """Listen on the addresses *bind* from now on, and on those of before until :meth:`keep` or :meth:`restore`.
@@ -43,6 +47,7 @@ class Listeners:
         except (SystemExit, OSError, ValueError) as error:
             if not isinstance(error, SystemExit):
                 arbiter.log.error("%s", error)
+            arbiter.log.error(REFUSED)
             cfg.set("bind", before)
             return False
         # So that Gunicorn finds nothing to do.

@@ -62,8 +62,8 @@ def serve(connection: Connection, request: Request) -> bool:
     except GreenletExit:
         connection.abandon()
     except BaseException as error:
-        if worker.forked:
-            fork.end_request(worker, error)
+        if worker.forker is not None:
+            fork.settle(worker, error)
         if server.taken_over is not None:
             server.taken_over()
         if isinstance(error, StopIteration) and connection.offer.taken:
@@ -74,8 +74,8 @@ def serve(connection: Connection, request: Request) -> bool:
             server.log.exception("Error handling request %s %s", request.method, request.uri)
             _fail(connection, response, 500, "Internal Server Error", "")
     finally:
-        if worker.forked:
-            fork.end_request(worker, None)
+        if worker.forker is not None:
+            fork.settle(worker, None)
         response.ended = True
         body.end()
         if server.access is not None and environ and response.status is not None:

@@ -11,6 +11,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from greenlet import getcurrent
+
 if TYPE_CHECKING:
     from gworkers.worker import GreenWorker
 
@@ -26,24 +28,24 @@ def watch(worker: GreenWorker) -> None:
 
 
 def _disown(worker: GreenWorker) -> None:
-    worker.forked = True
-    worker.forker = worker.hub.current()
+    worker.forker = getcurrent()
     signal.set_wakeup_fd(-1)
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
     worker.server.disown()
 
 
-def end_request(worker: GreenWorker, error: BaseException | None) -> NoReturn:
-    """End a forked process with the request that has forked it; others have their end where they have begun."""
-    while worker.hub.current() is not worker.forker:
-        # gevent lets go on whatever waited when the process was forked.
+def settle(worker: GreenWorker, error: BaseException | None) -> NoReturn:
+    """A greenlet has come to its end in a forked process, by *error* if there is one.
+
+    If it is the one that forked, or if that one has ended, so does the process. The others go on in the parent.
+    """
+    while worker.forker is not getcurrent() and not worker.forker.dead:
         worker.hub.park()
-    leave(error)
+    _leave(error)
 
 
-def leave(error: BaseException | None) -> NoReturn:
-    """End a forked process in which a request has come to its end, by *error* if there is one."""
+def _leave(error: BaseException | None) -> NoReturn:
     status = 0
     try:
         if isinstance(error, SystemExit):

@@ -18,6 +18,15 @@ class Readiness:
         self._log = log
         self._file: Path | None = None
 
+    def begin(self, place: str | None) -> None:
+        """Take away what a master that was killed has left. That of one which is being upgraded stays."""
+        try:
+            if place and Path(place).read_text() != f"{os.getppid()}\n":
+                Path(place).unlink()
+        except OSError:
+            # Mostly there is none; if it cannot be kept, that is said when it is written.
+            pass
+
     def tell(self, place: str | None, ready: bool) -> None:
         """Let the file at *place*, if that is not None, be there if the server is *ready*, and be gone if it is not."""
         wanted = Path(place) if place and ready else None

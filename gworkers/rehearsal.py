@@ -14,6 +14,9 @@ from typing import Any, cast
 #: Seconds that a rehearsal may take, at most.
 PATIENCE = 30.0
 
+#: What is said of a reload that does not take place.
+REFUSED = "The reload was refused, for it would have failed. The workers that run go on serving."
+
 #: Signals that stop the server, and so are not to wait for a rehearsal.
 STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 
@@ -48,12 +51,13 @@ def _verdict(arbiter: Any, pid: int, reader: int) -> list[str] | None:
         while not said.endswith(b"\n"):
             ready, _, _ = select.select([reader, signals], [], [], max(0.0, until - monotonic()))
             if not ready:
-                arbiter.log.error("The configuration did not load within %s s.", PATIENCE)
+                arbiter.log.error("The configuration did not load within %s s. %s", PATIENCE, REFUSED)
                 os.kill(pid, signal.SIGKILL)
                 return None
             if reader in ready:
                 data = os.read(reader, 65536)
                 if not data:
+                    arbiter.log.error(REFUSED)
                     return None
                 said += data
             elif STOPPING.intersection(os.read(signals, 64)):

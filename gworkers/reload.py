@@ -19,6 +19,7 @@ import os
 import signal
 from dataclasses import dataclass
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -67,6 +68,7 @@ class Trial:
 class Generations(Arbiter):  # type: ignore[misc]
     """An arbiter whose workers go only when those that take their place are there."""
 
+    LISTENERS: list[Any]
     num_workers: int
     _num_workers: int
 
@@ -83,6 +85,7 @@ class Generations(Arbiter):  # type: ignore[misc]
         self._failures = 0
         self._retry_at = 0.0
         self._configure()
+        self._readiness.begin(self._settings.readiness_file)
         BOARD.attended = True
 
     def _configure(self) -> None:
@@ -94,7 +97,6 @@ class Generations(Arbiter):  # type: ignore[misc]
         """Load the configuration and start a new generation, unless a rehearsal says that it would fail."""
         bind = rehearse(self)
         if bind is None or not self._listeners.change(bind):
-            self.log.error("The reload was refused, for it would have failed. The workers that run go on serving.")
             return
         trial = Trial(self._elder_age, self.num_workers) if self._trial is None else self._trial
         self._elder_age = self.worker_age
@@ -144,6 +146,15 @@ class Generations(Arbiter):  # type: ignore[misc]
             status = status_of(self.WORKERS[pid])
             status.order = status.order or LEAVE
         super().kill_worker(pid, sig)
+
+    def reexec(self) -> None:
+        """Start another master beside this one."""
+        before = self.LISTENERS
+        if not before:
+            # With reuse_port each worker has its own. Gunicorn's next master ignores what it is left, but not nothing.
+            self.LISTENERS = [SimpleNamespace(fileno=lambda: 0)]
+        super().reexec()
+        self.LISTENERS = before
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers."""

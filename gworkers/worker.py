@@ -1,6 +1,7 @@
 """The worker classes: one Gunicorn worker process, from boot to exit."""
 from __future__ import annotations
 
+import gc
 import os
 import posix
 import signal
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from gworkers.checks.findings import Finding
-    from gworkers.hubs.base import Greenlet, Hub
+    from gworkers.hubs.base import Hub
     from gworkers.server import Server
 
 #: Seconds between two heartbeats, unless ``timeout`` is so short that they must be closer.
@@ -108,10 +109,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self.status = Status()
         #: whether SIGABRT is ending the process
         self.aborting = False
-        #: whether this is a process that the application has forked, and so no worker any more
-        self.forked = False
-        #: the greenlet that has forked it
-        self.forker: Greenlet | None = None
+        #: the greenlet of the application that has forked this process from a worker; it is none any more
+        self.forker: Any = None
         self._max_rss = 0
         self._quit = False
         #: whether the process ends before it has served anything, because it was told to
@@ -136,8 +135,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
         try:
             self._boot()
         except SystemExit as error:
-            if self.forked:
-                fork.leave(error)
+            if self.forker is not None:
+                fork.settle(self, error)
             if self.status.phase != BOOTING or self._leaving or self.aborting:
                 raise
             self._give_up(f"the worker was ended with status {error.code} before it served", Arbiter.WORKER_BOOT_ERROR)
@@ -162,7 +161,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """End a worker that cannot boot, and Gunicorn with it, unless there have been others that could."""
         self.log.error("The worker cannot boot: %s", reason, exc_info=error if BOARD.first_to_fail() else None)
         # One that the arbiter does not take for a reason to stop.
-        sys.exit(1 if BOARD.proven else status)
+        sys.exit(1 if BOARD.proven and BOARD.attended else status)
 
     def patch(self) -> list[Finding]:
         """Patch the standard library, and what else has to be by then; return what came too late."""
@@ -217,6 +216,9 @@ class GreenWorker(Worker):  # type: ignore[misc]
                 self._retire("the worker has more than %s bytes of memory", self._max_rss)
         self._enter(DRAINING)
         drain.drain(self)
+        if hasattr(gc, "freeze"):
+            # Python would look through all that the application has made before it lets the process end.
+            gc.freeze()
 
     def _enter(self, phase: int) -> None:
         """Tell the master, which may have waited for it, how far this worker is."""
@@ -226,7 +228,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
         try:
             os.kill(self.ppid, signal.SIGCHLD)
         except (PermissionError, ProcessLookupError):
-            # The master is root and this process is not: it looks once a second by itself. Or it has gone.
+            # The master is root and this process is not, and it looks once a second by itself; or it has died.
             pass
 
     def _limit_memory(self) -> None:
@@ -249,8 +251,10 @@ class GreenWorker(Worker):  # type: ignore[misc]
             # Gunicorn hands over half of the configured timeout; a beat is due well within the whole.
             seconds = min(seconds, self.timeout / 2)
         woken = self.hub.wait_readable(self.PIPE[0], seconds)
-        while self.forked:
-            # This is no worker any more, but a process whose end is up to the request that forked it.
+        while self.forker is not None:
+            # This is no worker any more, but a process whose end is up to whoever has forked it.
+            if self.forker.dead:
+                fork.settle(self, None)
             self.hub.wait_readable(self.PIPE[0], HEARTBEAT)
         if woken:
             posix.read(self.PIPE[0], 4096)

@@ -17,13 +17,18 @@ After each test its server must have logged no traceback that the test did not e
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fuzz.verdicts import FAST
 from server import PATIENCE, Server, Setup, hubs, parsers
+
+# For the clients and the scenes of benchmarks/; behind what is installed, which is what is tested.
+sys.path.append(str(Path(__file__).parents[1]))
 
 #: Shared servers that run at the same time; the one unused for longest makes room.
 SHARED = 6
