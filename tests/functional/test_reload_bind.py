@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -137,3 +138,30 @@ def test_with_code_that_cannot_boot(start: Start, deployment: Deployment, place:
         assert not answers(place)
         load.goes_on()
     assert not load.failures
+
+
+def test_second_change_before_the_first_has_worked(start: Start, deployment: Deployment, place: str) -> None:
+    """What is gone back to is what was served, not what was tried in between."""
+    second, third = f"{place}.2", f"{place}.3"
+    bound = Bound(start, deployment, KEPT, f"unix:{place}")
+    (old,) = bound.server.worker_pids()
+    deployment.hold()
+    bound.reload(KEPT, f"unix:{second}")
+    (superseded,) = deployment.booting(1, but={old})
+    deployment.release("raise LookupError('deliberate')\n")
+    bound.reload(KEPT, f"unix:{third}")
+    deployment.booting(1, but={old, superseded})
+    deployment.let_go()
+    bound.server.wait_for_log("The reload has failed", LONG)
+    bound.server.expect_traceback("LookupError: deliberate")
+    deployment.release()
+    bound.server.signal(signal.SIGTTIN)
+    until(lambda: len(bound.server.worker_pids()) == 2, "another worker of the old generation", LONG)
+    (new,) = set(bound.server.worker_pids()) - {old}
+    os.kill(old, signal.SIGKILL)
+    until(lambda: not lives(old), "the old worker's end")
+    assert answers(place)
+    assert answers(bound.server.address)
+    assert not answers(second)
+    assert not answers(third)
+    assert lives(new)
