@@ -37,12 +37,14 @@ class Listeners:
         arbiter = self._arbiter
         cfg = arbiter.cfg
         before = cfg.bind
-        self.keep()
         cfg.set("bind", bind)
         addresses = cfg.address
         if self._addresses is None or addresses == self._addresses or arbiter.systemd:
             return True
-        known = dict(zip(self._addresses, arbiter.LISTENERS))
+        # Of the last change nobody may know yet whether it works: what was there before it is to go back to.
+        tried = self._addresses, arbiter.LISTENERS
+        served = tried if self._before is None else self._before
+        known = {**dict(zip(*served)), **dict(zip(*tried))}
         cfg.set("bind", [spelled for spelled, address in zip(bind, addresses) if address not in known])
         try:
             if cfg.bind:
@@ -55,9 +57,10 @@ class Listeners:
             return False
         # So that Gunicorn finds nothing to do.
         cfg.set("bind", bind)
-        self._before = self._addresses, arbiter.LISTENERS
+        self._before = served
         self._addresses = addresses
         arbiter.LISTENERS = [known[address] for address in addresses]
+        _remove(tried[1], served[1] + arbiter.LISTENERS)
         arbiter.log.info("Listening at: %s", ",".join(map(str, arbiter.LISTENERS)))
         return True
 
@@ -73,9 +76,14 @@ class Listeners:
             changed = self._arbiter.LISTENERS
             self._addresses, self._arbiter.LISTENERS = self._before
             self._before = None
-            for listener in _close(changed, self._arbiter.LISTENERS):
-                if isinstance(listener, str):
-                    os.unlink(listener)
+            _remove(changed, self._arbiter.LISTENERS)
+
+
+def _remove(listeners: list[Any], kept: list[Any]) -> None:
+    """Close *listeners* but for those in *kept*, and take away the files of those closed."""
+    for address in _close(listeners, kept):
+        if isinstance(address, str):
+            os.unlink(address)
 
 
 def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:

@@ -205,6 +205,7 @@ class Generations(Arbiter):  # type: ignore[misc]
             self._trial = None
             if not self._failures:
                 # They have been told to end.
+                self._listeners.keep()
                 return
             self._elder_age = trial.elder_age
             self._listeners.restore()

@@ -79,7 +79,11 @@ class Client:
         if isinstance(address, str):
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(timeout)
-            sock.connect(address)
+            try:
+                sock.connect(address)
+            except OSError:
+                sock.close()
+                raise
         else:
             sock = socket.create_connection(address, timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -67,6 +67,8 @@ def test_new_connection_may_have_its_first_request(start: Start) -> None:
 def test_connection_that_has_no_last_request(start: Start, asked: bool) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60, settings={"drain_linger": 1})
     client = server.connect()
+    # The worker has accepted the one when it answers the other.
+    assert server.connect().request("/variable?name=A", headers=["Connection: close"]).closes
     if asked:
         assert client.request().status == 200
     signalled = time.monotonic()

@@ -1,0 +1,167 @@
+"""Addresses that a reload adds, takes away, or cannot have."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from client import Client
+from deployment import Deployment
+from load import Load
+from patience import until
+from server import Server, lives
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+KEPT = "127.0.0.1:0"
+
+#: Seconds that Gunicorn tries to have an address, five times with a pause each.
+LONG = 30.0
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+class Bound:
+    """A server whose addresses are in its configuration."""
+
+    def __init__(self, start: Start, deployment: Deployment, *bind: str) -> None:
+        self.server = start("deployed:app", *deployment.options, bind=["from config"], config=self._line(bind))
+        self._file = self.server.directory / "gunicorn.conf.py"
+        self._rest = self._file.read_text().partition("\n")[2]
+
+    @staticmethod
+    def _line(bind: tuple[str, ...]) -> str:
+        return f"bind = {list(bind)!r}\n"
+
+    def reload(self, *bind: str) -> None:
+        self._file.write_text(self._line(bind) + self._rest)
+        self.server.signal(signal.SIGHUP)
+
+
+def answers(address: tuple[str, int] | str) -> bool:
+    try:
+        client = Client.connect(address)
+    except (ConnectionError, FileNotFoundError):
+        return False
+    try:
+        return client.request().status == 200
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a socket, short enough for one."""
+    return str(tmp_path_factory.mktemp("s") / "listener")
+
+
+def test_one_more(start: Start, deployment: Deployment, place: str) -> None:
+    bound = Bound(start, deployment, KEPT)
+    (old,) = bound.server.worker_pids()
+    with Load(bound.server) as load:
+        bound.reload(KEPT, f"unix:{place}")
+        until(lambda: not lives(old), "the old worker's end", LONG)
+        until(lambda: answers(place), "an answer at the new address")
+        load.goes_on()
+    assert not load.failures
+
+
+def test_one_less(start: Start, deployment: Deployment, place: str) -> None:
+    bound = Bound(start, deployment, KEPT, f"unix:{place}")
+    (old,) = bound.server.worker_pids()
+    assert answers(place)
+    with Load(bound.server) as load:
+        bound.reload(KEPT)
+        until(lambda: not lives(old), "the old worker's end", LONG)
+        load.goes_on()
+        assert not answers(place)
+    assert not load.failures
+
+
+def test_another_one(start: Start, deployment: Deployment, place: str) -> None:
+    """The old address is there until the new one is served."""
+    bound = Bound(start, deployment, KEPT)
+    (old,) = bound.server.worker_pids()
+    deployment.hold()
+    bound.reload(f"unix:{place}")
+    (new,) = deployment.booting(1, but={old})
+    assert answers(bound.server.address)
+    deployment.let_go()
+    until(lambda: not lives(old), "the old worker's end", LONG)
+    assert answers(place)
+    assert not answers(bound.server.address)
+    assert bound.server.worker_pids() == [new]
+
+
+def test_one_that_cannot_be_had(start: Start, deployment: Deployment) -> None:
+    bound = Bound(start, deployment, KEPT)
+    old = bound.server.worker_pids()
+    with socket.create_server(("127.0.0.1", 0)) as taken, Load(bound.server) as load:
+        bound.reload(KEPT, f"127.0.0.1:{taken.getsockname()[1]}")
+        bound.server.wait_for_log(r"\[ERROR\] The reload was refused", LONG)
+        load.goes_on()
+        assert bound.server.worker_pids() == old
+    bound.reload(KEPT)
+    until(lambda: not lives(*old), "the old worker's end", LONG)
+    assert answers(bound.server.address)
+    assert not load.failures
+
+
+def test_with_code_that_cannot_boot(start: Start, deployment: Deployment, place: str, tmp_path: Path) -> None:
+    second = f"{place}.2"
+    bound = Bound(start, deployment, KEPT, f"unix:{place}")
+    old = bound.server.worker_pids()
+    deployment.release("raise LookupError('deliberate')\n")
+    with Load(bound.server) as load:
+        bound.reload(KEPT, f"unix:{second}")
+        bound.server.wait_for_log("The reload has failed", LONG)
+        bound.server.expect_traceback("LookupError: deliberate")
+        load.goes_on()
+        assert answers(place)
+        assert not answers(second)
+        assert not Path(second).exists()
+        assert bound.server.worker_pids() == old
+
+        deployment.release()
+        bound.reload(KEPT, f"unix:{second}")
+        until(lambda: not lives(*old), "the old worker's end", LONG)
+        until(lambda: answers(second), "an answer at the new address")
+        assert not answers(place)
+        load.goes_on()
+    assert not load.failures
+
+
+def test_second_change_before_the_first_has_worked(start: Start, deployment: Deployment, place: str) -> None:
+    """What is gone back to is what was served, not what was tried in between."""
+    second, third = f"{place}.2", f"{place}.3"
+    bound = Bound(start, deployment, KEPT, f"unix:{place}")
+    (old,) = bound.server.worker_pids()
+    deployment.hold()
+    bound.reload(KEPT, f"unix:{second}")
+    (superseded,) = deployment.booting(1, but={old})
+    deployment.release("raise LookupError('deliberate')\n")
+    bound.reload(KEPT, f"unix:{third}")
+    deployment.booting(1, but={old, superseded})
+    deployment.let_go()
+    bound.server.wait_for_log("The reload has failed", LONG)
+    bound.server.expect_traceback("LookupError: deliberate")
+    deployment.release()
+    bound.server.signal(signal.SIGTTIN)
+    until(lambda: len(bound.server.worker_pids()) == 2, "another worker of the old generation", LONG)
+    (new,) = set(bound.server.worker_pids()) - {old}
+    os.kill(old, signal.SIGKILL)
+    until(lambda: not lives(old), "the old worker's end")
+    assert answers(place)
+    assert answers(bound.server.address)
+    assert not answers(second)
+    assert not answers(third)
+    assert lives(new)
