@@ -142,13 +142,13 @@ class GreenWorker(Worker):  # type: ignore[misc]
     def patch(self) -> list[Finding]:
         """Patch the standard library, and what else has to be by then; return what came too late."""
         self.settings = Settings.resolve(self._overrides, os.environ)
-        before = patching.originals()
+        imported = patching.early(self.hub_name)
         hubs.patch(self.hub_name, self.settings.patch)
         if self.settings.psycopg2 == "wait":
             psycopg.install()
         if self.settings.post_patch is not None:
             function(self.settings.post_patch)(self)
-        return patching.check(before) if self._tells else []
+        return patching.check(imported) if self._tells else []
 
     def load_wsgi(self) -> None:
         """Load the application, then look at what it has brought along."""
