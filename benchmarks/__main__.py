@@ -4,12 +4,13 @@
   memory       bytes that an idle connection costs
   crowd        requests/s with thousands of idle connections open, as a ratio to none
   boot         what the checks at start add to a worker's boot
+  reload       requests that are lost, and how long they wait, while servers are reloaded, upgraded and recycled
   show         print and draw again what an earlier throughput run saved
 
 Each server runs on one processor and the load on another. In every round each server is started, warmed
 up, measured and stopped in turn, so that a drift of the machine hits all of them; the tables show medians,
-and the ratios are medians of the rounds' ratios. Needs Python 3.10 or newer and wrk; everything else is
-installed into .benchmarks/ in the project, one virtual environment for each server.
+and the ratios are medians of the rounds' ratios. Needs Python 3.10 or newer and, but for reload, wrk; everything
+else is installed into .benchmarks/ in the project, one virtual environment for each server.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from . import boot, crowd, environments, idle, load, memory, report, table
+from . import boot, crowd, environments, idle, load, memory, reload, report, table
+from .deployment import TRANSPORTS
 from .measurement import Plan, Processors, measure
 from .peers import PEERS, ROOT, Peer
+from .scenes import SCENES
 from .workloads import WORKLOADS, Workload
 
 WARM_UP = 1
@@ -73,6 +76,15 @@ def arguments() -> argparse.Namespace:
     saved = environments.CACHE / "results.json"
     option("--json", type=Path, default=saved, metavar="FILE", help="(default: .benchmarks/results.json)")
     option("--chart", type=Path, metavar="FILE", help="draw the throughput as an SVG")
+    option = parser.add_argument_group("reload").add_argument
+    option("--scenes", type=among(SCENES), metavar="NAME,...", help="(default: all; see --list)")
+    option("--hubs", type=among({name: name for name in reload.HUBS}), default="gevent,eventlet", metavar="NAME,...",
+           help="(default: %(default)s)")
+    option("--transports", type=among({name: name for name in TRANSPORTS}), default=",".join(TRANSPORTS),
+           metavar="NAME,...", help="(default: %(default)s)")
+    option("--gunicorn", type=lambda text: text.split(","), default="27.0.1", metavar="RELEASE,...",
+           help="under gworkers, e.g. 23.0.0,25.3.0; installed: as this Python has them (default: %(default)s)")
+    option("--no-peers", action="store_true", help="gworkers alone")
     options = parser.parse_args()
     if options.check:
         options.rounds = options.seconds = 1
@@ -93,6 +105,9 @@ def show_names() -> None:
     print("servers")
     for peer in PEERS.values():
         print(f"  {peer.name:22}{peer.title}" + (f", {peer.remark}" if peer.remark else ""))
+    print("scenes")
+    for scene in SCENES.values():
+        print(f"  {scene.name:22}{scene.title}")
     print("workloads")
     for workload in WORKLOADS.values():
         print(f"  {workload.name:22}{workload.title}, {workload.connections} connections")
@@ -152,7 +167,20 @@ def booted(options: argparse.Namespace) -> int:
     return boot.main(servers(options, own), options.rounds)
 
 
-COMMANDS = {"throughput": throughput, "memory": memory_of_idle, "crowd": crowded, "boot": booted, "show": show}
+def reloaded(options: argparse.Namespace) -> int:
+    scenes = options.scenes or list(SCENES.values())
+    servers = reload.servers(options.hubs, options.gunicorn, peers=not options.no_peers)
+    return reload.main(scenes, servers, options.transports)
+
+
+COMMANDS = {
+    "throughput": throughput,
+    "memory": memory_of_idle,
+    "crowd": crowded,
+    "boot": booted,
+    "reload": reloaded,
+    "show": show,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

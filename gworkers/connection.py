@@ -18,6 +18,7 @@ bytes, or the client has gone) is it stopped, until the connection is idle again
 from __future__ import annotations
 
 import os
+import posix
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from gworkers.server import Server
 
 HANDSHAKE, IDLE, QUEUED, BUSY, LINGERING, CLOSED = "handshake", "idle", "queued", "busy", "lingering", "closed"
+
+#: Beside those, what may follow an answer: to linger for as long as a client takes that has nothing more to say.
+PARTING = "parting"
 
 #: Bytes to throw away, at most, from a client that goes on sending to a closed connection.
 LINGER_LIMIT = 4 * 1024 * 1024
@@ -196,8 +200,10 @@ class Connection(Transport):
             self._after = CLOSED
         elif keep:
             self._after = IDLE
-        elif self.buffer or request.keepalive or not body.complete:
+        elif self.buffer or not body.complete:
             self._after = LINGERING
+        elif request.keepalive:
+            self._after = PARTING
         else:
             self._after = CLOSED
         if not self._unsent:
@@ -226,6 +232,8 @@ class Connection(Transport):
                 self.server.make_room()
         elif after is LINGERING:
             self.linger()
+        elif after is PARTING:
+            self.linger(self.server.parting)
         else:
             self.close()
 
@@ -259,7 +267,7 @@ class Connection(Transport):
         else:
             self.close()
 
-    def linger(self) -> None:
+    def linger(self, deadline: Deadline[Connection] | None = None) -> None:
         """Close without a reset, which could overtake the answer: first read what is on its way (RFC 9112, 9.6)."""
         if self.phase is CLOSED:
             return
@@ -275,7 +283,7 @@ class Connection(Transport):
         except (OSError, ValueError):
             self.close()
         else:
-            self._wait(self.server.linger)
+            self._wait(self.server.linger if deadline is None else deadline)
 
     def _throw_away(self) -> None:
         data = self.sock.recv(READ_SIZE)
@@ -294,33 +302,45 @@ class Connection(Transport):
                 pass
 
     def retire(self) -> None:
-        """Close, because the worker stops, unless the client has begun a request, be it unread.
+        """The worker stops: let the connection end soon, but not before a last request, if one comes.
 
-        Who has just connected to ask for something would take a close for a failure: it may linger.
+        To close it would hurt a client that has just connected, or is about to send on a connection that it had.
         """
         if self.phase is IDLE and not self.buffer:
             self._readable()
         if self.phase is HANDSHAKE or (self.phase is IDLE and not self.buffer):
-            if self.served:
-                self.close()
-            else:
-                self._stop_waiting()
-                self._wait(self.server.linger)
+            self._stop_waiting()
+            self._wait(self.server.idle)
 
-    def cut(self) -> None:
-        """End the connection whatever it is doing; a request on it sees that its client has gone."""
+    def depart(self) -> None:
+        """The time for a last request is over; one that has just come is served."""
+        if self.phase is IDLE:
+            self._readable()
+        if self.phase is HANDSHAKE or (self.phase is IDLE and not self.buffer):
+            self.close()
+
+    def cut(self) -> bool:
+        """End the connection whatever it is doing; return whether a request runs, to which its client has gone."""
         if self.phase is not BUSY:
             self.close()
-            return
+            return False
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        return True
 
     def abandon(self) -> None:
         """Close at once, unless a complete answer is still on its way out."""
         if not self._unsent:
             self.close()
+
+    def disown(self) -> None:
+        """Let go of the socket in a forked process; the connection goes on in the one that it was forked from."""
+        self._unwatch()
+        self.phase = CLOSED
+        # gevent's os.close may put it off.
+        posix.close(self.sock.detach())
 
     def close(self) -> None:
         """Close at once. Closing twice does nothing."""

@@ -42,6 +42,10 @@ class Deadline(Generic[T]):
         """Let *connection* have as long as it likes. Nothing happens if it is not in the queue."""
         self._entries.pop(connection, None)
 
+    def clear(self) -> None:
+        """Let all connections have as long as they like."""
+        self._entries.clear()
+
     def first(self) -> T | None:
         """Return the connection that has been here longest."""
         return next(iter(self._entries), None)
@@ -75,6 +79,11 @@ class Deadlines:
         deadline = Deadline(self, timeout, expire)
         self._queues.append(deadline)
         return deadline
+
+    def clear(self) -> None:
+        """Let everybody have as long as they like."""
+        for queue in self._queues:
+            queue.clear()
 
     def wake(self) -> None:
         """Start the timer, unless it runs."""

@@ -101,7 +101,7 @@ def green(cfg: Any) -> type[GreenWorker]:
 
 def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
     """Check what a master checks; return whether a worker can be tried."""
-    overrides, hub = worker_class._overrides, worker_class.hub_name
+    overrides, hub = worker_class.overrides, worker_class.hub_name
     library = hubs.HUBS[hub].library
     found = requirements.check(requirements.look(library))
     settings = Settings()

@@ -8,6 +8,7 @@ from greenlet import GreenletExit
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.workers.base_async import ALREADY_HANDLED
 
+from gworkers import fork
 from gworkers.errors import ClientError, ClientTimeout, Refusal
 from gworkers.http1.body import EMPTY, Body, ChunkedBody, LengthBody
 from gworkers.http1.response import Response
@@ -38,8 +39,6 @@ def serve(connection: Connection, request: Request) -> bool:
         worker.nr += 1
         if worker.nr >= worker.max_requests:
             worker.recycle()
-        if not (server.keepalive and worker.alive):
-            response.must_close = True
         result = server.application(environ, response.start_response)
         if result is ALREADY_HANDLED or (server.taken_over is not None and server.taken_over()):
             _close(result)
@@ -63,6 +62,8 @@ def serve(connection: Connection, request: Request) -> bool:
     except GreenletExit:
         connection.abandon()
     except BaseException as error:
+        if worker.forker is not None:
+            fork.settle(worker, error)
         if server.taken_over is not None:
             server.taken_over()
         if isinstance(error, StopIteration) and connection.offer.taken:
@@ -73,6 +74,8 @@ def serve(connection: Connection, request: Request) -> bool:
             server.log.exception("Error handling request %s %s", request.method, request.uri)
             _fail(connection, response, 500, "Internal Server Error", "")
     finally:
+        if worker.forker is not None:
+            fork.settle(worker, None)
         response.ended = True
         body.end()
         if server.access is not None and environ and response.status is not None:

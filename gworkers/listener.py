@@ -57,7 +57,22 @@ class Listener:
             self._watcher.stop()
 
     def close(self) -> None:
-        """Stop listening in this process."""
+        """Stop listening in this process, after taking what the kernel has queued: it may be that nobody else can."""
+        self.pause()
+        self._closed = True
+        queued: list[tuple[int, Any]] = []
+        try:
+            # No more than fit into the queue: clients that come faster are not to keep the worker.
+            while len(queued) < self._server.cfg.backlog:
+                queued.append(self._native._accept())
+        except OSError:
+            pass
+        self._sock.close()
+        for fd, peer in queued:
+            self._open(fd, peer)
+
+    def disown(self) -> None:
+        """Let go of the socket in a forked process."""
         self.pause()
         self._closed = True
         self._sock.close()
@@ -76,10 +91,10 @@ class Listener:
                     return
                 # The client gave up while it was in the queue.
                 continue
-            sock: Any = _socket.socket(self._native.family, self._native.type, self._native.proto, fd)
-            self._open(sock, peer)
+            self._open(fd, peer)
 
-    def _open(self, sock: Any, peer: Any) -> None:
+    def _open(self, fd: int, peer: Any) -> None:
+        sock: Any = _socket.socket(self._native.family, self._native.type, self._native.proto, fd)
         sock.setblocking(False)
         if self._set_no_delay:
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)

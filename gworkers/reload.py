@@ -1,93 +1,270 @@
-"""The arbiter's side of a reload: nothing that runs is given up for what cannot work."""
+"""The arbiter's side of a graceful reload: generations of workers.
+
+::
+
+    a worker:     BOOTING --> READY --> DRAINING --> gone        the next one is READY before this one drains
+                     |          |           ^
+                     v          v           |
+                  (failed)   RETIRING ------+                    max_requests, max_rss: asks for a successor
+
+    a generation: on trial, from a reload until one of it is READY; only then the elder one makes way, worker by worker.
+                  If none of it can boot the elder one goes on as if nothing had been.
+
+Nothing here waits: the arbiter's loop calls :meth:`Generations.manage_workers` after each signal and once a second, and
+workers that have something to say wake it with SIGCHLD.
+"""
 from __future__ import annotations
 
 import os
-import select
 import signal
-import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
-#: Seconds that a rehearsal may take, at most.
-PATIENCE = 30.0
+from gunicorn.arbiter import Arbiter
+
+from gworkers.bind import Listeners, left_to_worker
+from gworkers.readiness import Readiness
+from gworkers.rehearsal import rehearse
+from gworkers.settings import Settings
+from gworkers.status import BOARD, BOOTING, LEAVE, READY, RELIEVED, RETIRING, Status
+
+#: Seconds until a worker that could not boot is tried again: the first time, and at most. Each time twice as long.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+#: Signals after which a worker is to end.
+ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
-def attend(cfg: Any, take: Callable[[Any], None]) -> None:
-    """Call *take* with the arbiter as soon as it is ready, before the configured ``when_ready``."""
+def attend(cfg: Any) -> None:
+    """Take charge of the arbiter as soon as it is ready, before the configured ``when_ready``."""
     own = cfg.when_ready
 
     def when_ready(arbiter: Any) -> None:
-        take(arbiter)
+        take_charge(arbiter)
         own(arbiter)
 
     cfg.set("when_ready", when_ready)
 
 
-def guard(arbiter: Any, reloading: Callable[[], AbstractContextManager[None]]) -> None:
-    """From now on refuse a reload that cannot work: the workers that run go on serving.
+def take_charge(arbiter: Any) -> None:
+    """From now on the arbiter knows generations. Doing it twice changes nothing."""
+    if not isinstance(arbiter, Generations):
+        # It may be of an application's own class.
+        arbiter.__class__ = type("Generations", (Generations, type(arbiter)), {})
+        arbiter.begin()
 
-    :param reloading: the context that a reload takes place in
-    """
-    reload = arbiter.reload
 
-    def guarded() -> None:
-        if not rehearse(arbiter):
-            arbiter.log.error("The reload was refused, for it would have failed. The workers that run go on serving.")
+@dataclass
+class Trial:
+    """A reload of which nobody knows yet whether it works, and what to go back to."""
+
+    #: the age of the youngest worker of the generation before the elder one
+    elder_age: int
+    num_workers: int
+
+
+class Generations(Arbiter):  # type: ignore[misc]
+    """An arbiter whose workers go only when those that take their place are there."""
+
+    LISTENERS: list[Any]
+    num_workers: int
+    _num_workers: int
+
+    def begin(self) -> None:
+        """Start with what Gunicorn's own arbiter has come to, before its first worker."""
+        self._listeners = Listeners(self)
+        self._readiness = Readiness(self.pid, self.log)
+        #: workers that are not younger than this belong to a generation that has to make way
+        self._elder_age = 0
+        self._trial: Trial | None = None
+        self._forking = False
+        #: the workers that were there the last time, and those started since
+        self._known: dict[int, Any] = {}
+        self._failures = 0
+        self._retry_at = 0.0
+        self._configure()
+        self._readiness.begin(self._settings.readiness_file)
+        BOARD.attended = True
+
+    def _configure(self) -> None:
+        self._settings = Settings.resolve(getattr(self.worker_class, "overrides", {}), os.environ)
+
+    # What Gunicorn's arbiter does, and what is different about it
+
+    def reload(self) -> None:
+        """Load the configuration and start a new generation, unless a rehearsal says that it would fail."""
+        bind = rehearse(self)
+        if bind is None or not self._listeners.change(bind):
             return
-        with reloading():
-            reload()
-
-    arbiter.reload = guarded
-
-
-def rehearse(arbiter: Any) -> bool:
-    """Load and check the configuration as a reload would, in a process that may fail. It has logged why, if it has."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _perform(arbiter, writer)
-    os.close(writer)
-    try:
-        ready, _, _ = select.select([reader], [], [], PATIENCE)
-        if not ready:
-            arbiter.log.error("The configuration did not load within %s s.", PATIENCE)
-            os.kill(pid, signal.SIGKILL)
-        # Not its exit status: the arbiter may be quicker to collect that.
-        return bool(ready) and os.read(reader, 1) == b"+"
-    finally:
-        os.close(reader)
+        trial = Trial(self._elder_age, self.num_workers) if self._trial is None else self._trial
+        self._elder_age = self.worker_age
+        self._failures, self._retry_at = 0, 0.0
+        self._forking = True
         try:
-            os.waitpid(pid, 0)
-        except ChildProcessError:
+            with BOARD.reload():
+                super().reload()
+        except _Forked:
             pass
-
-
-def _perform(arbiter: Any, writer: int) -> None:
-    verdict = b"-"
-    try:
-        arbiter.app.reload()
-        cfg = arbiter.app.cfg
-        worker_class = cfg.worker_class
-        if cfg.preload_app:
-            arbiter.app.wsgi()
-        if hasattr(worker_class, "check_config"):
-            worker_class.check_config(cfg, arbiter.log)
-        if hasattr(worker_class, "rehearse"):
-            worker_class.rehearse(arbiter)
-        verdict = b"+"
-    except SystemExit:
-        # Gunicorn has said what is wrong.
-        pass
-    except Exception as error:
-        arbiter.log.error("%s", error, exc_info=not isinstance(error, RuntimeError))
-    finally:
-        # Come what may: this process must never go on as if it were the arbiter.
-        try:
-            os.write(writer, verdict)
-            for stream in (sys.stdout, sys.stderr):
-                if stream is not None:
-                    stream.flush()
         finally:
-            os._exit(0)
+            self._forking = False
+        self._trial = trial
+        self._configure()
+
+    def manage_workers(self) -> None:
+        """Start workers that are missing, end those whose place is taken."""
+        if self._forking:
+            # All that is left to do in Gunicorn's reload is to wait for the elder generation, deaf to signals.
+            raise _Forked
+        self._bury()
+        self._end_trial()
+        self._abort_late()
+        self._spawn_missing()
+        self._relieve()
+        self._readiness.tell(self._settings.readiness_file, bool(self._serving()))
+        # For what it reports. It is not to start or end any worker.
+        wanted, self._num_workers = self._num_workers, len(self.WORKERS)
+        try:
+            super().manage_workers()
+        finally:
+            self._num_workers = wanted
+
+    def spawn_worker(self) -> int:
+        """Fork a worker; the worker does not return."""
+        with left_to_worker(self.cfg, self.LISTENERS):
+            pid: int = super().spawn_worker()
+        worker = self.WORKERS.get(pid)
+        # Gunicorn 23 buries the dead in a signal handler, so it may be gone by now.
+        if worker is not None:
+            worker.born = monotonic()
+            self._known[pid] = worker
+        return pid
+
+    def kill_worker(self, pid: int, sig: int) -> None:
+        """Send a signal, and take down that the worker is to end: while it boots it would not hear."""
+        if sig in ENDING and pid in self.WORKERS:
+            status = status_of(self.WORKERS[pid])
+            status.order = status.order or LEAVE
+        super().kill_worker(pid, sig)
+
+    def reexec(self) -> None:
+        """Start another master beside this one."""
+        before = self.LISTENERS
+        if not before:
+            # With reuse_port each worker has its own. Gunicorn's next master ignores what it is left, but not nothing.
+            self.LISTENERS = [SimpleNamespace(fileno=lambda: 0)]
+        super().reexec()
+        self.LISTENERS = before
+
+    def stop(self, graceful: bool = True) -> None:
+        """Stop the workers."""
+        self._readiness.tell(self._settings.readiness_file, False)
+        super().stop(graceful)
+
+    # Who is who
+
+    def _workers(self) -> list[Any]:
+        """Those that have not been told to end, oldest first."""
+        return sorted((worker for worker in list(self.WORKERS.values()) if not status_of(worker).order),
+                      key=lambda worker: worker.age)
+
+    def _serving(self) -> list[Any]:
+        return [worker for worker in self._workers() if status_of(worker).phase in (READY, RETIRING)]
+
+    def _to_stay(self) -> list[Any]:
+        """Those of the generation that counts, on their way or ready."""
+        return [worker for worker in self._workers()
+                if worker.age > self._elder_age and status_of(worker).phase in (BOOTING, READY)]
+
+    # What is done about them
+
+    def _bury(self) -> None:
+        """Count the attempts to boot that have failed since the last time."""
+        gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
+        self._known = dict(self.WORKERS)
+        if any(status_of(worker).phase == BOOTING and not status_of(worker).order for worker in gone):
+            self._failures += 1
+            pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
+            self._retry_at = monotonic() + pause
+            if self._trial is None:
+                self.log.error("A worker could not boot. The next attempt is in %g s; the others go on.", pause)
+        if self._failures and any(status_of(worker).phase == READY and worker.born > self._retry_at
+                                  for worker in self._to_stay()):
+            self._failures = 0
+
+    def _end_trial(self) -> None:
+        trial = self._trial
+        if trial is None:
+            return
+        generation = self._to_stay()
+        if any(status_of(worker).phase == READY for worker in generation):
+            self._trial = None
+            self._listeners.keep()
+        elif not generation:
+            self._trial = None
+            if not self._failures:
+                # They have been told to end.
+                return
+            self._elder_age = trial.elder_age
+            self._listeners.restore()
+            if self.num_workers != trial.num_workers:
+                self.num_workers = trial.num_workers
+            self.log.error("The reload has failed, for none of the new workers could boot. %s of before go on serving.",
+                           len(self._serving()))
+
+    def _abort_late(self) -> None:
+        """Deal with what does not come up as Gunicorn does with what does not beat, once it has begun to."""
+        limit = self._settings.boot_timeout
+        for pid, worker in list(self.WORKERS.items()):
+            if limit and status_of(worker).phase == BOOTING and monotonic() - worker.born > limit:
+                if not worker.aborted:
+                    self.log.critical("WORKER TIMEOUT (pid:%s): it has not booted within %g s", pid, limit)
+                self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
+                worker.aborted = True
+
+    def _spawn_missing(self) -> None:
+        if self._trial is not None:
+            return
+        there = self._to_stay()
+        missing = self.num_workers - len(there)
+        if self._failures and missing > 0:
+            # One is enough to find out whether it works again.
+            patient = monotonic() >= self._retry_at and not any(status_of(worker).phase == BOOTING for worker in there)
+            missing = 1 if patient else 0
+        for _ in range(missing):
+            self.spawn_worker()
+
+    def _relieve(self) -> None:
+        """End those whose place is taken, and those that are too many."""
+        staying = self._to_stay()
+        leaving = [worker for worker in self._workers() if worker not in staying]
+        for worker in leaving:
+            if status_of(worker).phase == BOOTING:
+                self._end(worker, RELIEVED)
+        # As many as the trial goes back to, if it fails.
+        needed = self.num_workers if self._trial is None else max(self.num_workers, self._trial.num_workers)
+        spare = len(self._serving()) - needed
+        replaced = [worker for worker in leaving if status_of(worker).phase in (READY, RETIRING)]
+        for worker in replaced[:max(spare, 0)]:
+            self._end(worker, RELIEVED)
+        # Whoever boots serves nobody; the rest as Gunicorn does, the oldest first.
+        staying.sort(key=lambda worker: (status_of(worker).phase != BOOTING, worker.age))
+        for worker in staying[:max(len(staying) - self.num_workers, 0)]:
+            self._end(worker, RELIEVED)
+
+    def _end(self, worker: Any, order: int) -> None:
+        status_of(worker).order = order
+        self.kill_worker(worker.pid, signal.SIGTERM)
+
+
+class _Forked(Exception):
+    """The new generation is on its way."""
+
+
+def status_of(worker: Any) -> Status:
+    """Return a worker's status. One of a class that has none, after a reload with another, counts as ready."""
+    if not hasattr(worker, "status"):
+        worker.status = Status(READY)
+    status: Status = worker.status
+    return status

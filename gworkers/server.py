@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from gworkers.settings import Settings
     from gworkers.worker import GreenWorker
 
+#: Seconds that a client has to close its side after the last answer of a worker that drains.
+LAST_PARTING = 0.05
 #: Seconds between two looks at whether request greenlets have become superfluous.
 TRIM_INTERVAL = 10.0
 
@@ -59,13 +61,16 @@ class Server:
 
         self.taken_over = hub.taken_over
         self.outbox = Outbox(hub)
-        deadlines = Deadlines(hub)
+        deadlines = self._deadlines = Deadlines(hub)
         self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)
         self.head = deadlines.add(settings.head_timeout, Connection.head_late)
         self.idle = deadlines.add(cfg.keepalive, Connection.close)
         self.body = deadlines.add(settings.body_timeout, Connection.body_late)
         self.write = deadlines.add(settings.write_timeout, Connection.write_late)
         self.linger = deadlines.add(settings.linger_timeout, Connection.close)
+        self.parting = deadlines.add(settings.linger_timeout, Connection.close)
+        self._last_idle = deadlines.add(settings.drain_linger, Connection.depart)
+        self._last_parting = deadlines.add(LAST_PARTING, Connection.close)
 
         self.drain_limit = settings.drain_limit
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
@@ -90,9 +95,11 @@ class Server:
         self._trim()
 
     def stop(self) -> None:
-        """Accept no more, close what is idle, let requests that run be the last on their connections."""
+        """Accept no more, let requests that run be the last on their connections; idle ones may have one more."""
         self._stopping = True
         self.keepalive = False
+        self.idle = self._last_idle
+        self.parting = self._last_parting
         for listener in self._listeners:
             listener.close()
         # In the hub, because a request that is found waiting gets a greenlet.
@@ -103,11 +110,18 @@ class Server:
             connection.retire()
 
     def abort(self) -> int:
-        """Cut all connections; return how many there were."""
-        connections = list(self._connections)
-        for connection in connections:
-            connection.cut()
-        return len(connections)
+        """Cut all connections; return on how many a request ran, which sees that its client has gone."""
+        return sum([connection.cut() for connection in list(self._connections)])
+
+    def disown(self) -> None:
+        """This is a process that the application has forked: leave all sockets to the worker."""
+        self.hub.forked()
+        for listener in self._listeners:
+            listener.disown()
+        for connection in self._connections:
+            connection.disown()
+        self._connections.clear()
+        self._deadlines.clear()
 
     @property
     def connection_count(self) -> int:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Optional, cast, get_args, get_origin, get_type_hints
 
 from gworkers.errors import SettingsError
 
@@ -22,6 +22,7 @@ PREFIX = "GWORKERS_"
 
 Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
+Path = Annotated[Optional[str], "a path"]
 Names = Annotated[tuple[str, ...], "names, separated by commas or in a list"]
 Hook = Annotated[object, "a function, or where to import one from: 'package.module:function'"]
 
@@ -55,6 +56,26 @@ class Settings:
     linger_timeout: Seconds = 2.0
     """Seconds to read on, and throw away, after a connection was closed because of an error, so
     that a reset does not destroy the answer before the client has read it (RFC 9112, 9.6)."""
+
+    drain_linger: Seconds = 2.0
+    """Seconds that an idle connection stays open, at most, while its worker drains: a last request on it
+    is answered, with ``Connection: close``."""
+
+    drain_delay: Seconds = 0.0
+    """Seconds between the signal to stop and the closing of the listener, in which all goes on as before: for
+    load balancers that notice late. They count to ``graceful_timeout``. Not in a reload."""
+
+    readiness_file: Path = None
+    """A file that is there while the server is ready, and gone before it stops; it holds the master's process id."""
+
+    boot_timeout: Seconds = 300.0
+    """Seconds that a worker may take until it serves. Gunicorn's ``timeout`` only counts from then on."""
+
+    max_rss: Bytes = 0
+    """Bytes of memory (resident set) at which a worker asks for a successor, looked at once a second. 0: never."""
+
+    max_rss_jitter: Bytes = 0
+    """Up to so many bytes more, chosen at random, so that not all workers ask at the same time."""
 
     drain_limit: Bytes = 65536
     """Bytes of a request body which the application left unread that are read and thrown away to
@@ -155,6 +176,10 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
     elif kind is Hook:
         allowed = get_args(kind)[1]
         if callable(value) or (isinstance(value, str) and _PLACE.fullmatch(value)):
+            return value
+    elif kind is Path:
+        allowed = get_args(kind)[1]
+        if value is None or (isinstance(value, str) and value and "\0" not in value):
             return value
     else:
         number, allowed = get_args(kind)

@@ -1,25 +1,28 @@
 """The worker classes: one Gunicorn worker process, from boot to exit."""
 from __future__ import annotations
 
+import gc
 import os
 import posix
+import signal
 import sys
-from contextlib import contextmanager
 from importlib import import_module
-from mmap import mmap
-from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from random import randint
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import AppImportError
 from gunicorn.workers.base import Worker
 
-from gworkers import hubs, psycopg, reload
+from gworkers import bind, drain, fork, hubs, psycopg, reload
 from gworkers.checks import configuration, deployment, drivers, patching, requirements
 from gworkers.errors import RequirementError, SettingsError
+from gworkers.memory import resident
 from gworkers.settings import Settings, function
+from gworkers.status import BOARD, BOOTING, DRAINING, READY, RELIEVED, RETIRING, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from types import FrameType
 
     from gworkers.checks.findings import Finding
@@ -37,13 +40,12 @@ class GreenWorker(Worker):  # type: ignore[misc]
     """
 
     hub_name: ClassVar[str]
-    _overrides: ClassVar[Mapping[str, object]] = {}
+    #: what the process listens on: Gunicorn's sockets, or its own
+    sockets: list[Any]
+    #: what :meth:`configure` was given
+    overrides: ClassVar[Mapping[str, object]] = {}
 
-    #: whether the master is in the middle of a reload
-    reloading: ClassVar[bool] = False
-    #: shared by all workers: whether one of them has logged what it found, which is the same for all
-    told: ClassVar[mmap] = mmap(-1, 1)
-    #: whether to go on serving; a signal, a hook or max_requests clears it
+    #: whether to go on serving; a signal or a hook clears it
     alive: bool
     hub: Hub
     server: Server
@@ -57,7 +59,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
 
         They are checked when Gunicorn starts, so that a mistake is one line there and no traceback here.
         """
-        return type(cls.__name__, (cls,), {"_overrides": {**cls._overrides, **settings}, "__module__": cls.__module__})
+        return type(cls.__name__, (cls,), {"overrides": {**cls.overrides, **settings}, "__module__": cls.__module__})
 
     @classmethod
     def setup(cls) -> None:
@@ -69,12 +71,12 @@ class GreenWorker(Worker):  # type: ignore[misc]
         try:
             if not hasattr(cls, "hub_name"):
                 raise RequirementError(f"{cls.__name__} has no hub: use GeventWorker or EventletWorker")
-            Settings.resolve(cls._overrides, os.environ)
+            Settings.resolve(cls.overrides, os.environ)
             for finding in requirements.check(requirements.look(hubs.HUBS[cls.hub_name].library)):
                 if finding.fatal:
                     raise RequirementError(str(finding))
         except RuntimeError as error:
-            if not GreenWorker.reloading:
+            if not BOARD.reloading:
                 raise
             # The rehearsal has found nothing, so this is new; raised here it would stop the server.
             sys.stderr.write(f"Error: {error}\n")
@@ -87,13 +89,13 @@ class GreenWorker(Worker):  # type: ignore[misc]
         :raises RequirementError: if the application was loaded before the patch
         """
         # Again, because Gunicorn has only now put raw_env into the environment.
-        settings = Settings.resolve(cls._overrides, os.environ)
+        settings = Settings.resolve(cls.overrides, os.environ)
         configuration.check(cfg, settings, cls.hub_name)
         library = hubs.HUBS[cls.hub_name].library
         for finding in (*requirements.check(requirements.look(library)), *deployment.check(cfg, library)):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
-        reload.attend(cfg, lambda arbiter: reload.guard(arbiter, during_reload))
+        reload.attend(cfg)
 
     @classmethod
     def rehearse(cls, arbiter: Any) -> None:
@@ -106,9 +108,15 @@ class GreenWorker(Worker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.worker_connections = self.cfg.worker_connections
+        self.status = Status()
         #: whether SIGABRT is ending the process
         self.aborting = False
+        #: the greenlet of the application that has forked this process from a worker; it is none any more
+        self.forker: Any = None
+        self._max_rss = 0
         self._quit = False
+        #: whether the process ends before it has served anything, because it was told to
+        self._leaving = False
         self._reopen_logs = False
         #: whether there is somebody to read the notes that signals leave
         self._reads_notes = False
@@ -120,30 +128,55 @@ class GreenWorker(Worker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Become a worker: patch, load the application, serve until told to stop."""
-        self._tells, GreenWorker.told[0] = not GreenWorker.told[0], 1
+        # Until Gunicorn sees to it the handlers are the master's, which do nothing here.
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGQUIT, self.handle_quit)
+        signal.signal(signal.SIGINT, self.handle_quit)
+        if self.status.order:
+            self._leave()
         try:
-            findings = self.patch()
-        except SettingsError as error:
-            self.log.error("%s", error)
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+            self._boot()
         except SystemExit as error:
-            if self._quit:
+            if self.forker is not None:
+                fork.settle(self, error)
+            if self.status.phase != BOOTING or self._leaving or self.aborting:
                 raise
-            # Any other status would have Gunicorn try again for ever.
-            self.log.error("post_patch has ended the worker with status %s", error.code)
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        if self._tells:
-            self._warn(findings)
+            self._give_up(f"the worker was ended with status {error.code} before it served", Arbiter.WORKER_BOOT_ERROR)
+        except AppImportError as error:
+            self._give_up(str(error), Arbiter.APP_LOAD_ERROR)
+        except SettingsError as error:
+            self._give_up(str(error), Arbiter.WORKER_BOOT_ERROR)
+        except Exception as error:
+            if self.status.phase != BOOTING:
+                raise
+            self._give_up(f"{type(error).__name__}: {error}", Arbiter.WORKER_BOOT_ERROR, error)
+
+    def _boot(self) -> None:
+        if not self.sockets:
+            self.sockets = bind.open_own(self.cfg)
+        self._tells = BOARD.first_to_warn()
+        self._warn(self.patch())
         # All of it, while the process still has the rights that it was started with.
         import_module("gworkers.server")
         self.hub = hubs.create(self.hub_name)
         super().init_process()
 
+    def _give_up(self, reason: str, status: int, error: Exception | None = None) -> NoReturn:
+        """End a worker that cannot boot, and Gunicorn with it, unless there have been others that could."""
+        self.log.error("The worker cannot boot: %s", reason, exc_info=error if BOARD.first_to_fail() else None)
+        # One that the arbiter does not take for a reason to stop.
+        sys.exit(1 if BOARD.proven and BOARD.attended else status)
+
     def patch(self) -> list[Finding]:
         """Patch the standard library, and what else has to be by then; return what came too late."""
-        self.settings = Settings.resolve(self._overrides, os.environ)
+        self.settings = Settings.resolve(self.overrides, os.environ)
         imported = patching.early(self.hub_name)
-        hubs.patch(self.hub_name, self.settings.patch)
+        # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
+        try:
+            hubs.patch(self.hub_name, self.settings.patch)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         if self.settings.psycopg2 == "wait":
             psycopg.install()
         if self.settings.post_patch is not None:
@@ -175,34 +208,78 @@ class GreenWorker(Worker):  # type: ignore[misc]
         self._reads_notes = True
         # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
         self.booted = False
-        self.server = Server(self, self.hub, self.settings, self._wake)
+        for sock in self.sockets:
+            if isinstance(sock, bind.OwnSocket):
+                sock.listen(self.cfg.backlog)
+        self.server = Server(self, self.hub, self.settings, self.wake)
         self.booted = True
+        fork.watch(self)
+        self._limit_memory()
         self.server.start()
+        self._enter(READY)
         while self.alive:
-            self._beat(HEARTBEAT)
-        self._drain()
+            self.beat(HEARTBEAT)
+            if self._max_rss and resident() > self._max_rss:
+                self._retire("the worker has more than %s bytes of memory", self._max_rss)
+        self._enter(DRAINING)
+        drain.drain(self)
+        if hasattr(gc, "freeze"):
+            # Python would look through all that the application has made before it lets the process end.
+            gc.freeze()
 
-    def _beat(self, seconds: float) -> None:
+    def _enter(self, phase: int) -> None:
+        """Tell the master, which may have waited for it, how far this worker is."""
+        self.status.phase = phase
+        if phase == READY:
+            BOARD.prove()
+        try:
+            os.kill(self.ppid, signal.SIGCHLD)
+        except (PermissionError, ProcessLookupError):
+            # The master is root and this process is not, and it looks once a second by itself; or it has died.
+            pass
+
+    def _limit_memory(self) -> None:
+        limit = self.settings.max_rss
+        if limit and resident() > limit:
+            self.log.warning("max_rss is %s bytes, but the worker has %s before its first request: it is not applied, "
+                             "for every worker would have to go at once. Raise it.", limit, resident())
+        elif limit:
+            self._max_rss = limit + randint(0, self.settings.max_rss_jitter)
+
+    @property
+    def relieved(self) -> bool:
+        """Whether others accept in this worker's place."""
+        return self.status.order == RELIEVED
+
+    def beat(self, seconds: float) -> None:
         """Tell the arbiter that all is well, then wait for a signal or a wake-up, at most for *seconds*."""
         self.notify()
         if self.timeout:
             # Gunicorn hands over half of the configured timeout; a beat is due well within the whole.
             seconds = min(seconds, self.timeout / 2)
-        if self.hub.wait_readable(self.PIPE[0], seconds):
+        woken = self.hub.wait_readable(self.PIPE[0], seconds)
+        while self.forker is not None:
+            # This is no worker any more, but a process whose end is up to whoever has forked it.
+            if self.forker.dead:
+                fork.settle(self, None)
+            self.hub.wait_readable(self.PIPE[0], HEARTBEAT)
+        if woken:
             posix.read(self.PIPE[0], 4096)
         if self._reopen_logs:
             self._reopen_logs = False
             self.log.reopen_files()
         # Some are imported by the request that first needs them.
         self._warn(self._new_drivers())
-        self._quit_if_told()
+        self.quit_if_told()
 
-    def _quit_if_told(self) -> None:
+    def quit_if_told(self) -> None:
+        """Leave at once if a signal has said so."""
         if self._quit:
             self.cfg.worker_int(self)
             sys.exit(0)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """End the pause between two beats. May be called in the hub, and in a signal handler."""
         try:
             # os.write may be patched, and this is called in the hub, which must not wait.
             posix.write(self.PIPE[1], b".")
@@ -210,41 +287,57 @@ class GreenWorker(Worker):  # type: ignore[misc]
             # It is full of wake-ups already.
             pass
 
-    def _drain(self) -> None:
-        self._quit_if_told()
-        self.server.stop()
-        until = monotonic() + self.cfg.graceful_timeout
-        while self.server.connection_count:
-            left = until - monotonic()
-            if left <= 0:
-                cut = self.server.abort()
-                self.log.warning("Worker graceful timeout (pid:%s): %s connections were cut", self.pid, cut)
-                return
-            self._beat(min(left, HEARTBEAT))
-
     def notify(self) -> None:
         """Beat the heart, and leave if the master has gone."""
         super().notify()
         if self.ppid != os.getppid():
-            self.log.info("Parent changed, shutting down: %s", self)
-            sys.exit(0)
+            if self.alive:
+                self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
 
     def recycle(self) -> None:
         """Make way for a successor: ``max_requests`` have been served."""
-        if self.alive:
-            self.log.info("Autorestarting worker after current request.")
+        if self.status.phase == READY:
+            self._retire("the worker has served %s requests", self.nr)
+
+    def _retire(self, reason: str, *args: object) -> None:
+        """Go on until there is a successor, if there is somebody to see to it."""
+        if self.status.phase != READY:
+            return
+        self.log.info(f"Recycling the worker (pid:%s): {reason}", self.pid, *args)
+        if BOARD.attended:
+            self._enter(RETIRING)
+        else:
             self.alive = False
-            self._wake()
+            self.wake()
 
     # Signals. Handlers run in whatever greenlet is running, the hub's too, which must not block:
     # they leave a note for the main greenlet, which the wake-up descriptor has woken.
+
+    def init_signals(self) -> None:
+        """Listen to signals, and to what the master has said while nobody listened."""
+        super().init_signals()
+        if self.status.order:
+            self._leave()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: serve what has been begun, then leave."""
+        self.alive = False
+        if self.status.phase == BOOTING:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Leave before anything has been served."""
+        self._leaving = True
+        sys.exit(0)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """SIGQUIT and SIGINT: leave at once."""
         self.alive = False
         self._quit = True
         if not self._reads_notes:
-            self._quit_if_told()
+            self._leaving = True
+            self.quit_if_told()
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         """SIGUSR1: reopen the log files."""
@@ -254,17 +347,6 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """SIGABRT: the arbiter has had no heartbeat for ``timeout`` seconds."""
         self.aborting = True
         super().handle_abort(sig, frame)
-
-
-@contextmanager
-def during_reload() -> Iterator[None]:
-    """Let the master know that it reloads, and the next workers that what they find is new."""
-    GreenWorker.reloading = True
-    GreenWorker.told[0] = 0
-    try:
-        yield
-    finally:
-        GreenWorker.reloading = False
 
 
 class GeventWorker(GreenWorker):

@@ -4,7 +4,7 @@
 ``start(app, ...)`` one that is the test's own and stops with it. Both take, besides the application
 (``"echo:app"``, found in tests/apps), words for Gunicorn's command line, and by name: ``workers``,
 ``config`` (text of gunicorn.conf.py), ``settings`` (gworkers' own, a dict), ``env`` (a dict), ``bind`` (a
-list of addresses), ``worker_class`` (``"from config"``: none on the command line). ``start`` takes
+list of addresses), ``worker_class``; launch.py says how to leave one of them to ``config``. ``start`` takes
 ``ready=False`` to wait for nothing.
 
 A test that uses either runs once for each hub, transport and parser, the fixtures ``hub``, ``transport`` and
@@ -17,13 +17,18 @@ After each test its server must have logged no traceback that the test did not e
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fuzz.verdicts import FAST
 from server import PATIENCE, Server, Setup, hubs, parsers
+
+# For the clients and the scenes of benchmarks/; behind what is installed, which is what is tested.
+sys.path.append(str(Path(__file__).parents[1]))
 
 #: Shared servers that run at the same time; the one unused for longest makes room.
 SHARED = 6

@@ -38,6 +38,7 @@ class Setup:
     ``options`` are more words for Gunicorn's command line, ``config`` the text of its configuration file,
     ``settings`` are gworkers' own (``(("head_timeout", 0.5),)``), passed as GWORKERS_* variables,
     ``env`` is more environment, ``bind`` takes the place of the address that ``transport`` stands for.
+    With ``worker_class`` or ``bind`` "from config", and ``workers`` 0, the command line says nothing of them.
     """
 
     app: str
@@ -67,10 +68,12 @@ class Setup:
         (directory / "gunicorn.conf.py").write_text(config)
         if self.worker_class != "from config":
             command += ["-k", self.worker_class or WORKERS[self.hub]]
-        for address in self.bind or (own,):
-            command += ["--bind", address]
-        command += ["--workers", str(self.workers), *self.options, self.app]
-        return command
+        if self.bind != ("from config",):
+            for address in self.bind or (own,):
+                command += ["--bind", address]
+        if self.workers:
+            command += ["--workers", str(self.workers)]
+        return [*command, *self.options, self.app]
 
     def environment(self) -> dict[str, str]:
         """Of this process, without what would change the server, and with the test applications."""

@@ -185,9 +185,9 @@ class Server:
         return self
 
     def ready(self, timeout: float = PATIENCE) -> Server:
-        """Wait until every worker has loaded the application."""
+        """Wait until every worker that the command line asks for has loaded the application."""
         self.listening(timeout)
-        self.wait_for_log(r"^worker \d+ is ready$", timeout, since=0, count=self.setup.workers)
+        self.wait_for_log(r"^worker \d+ is ready$", timeout, since=0, count=self.setup.workers or 1)
         return self
 
     def _address(self, url: str) -> tuple[str, int] | str:

@@ -16,8 +16,9 @@ ROOT = Path(__file__).parents[1]
 NAMES = """
 import json
 from benchmarks.peers import PEERS
+from benchmarks.scenes import SCENES
 from benchmarks.workloads import WORKLOADS
-print(json.dumps([*PEERS, *WORKLOADS]))
+print(json.dumps([*PEERS, *SCENES, *WORKLOADS]))
 """
 
 
@@ -47,12 +48,12 @@ def row(shown, title):
     return line.split(title)[1].split()
 
 
-def test_list_names_every_server_and_workload():
+def test_list_names_everything():
     listed = python("-m", "benchmarks", "--list")
     assert (listed.returncode, listed.stderr) == (0, "")
     first_words = [line.split()[0] for line in listed.stdout.splitlines() if line.startswith("  ")]
     assert first_words == json.loads(python("-c", NAMES).stdout)
-    assert {"gworkers-gevent", "gworkers-eventlet", "hello"} <= set(first_words)
+    assert {"gworkers-gevent", "gworkers-eventlet", "hup", "hello"} <= set(first_words)
 
 
 def test_show_prints_a_table(saved):

@@ -21,8 +21,13 @@ SECONDS = [
     "body_timeout",
     "write_timeout",
     "linger_timeout",
+    "drain_linger",
+    "drain_delay",
+    "boot_timeout",
     "time_slice",
 ]
+
+BYTES = ["drain_limit", "max_rss", "max_rss_jitter"]
 
 
 def resolve(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -45,6 +50,12 @@ def test_the_documented_defaults():
         body_timeout=60.0,
         write_timeout=60.0,
         linger_timeout=2.0,
+        drain_linger=2.0,
+        drain_delay=0.0,
+        readiness_file=None,
+        boot_timeout=300.0,
+        max_rss=0,
+        max_rss_jitter=0,
         drain_limit=65536,
         time_slice=0.01,
         patch=("all",),
@@ -56,7 +67,8 @@ def test_the_documented_defaults():
 
 def test_every_field_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert names == {*SECONDS, "drain_limit", "request_greenlets", "patch", "silence", "post_patch", "psycopg2"}
+    assert names == {*SECONDS, *BYTES, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
+                     "readiness_file"}
 
 
 @pytest.mark.parametrize("name", ["patch", "silence"])
@@ -76,6 +88,15 @@ def test_post_patch():
     assert function(print) is print
     for value in (1, "os.path.join", "os.path:", ":join", "os path:join"):
         assert "setting post_patch is " in refusal(post_patch=value)
+
+
+def test_readiness_file():
+    assert resolve(readiness_file="/run/ready").readiness_file == "/run/ready"
+    assert resolve({"GWORKERS_READINESS_FILE": "ready"}).readiness_file == "ready"
+    assert resolve(readiness_file=None).readiness_file is None
+    for value in (1, "", b"ready", "a\0b", ["ready"]):
+        assert "setting readiness_file is " in refusal(readiness_file=value)
+    assert "which is not a path" in refusal({"GWORKERS_READINESS_FILE": ""})
 
 
 def test_psycopg2():
@@ -116,16 +137,18 @@ def test_seconds_from_configure(name, value):
     assert configured == value
 
 
+@pytest.mark.parametrize("name", BYTES)
 @pytest.mark.parametrize(("text", "size"), [("0", 0), ("1", 1), ("65536", 65536), (" 7 ", 7)])
-def test_bytes_from_the_environment(text, size):
-    value = resolve({"GWORKERS_DRAIN_LIMIT": text}).drain_limit
+def test_bytes_from_the_environment(name, text, size):
+    value = getattr(resolve({PREFIX + name.upper(): text}), name)
     assert type(value) is int
     assert value == size
 
 
+@pytest.mark.parametrize("name", BYTES)
 @pytest.mark.parametrize("size", [0, 1, 10**15])
-def test_bytes_from_configure(size):
-    assert resolve(drain_limit=size).drain_limit == size
+def test_bytes_from_configure(name, size):
+    assert getattr(resolve(**{name: size}), name) == size
 
 
 @pytest.mark.parametrize("choice", ["reused", "fresh"])
@@ -138,7 +161,7 @@ WORDS = ["", " ", "ten", "nan", "inf", "Infinity", "True", "None", "10s", "7\x00
 NEAR_NUMBERS = ["-1", "-0", "+1", "1e3", "1_000", "0x10", "1,5", "1 2", "1.", "\u0663", "9" * 19, "9" * 5000]
 
 
-@pytest.mark.parametrize("name", [*SECONDS, "drain_limit"])
+@pytest.mark.parametrize("name", [*SECONDS, *BYTES])
 @pytest.mark.parametrize("text", [*WORDS, *NEAR_NUMBERS])
 def test_text_that_is_no_number(name, text):
     variable = PREFIX + name.upper()
@@ -167,7 +190,7 @@ NO_NUMBERS = [True, False, None, "10", "", b"10", 1j, Fraction(1, 2), [1], {}, U
 OUT_OF_RANGE = [-1, -0.5, math.nan, math.inf, -math.inf, 10**400, -(10**400)]
 
 
-@pytest.mark.parametrize("name", [*SECONDS, "drain_limit"])
+@pytest.mark.parametrize("name", [*SECONDS, *BYTES])
 @pytest.mark.parametrize("value", [*NO_NUMBERS, *OUT_OF_RANGE], ids=lambda value: type(value).__name__)
 def test_objects_that_are_no_number(name, value):
     message = refusal(**{name: value})

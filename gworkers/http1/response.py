@@ -89,6 +89,8 @@ class Response:
         """Whether the connection ends with this response (RFC 9112 section 9.3)."""
         if self.must_close or self._request.must_close or not self._request.keepalive:
             return True
+        if not self._connection.server.keepalive:
+            return True
         return self.response_length is None and not self.chunked and not self._omits_body
 
     @property

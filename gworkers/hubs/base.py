@@ -78,6 +78,9 @@ class Hub(Protocol):
     def wait_readable(self, fd: int, seconds: float) -> bool:
         """Wait until *fd* is readable; return False after *seconds*. Not for the hub's own greenlet."""
 
+    def forked(self) -> None:
+        """This is a child of the process that the hub belongs to: no more of what it waits for may be shared."""
+
     def socket(self, sock: Any) -> socket.socket:
         """Return a blocking, cooperative socket of the hub's own kind on a duplicate of *sock*."""
 

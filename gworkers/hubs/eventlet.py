@@ -78,6 +78,14 @@ class EventletHub:
             return False
         return True
 
+    def forked(self) -> None:
+        if type(self._hub).__module__ == "eventlet.hubs.epolls":
+            # Unlike one of another kind, the parent sees what is done to it.
+            self._hub.poll = eventlet.patcher.original("select").epoll()
+        # Greenlets of other requests that sleep go on in the parent.
+        self._hub.timers.clear()
+        self._hub.next_timers.clear()
+
     def socket(self, sock: Any) -> socket.socket:
         native = eventlet.patcher.original("socket").socket
         return eventlet.greenio.GreenSocket(  # type: ignore[no-any-return]

@@ -88,6 +88,10 @@ class GeventHub:
             return False
         return True
 
+    def forked(self) -> None:
+        # gevent sees to the loop itself if "os" is patched, after this.
+        pass
+
     def socket(self, sock: Any) -> socket.socket:
         return gevent.socket.socket(  # type: ignore[no-any-return]
             sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))

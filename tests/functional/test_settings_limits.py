@@ -12,7 +12,7 @@ import pytest
 from client import Client, ClosedError
 from held import Held
 from patience import until
-from server import Server
+from server import Server, lives
 
 pytestmark = pytest.mark.only(transport="tcp")
 
@@ -98,14 +98,15 @@ class TestWorker:
         server = start("probe:app", "--max-requests", 3)
         client = server.connect()
         first = [client.request() for _ in range(3)]
-        assert [response.closes for response in first] == [False, False, True]
-        client.expect_close()
-        server.wait_for_log("Autorestarting worker after current request.")
-        server.wait_for_log(r"^worker \d+ is ready$", count=2)
         old = {json.loads(response.body)["pid"] for response in first}
         assert len(old) == 1
+        # There has been no time for a successor yet.
+        assert [response.closes for response in first] == [False, False, False]
+        server.wait_for_log(r"Recycling the worker \(pid:\d+\): the worker has served 3 requests$")
+        server.wait_for_log(r"^worker \d+ is ready$", count=2)
+        until(lambda: not any(map(lives, old)), "the old worker's end")
         assert pid(server.connect()) not in old
-        assert len(server.log("Autorestarting")) == 1
+        assert len(server.log("Recycling")) == 1
 
     def test_max_requests_jitter_differs_between_workers(self, start: Start) -> None:
         config = ("from os import write\ndef post_fork(server, worker):\n"
@@ -115,17 +116,18 @@ class TestWorker:
         assert len(set(limits)) == 3
         assert all(7 <= limit <= 7 + 10**9 for limit in limits)
 
-    def test_max_requests_with_jitter_is_what_the_worker_serves(self, start: Start) -> None:
-        config = ("from os import write\ndef worker_exit(server, worker):\n"
-                  "    write(2, b'%d of %d requests\\n' % (worker.nr, worker.max_requests))\n")
+    def test_max_requests_with_jitter_is_when_the_worker_asks(self, start: Start) -> None:
+        config = ("from os import write\ndef post_fork(server, worker):\n"
+                  "    write(2, b'%d requests\\n' % worker.max_requests)\n")
         server = start("probe:app", "--max-requests", 5, "--max-requests-jitter", 10, config=config)
+        limit = int(server.wait_for_log(r"^(\d+) requests$")[1])
         client = server.connect()
-        answers = 1
-        while not client.request().closes:
-            answers += 1
-        served = server.wait_for_log(r"^(\d+) of (\d+) requests$")
-        assert (int(served[1]), int(served[2])) == (answers, answers)
-        assert 5 <= answers <= 15
+        for _ in range(limit - 1):
+            assert client.request().status == 200
+        assert not server.log("Recycling")
+        assert client.request().status == 200
+        server.wait_for_log(rf"Recycling the worker \(pid:\d+\): the worker has served {limit} requests$")
+        assert 5 <= limit <= 15
 
 
 def status(server: Server, head: str) -> int:

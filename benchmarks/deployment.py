@@ -1,0 +1,231 @@
+"""An application that is deployed again and again, and the Gunicorn that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+from .keeper import CLOSED, Address, Broken, connect
+from .server import free_port
+
+PATIENCE = 40.0
+"""Seconds for a condition to come about."""
+TRANSPORTS = ("tcp", "unix", "reuse_port")
+
+#: Speaks past os.write, which eventlet patches.
+CONFIGURATION = """
+import io, os
+def post_worker_init(worker):
+    io.FileIO(2, "w", closefd=False).write(b"worker %d of %d has booted\\n" % (os.getpid(), os.getppid()))
+"""
+
+APPLICATION = """
+import io, os, time
+time.sleep({load!r})
+io.FileIO(2, "w", closefd=False).write(b"{version} is loaded\\n")
+{broken}
+BODY = b"{version} %d" % os.getpid()
+HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(len(BODY)))]
+KEPT = []
+def app(environ, start_response):
+    if {leak!r}:
+        KEPT.append(bytes(bytearray({leak!r})))
+    start_response("200 OK", HEADERS[:])
+    return [BODY]
+"""
+
+
+class Unmet(Exception):
+    """What should have come about has not; the message says what."""
+
+
+async def until(condition: Callable[[], object], what: str, limit: float = PATIENCE) -> None:
+    """Ask again and again until the answer is true. Raises Unmet."""
+    deadline = monotonic() + limit
+    while not condition():
+        if monotonic() > deadline:
+            raise Unmet(f"not in {limit:g} s: {what}")
+        await asyncio.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What serves: a Gunicorn and a worker class."""
+
+    gunicorn: Path
+    """The program."""
+    worker_class: str
+    title: str = ""
+
+
+@dataclass
+class Deployment:
+    """One server with its directory, from the start to the end of an ``async with``.
+
+    Gone means that nothing of the server is left: every process of it has its output, a pipe, which then ends.
+    """
+
+    engine: Engine
+    transport: str
+    """One of TRANSPORTS."""
+    config: dict[str, object] = field(default_factory=dict)
+    """What is in gunicorn.conf.py besides what the transport needs."""
+    environ: dict[str, str] = field(default_factory=dict)
+    load: float = 0.0
+    """Seconds that the application takes to be imported."""
+    leak: int = 0
+    """Bytes that the application keeps of each request."""
+
+    def __post_init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="gw"))
+        self.addresses: list[Address] = [self._free_address(number) for number in range(2)]
+        self.lines: list[str] = []
+        self.gone = False
+        self.version = 0
+        self.configure(bind=[self.spelled(0)], **self.config)
+        self.deploy()
+
+    # What is deployed
+
+    def deploy(self, broken: str = "") -> bytes:
+        """Put the next version of the application there, with more code that may be broken; return what it answers."""
+        self.version += 1
+        text = APPLICATION.format(load=self.load, leak=self.leak, version=f"version-{self.version}", broken=broken)
+        (self.directory / "deployed.py").write_text(text)
+        return b"version-%d" % self.version
+
+    def configure(self, **changes: object) -> None:
+        """Write the configuration with *changes*."""
+        self.config = {"worker_class": self.engine.worker_class, "control_socket_disable": True,
+                       "reuse_port": self.transport == "reuse_port", **self.config, **changes}
+        lines = [f"{name} = {value!r}" for name, value in self.config.items()]
+        (self.directory / "gunicorn.conf.py").write_text("\n".join(lines) + CONFIGURATION)
+
+    def _free_address(self, number: int) -> Address:
+        return str(self.directory / f"listener{number}") if self.transport == "unix" else ("127.0.0.1", free_port())
+
+    def spelled(self, number: int) -> str:
+        """One of the addresses as ``bind`` takes it."""
+        address = self.addresses[number]
+        return f"unix:{address}" if isinstance(address, str) else "{}:{}".format(*address)
+
+    # Its life
+
+    async def __aenter__(self) -> Deployment:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("GWORKERS_", "GUNICORN_"))}
+        # Compiled code is compared by the second, and versions follow faster.
+        environ.update({**self.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        self._process = await asyncio.create_subprocess_exec(
+            str(self.engine.gunicorn), "deployed:app", cwd=self.directory, env=environ, start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        self.master = self._process.pid
+        self._reader = asyncio.create_task(self._read())
+        try:
+            await self.until(lambda: len(self.workers) == self.config.get("workers", 1), "the workers have booted")
+            await self.until_answers(0)
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    async def stop(self) -> float:
+        """Stop all masters; return the seconds until no process is left. Raises Unmet."""
+        begun = monotonic()
+        for master in {self.master, *(master for _, master in self._booted())}:
+            self.signal(signal.SIGTERM, master)
+        await until(lambda: self.gone, "no process of the server is left")
+        return monotonic() - begun
+
+    async def _end(self) -> None:
+        if not self.gone:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        await self._reader
+        await self._process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self.lines.append(line.decode(errors="replace").rstrip("\n"))
+        self.gone = True
+
+    # What it does
+
+    def signal(self, number: int, master: int | None = None) -> None:
+        """Send a signal to *master*, or to the one that counts."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(master or self.master, number)
+
+    def count(self, pattern: str) -> int:
+        """How many lines of the output begin with *pattern*."""
+        return sum(1 for line in self.lines if re.match(pattern, line))
+
+    def _booted(self) -> list[tuple[int, int]]:
+        found = (re.match(r"worker (\d+) of (\d+) has booted", line) for line in self.lines)
+        return [(int(match[1]), int(match[2])) for match in found if match]
+
+    @property
+    def workers(self) -> list[int]:
+        """The workers that have booted and live, of all masters."""
+        return [pid for pid, _ in self._booted() if lives(pid)]
+
+    def masters(self) -> set[int]:
+        """Those that live workers have."""
+        return {master for pid, master in self._booted() if lives(pid)}
+
+    async def until(self, condition: Callable[[], object], what: str, limit: float = PATIENCE) -> None:
+        """As the function; Unmet as well if the server has gone."""
+        await until(lambda: self.gone or condition(), what, limit)
+        if not condition():
+            raise Unmet(f"the server has stopped before this: {what}")
+
+    async def until_answers(self, number: int) -> None:
+        """Wait until one of the addresses serves."""
+        deadline = monotonic() + PATIENCE
+        while monotonic() < deadline:
+            with contextlib.suppress(OSError, Broken, asyncio.TimeoutError):
+                line = await connect(self.addresses[number])
+                try:
+                    if (await asyncio.wait_for(line.ask(CLOSED), 5)).status == 200:
+                        return
+                finally:
+                    line.close()
+            await asyncio.sleep(0.02)
+        raise Unmet(f"not in {PATIENCE:g} s: an answer at {self.spelled(number)}")
+
+    async def until_refuses(self, number: int) -> None:
+        """Wait until nobody listens on one of the addresses."""
+        deadline = monotonic() + PATIENCE
+        while monotonic() < deadline:
+            try:
+                (await connect(self.addresses[number])).close()
+            except OSError:
+                return
+            await asyncio.sleep(0.02)
+        raise Unmet(f"not in {PATIENCE:g} s: nobody listens at {self.spelled(number)}")
+
+    async def renewed(self, elders: list[int], workers: int) -> None:
+        """Wait until there are so many new workers, and none of *elders* is left."""
+        await self.until(lambda: len(set(self.workers).difference(elders)) == workers, f"{workers} new workers")
+        await self.until(lambda: not set(self.workers).intersection(elders), "the old workers have gone")
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

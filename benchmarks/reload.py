@@ -1,0 +1,118 @@
+"""What users notice of a server that is reloaded, upgraded and recycled under load."""
+
+from __future__ import annotations
+
+import asyncio
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import environments
+from .deployment import Engine
+from .environments import EnvironmentFailed
+from .measurement import progress
+from .peers import GUNICORN, GWORKERS, PEERS
+from .scenes import Outcome, Scene, play
+
+HUBS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
+"""gworkers' worker classes."""
+PEER_CLASSES = {"gunicorn-gevent": "gevent", "gunicorn-eventlet": "eventlet"}
+"""Gunicorn's own, by the names of the peers that have them."""
+PEER_TRANSPORTS = ("tcp",)
+"""Enough to compare with."""
+INSTALLED = "installed"
+"""Stands for the Gunicorn, and the gworkers, of the Python that runs this."""
+
+LONGEST_WAIT = 0.5
+"""Seconds. The most that a request may wait while an application that takes its time is loaded."""
+MILLISECONDS = 1000
+
+COLUMNS = "{:14}{:11}{:27}{:>8}{:>6}{:>6}{:>8}{:>7}{:>8}{:>7}  {}"
+HEAD = COLUMNS.format(*"scene transport server ok lost raced refused non200".split(), "max ms", "stop s", "")
+LEGEND = """\
+ok, non200: answers. lost: no whole answer. raced: the server closed a kept connection as a request was sent. refused: a
+connection was not accepted. max: the longest wait for an answer. stop: from TERM until no process was left."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server of the table."""
+
+    title: str
+    worker_class: str
+    environment: str
+    """The name of its virtual environment."""
+    requirements: tuple[str, ...]
+    own: bool
+    """It is gworkers, which is to be flawless."""
+
+    def engine(self) -> Engine:
+        """What to start. Raises EnvironmentFailed."""
+        if self.environment == INSTALLED:
+            programs = Path(sysconfig.get_path("scripts"))
+        else:
+            programs = environments.prepare(self.environment, self.requirements)
+        return Engine(programs / "gunicorn", self.worker_class)
+
+
+def servers(hubs: Sequence[str], releases: Sequence[str], *, peers: bool) -> list[Served]:
+    """gworkers on every one of *hubs* and *releases* of Gunicorn, and whom it is compared with."""
+    own = []
+    for release in releases:
+        gunicorn = f"gunicorn=={release}"
+        environment = release if release == INSTALLED else "gworkers" if gunicorn == GUNICORN else f"gworkers-{release}"
+        requirements = tuple(gunicorn if item == GUNICORN else item for item in GWORKERS)
+        own += [Served(f"gworkers {hub}, {release}", HUBS[hub], environment, requirements, True) for hub in hubs]
+    others = [PEERS[name] for name in PEER_CLASSES] if peers else []
+    return own + [
+        Served(peer.title, PEER_CLASSES[peer.name], peer.environment or peer.name, peer.requirements, False)
+        for peer in others
+    ]
+
+
+def main(scenes: Sequence[Scene], servers: Sequence[Served], transports: Sequence[str]) -> int:
+    """Print a row for each scene, transport and server; 1 when gworkers was not flawless or somebody failed."""
+    failures: list[str] = []
+    engines = {}
+    for server in servers:
+        try:
+            engines[server] = server.engine()
+        except EnvironmentFailed as error:
+            failures.append(f"{server.title}: {error}")
+    print(HEAD.rstrip(), flush=True)
+    for scene in scenes:
+        for transport in transports:
+            for server, engine in engines.items():
+                if not server.own and (scene.own or transport not in PEER_TRANSPORTS):
+                    continue
+                progress(f"{scene.name} {transport} {server.title}")
+                outcome = asyncio.run(play(scene, engine, transport))
+                progress("")
+                print(row(scene, transport, server, outcome), flush=True)
+                if server.own:
+                    where = f"{scene.name} {transport} {server.title}"
+                    failures += [f"{where}: {fault}" for fault in faults(scene, outcome)]
+    print(LEGEND)
+    for scene in scenes:
+        print(f"{scene.name}: {scene.title}")
+    for failure in failures:
+        print(f"FAILED {failure}")
+    return 1 if failures else 0
+
+
+def row(scene: Scene, transport: str, server: Served, outcome: Outcome) -> str:
+    tally = outcome.tally
+    stop = "" if outcome.stop is None else f"{outcome.stop:.1f}"
+    counts = (f"{count:,}" for count in (tally.ok, tally.lost, tally.raced, tally.refused, tally.non200))
+    longest = f"{tally.longest * MILLISECONDS:,.0f}"
+    return COLUMNS.format(scene.name, transport, server.title, *counts, longest, stop, outcome.problem).rstrip()
+
+
+def faults(scene: Scene, outcome: Outcome) -> list[str]:
+    """What is not as it should be."""
+    found = [*outcome.tally.incidents, *filter(None, [outcome.problem])]
+    longest = outcome.tally.longest
+    if scene.load and longest >= LONGEST_WAIT:
+        found.append(f"a request waited {longest * MILLISECONDS:,.0f} ms, {LONGEST_WAIT * MILLISECONDS:g} are too many")
+    return found

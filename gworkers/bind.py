@@ -1,0 +1,129 @@
+"""Listening sockets: the master's when ``bind`` changes in a reload, and those of a worker that has its own."""
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gunicorn import sock, util
+
+from gworkers.rehearsal import REFUSED
+
+
+class Listeners:
+    """Which sockets the master listens on, by address.
+
+    Gunicorn closes all of them and binds all addresses again, which fails, and stops the server, if one that
+    stays is still in use by the workers that run. Here those that stay are kept.
+
+    :param arbiter: the master; its listeners are those of its configuration
+    """
+
+    def __init__(self, arbiter: Any) -> None:
+        self._arbiter = arbiter
+        #: in the order of ``bind``; not ours to change if systemd has opened them, or if every worker opens its own
+        self._addresses = arbiter.cfg.address if len(arbiter.cfg.address) == len(arbiter.LISTENERS) else None
+        self._before: tuple[list[Any], list[Any]] | None = None
+        # New workers do not accept there, and clients must not wait at an address where nobody ever will.
+        os.register_at_fork(after_in_child=self.keep)
+
+    def change(self, bind: list[str]) -> bool:
+        """Listen on the addresses *bind* from now on, and on those of before until :meth:`keep` or :meth:`restore`.
+
+        :returns: False, logged, if one of them cannot be had; then all is as it was
+        """
+        arbiter = self._arbiter
+        cfg = arbiter.cfg
+        before = cfg.bind
+        self.keep()
+        cfg.set("bind", bind)
+        addresses = cfg.address
+        if self._addresses is None or addresses == self._addresses or arbiter.systemd:
+            return True
+        known = dict(zip(self._addresses, arbiter.LISTENERS))
+        cfg.set("bind", [spelled for spelled, address in zip(bind, addresses) if address not in known])
+        try:
+            if cfg.bind:
+                known.update(zip(cfg.address, sock.create_sockets(cfg, arbiter.log)))
+        except (SystemExit, OSError, ValueError) as error:
+            if not isinstance(error, SystemExit):
+                arbiter.log.error("%s", error)
+            arbiter.log.error(REFUSED)
+            cfg.set("bind", before)
+            return False
+        # So that Gunicorn finds nothing to do.
+        cfg.set("bind", bind)
+        self._before = self._addresses, arbiter.LISTENERS
+        self._addresses = addresses
+        arbiter.LISTENERS = [known[address] for address in addresses]
+        arbiter.log.info("Listening at: %s", ",".join(map(str, arbiter.LISTENERS)))
+        return True
+
+    def keep(self) -> None:
+        """Give up what was listened on before the last change. Workers of that time have it still, until they end."""
+        if self._before is not None:
+            _close(self._before[1], self._arbiter.LISTENERS)
+            self._before = None
+
+    def restore(self) -> None:
+        """Go back to what was listened on before the last change."""
+        if self._before is not None:
+            changed = self._arbiter.LISTENERS
+            self._addresses, self._arbiter.LISTENERS = self._before
+            self._before = None
+            for listener in _close(changed, self._arbiter.LISTENERS):
+                if isinstance(listener, str):
+                    os.unlink(listener)
+
+
+def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:
+    """Close *listeners* but for those in *kept*; return the addresses of those closed."""
+    closed = []
+    for listener in listeners:
+        if listener not in kept:
+            closed.append(listener.getsockname())
+            listener.close()
+    return closed
+
+
+class OwnSocket:
+    """A worker's own socket on an address that others listen on too (``reuse_port``).
+
+    Gunicorn makes it, listening, before the worker loads the application; clients that the kernel sends to it would
+    wait for that. This one is bound as early, while the process may have the rights for it, and listens when told.
+
+    :raises OSError: if the address cannot be had
+    """
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.sock = socket.socket(socket.AF_INET6 if util.is_ipv6(address[0]) else socket.AF_INET, socket.SOCK_STREAM)
+        for level, option in ((socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT),
+                              (socket.IPPROTO_TCP, socket.TCP_NODELAY)):
+            self.sock.setsockopt(level, option, 1)
+        self.sock.bind(address)
+        self.sock.setblocking(False)
+
+    def __getattr__(self, name: str) -> Any:
+        # As Gunicorn's do, which hooks know.
+        return getattr(self.sock, name)
+
+
+@contextmanager
+def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
+    """The context in which the arbiter forks a worker: Gunicorn is not to open the worker's own sockets."""
+    own = cfg.reuse_port and not listeners and all(isinstance(address, tuple) for address in cfg.address)
+    if own:
+        cfg.set("reuse_port", False)
+    try:
+        yield
+    finally:
+        if own:
+            cfg.set("reuse_port", True)
+
+
+def open_own(cfg: Any) -> list[OwnSocket]:
+    """Open the sockets of a worker that was forked like that."""
+    cfg.set("reuse_port", True)
+    return [OwnSocket(address) for address in cfg.address]

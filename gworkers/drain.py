@@ -1,0 +1,43 @@
+"""The worker's side of a graceful stop: from the signal to the last answer."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gworkers.worker import GreenWorker
+
+#: The part of ``graceful_timeout``, and the most seconds of it, that requests have to come to an end once they are cut.
+LAST_PART, LAST_SECONDS = 0.25, 1.0
+
+
+def drain(worker: GreenWorker) -> None:
+    """Serve what has been begun, and what still comes on open connections, for at most ``graceful_timeout`` seconds."""
+    server = worker.server
+    allowed = worker.cfg.graceful_timeout
+    # The arbiter kills when the time is over.
+    end = monotonic() + allowed
+    cut = end - min(allowed * LAST_PART, LAST_SECONDS)
+
+    def busy() -> bool:
+        return server.connection_count > 0
+
+    if worker.settings.drain_delay and not worker.relieved:
+        _wait(worker, lambda: True, min(monotonic() + worker.settings.drain_delay, cut))
+    server.stop()
+    _wait(worker, busy, cut)
+    if busy():
+        requests = server.abort()
+        if requests:
+            worker.log.warning("Worker graceful timeout (pid:%s): %s requests were cut", worker.pid, requests)
+        _wait(worker, busy, end)
+
+
+def _wait(worker: GreenWorker, while_: Callable[[], bool], until: float) -> None:
+    worker.quit_if_told()
+    while while_():
+        left = until - monotonic()
+        if left <= 0:
+            return
+        worker.beat(left)

@@ -1,0 +1,88 @@
+"""What a worker and its master know of each other: a few bytes of memory that both see.
+
+Gunicorn makes the objects of its workers in the master, before the fork, so what is mapped there is shared.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from mmap import mmap
+
+#: The phases of a worker. BOOTING: it does not serve yet. READY: it has loaded the application and accepts.
+#: RETIRING: it goes on until a successor is ready. DRAINING: it accepts no more.
+BOOTING, READY, RETIRING, DRAINING = range(4)
+
+#: What the master has told a worker, beside a signal. LEAVE: to stop. RELIEVED: to stop, for others accept instead.
+NOTHING, LEAVE, RELIEVED = range(3)
+
+
+class Status:
+    """One worker's: it writes :attr:`phase`, the master writes :attr:`order`."""
+
+    def __init__(self, phase: int = BOOTING) -> None:
+        self._memory = mmap(-1, 2)
+        self.phase = phase
+
+    @property
+    def phase(self) -> int:
+        """How far the worker is."""
+        return self._memory[0]
+
+    @phase.setter
+    def phase(self, phase: int) -> None:
+        self._memory[0] = phase
+
+    @property
+    def order(self) -> int:
+        """What the master has told the worker."""
+        return self._memory[1]
+
+    @order.setter
+    def order(self, order: int) -> None:
+        self._memory[1] = order
+
+
+class Board:
+    """What all workers of a master know."""
+
+    def __init__(self) -> None:
+        self._memory = mmap(-1, 3)
+        #: whether this process is a master in the middle of a reload
+        self.reloading = False
+        #: whether the master sees to successors
+        self.attended = False
+
+    @property
+    def proven(self) -> bool:
+        """Whether any worker has ever been ready, so that one that cannot boot is no reason to stop the server."""
+        return bool(self._memory[0])
+
+    def prove(self) -> None:
+        """A worker is ready."""
+        self._memory[0] = 1
+
+    def first_to_warn(self) -> bool:
+        """Whether the caller is the first, since the start or the last reload, to log what all workers find."""
+        return self._first(1)
+
+    def first_to_fail(self) -> bool:
+        """Whether the caller is the first, since the start or the last reload, that cannot boot."""
+        return self._first(2)
+
+    @contextmanager
+    def reload(self) -> Iterator[None]:
+        """The context of a reload: what workers find from now on is new."""
+        self._memory[1] = self._memory[2] = 0
+        self.reloading = True
+        try:
+            yield
+        finally:
+            self.reloading = False
+
+    def _first(self, place: int) -> bool:
+        before, self._memory[place] = self._memory[place], 1
+        return not before
+
+
+#: This server's.
+BOARD = Board()

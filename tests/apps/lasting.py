@@ -1,0 +1,70 @@
+"""Applications that do not end by themselves, and say so when they are made to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flask import Flask
+from flask_sock import Sock
+from stage import answer, say, stage
+
+flask = Flask(__name__)
+sockets = Sock(flask)
+
+
+def stream(environ: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    try:
+        while True:
+            yield b"tick\n"
+            time.sleep(0.02)
+    finally:
+        say("stream ended")
+
+
+def silent_stream(environ: Any, start_response: Any) -> Iterator[bytes]:
+    """Has nothing to send, as those that wait for an event."""
+    start_response("200 OK", [])
+    try:
+        yield b"tick\n"
+        while True:
+            time.sleep(0.02)
+    finally:
+        say("silent stream ended")
+
+
+@sockets.route("/websocket")
+def websocket(ws: Any) -> None:
+    say("websocket opened")
+    try:
+        while True:
+            ws.send(ws.receive())
+    except Exception as error:
+        say(f"websocket ended by {type(error).__name__}")
+        raise
+
+
+def upgrade(environ: Any, start_response: Any) -> Iterable[bytes]:
+    sock = environ["gunicorn.socket"]
+    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n")
+    try:
+        while data := sock.recv(1000):
+            sock.sendall(data)
+        say("upgraded connection ended")
+    finally:
+        sock.close()
+    raise StopIteration
+
+
+def read_late(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Answers, and leaves the body to whoever wants it."""
+    return answer(start_response)
+
+
+names = stage(globals())
+
+
+def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    return flask(environ, start_response) if environ["PATH_INFO"] == "/websocket" else names(environ, start_response)

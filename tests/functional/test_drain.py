@@ -1,0 +1,221 @@
+"""What is served to the end by a worker that stops, and what is cut when its time is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from client import Client, request
+from held import Held
+from patience import until
+from server import PATIENCE, Server, lives
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+#: Seconds in which a worker with nothing left to do should be gone, far below the graceful_timeout here.
+PROMPT = 6.0
+
+WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+
+
+def refuses(server: Server) -> bool:
+    try:
+        Client.connect(server.address).close()
+    except ConnectionError:
+        return True
+    return False
+
+
+def gone(pid: int, limit: float = PATIENCE) -> None:
+    until(lambda: not lives(pid), f"the end of {pid}", limit)
+
+
+def test_answer_that_is_made_after_the_signal_closes(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app", "--graceful-timeout", 60)
+    requests = [Held(server, tmp_path, str(number)).running() for number in range(5)]
+    server.signal(signal.SIGTERM)
+    until(lambda: refuses(server), "the listener is closed")
+    assert all(lives(pid) for pid in server.worker_pids())
+    for held in requests:
+        held.let_go()
+        response = held.client.receive()
+        assert (response.status, response.closes) == (200, True)
+        held.client.expect_close()
+    last = time.monotonic()
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - last < PROMPT
+    assert not server.log("graceful timeout")
+
+
+def test_worker_stays_for_the_last_request(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app", "--graceful-timeout", 60)
+    first, last = (Held(server, tmp_path, name).running() for name in ("first", "last"))
+    (worker,) = server.worker_pids()
+    os.kill(worker, signal.SIGTERM)
+    first.let_go()
+    assert first.answer()["pid"] == worker
+    first.client.expect_close()
+    assert lives(worker)
+    last.let_go()
+    assert last.answer()["pid"] == worker
+    gone(worker)
+
+
+def test_pipelined_requests_are_answered(start: Start, tmp_path: Path) -> None:
+    """The answer in hand says that it is the last, so a client knows that the others have not been served."""
+    server = start("probe:app")
+    held = Held(server, tmp_path).running()
+    held.client.send(request("/variable?name=A") * 3)
+    server.signal(signal.SIGTERM)
+    until(lambda: refuses(server), "the listener is closed")
+    held.let_go()
+    response = held.client.receive()
+    assert (response.status, response.closes) == (200, True)
+    # A reset could have destroyed the answer, and would show here.
+    assert held.client.sock.recv(100) == b""
+    assert server.wait_for_exit() == 0
+
+
+def test_requests_that_come_together_before_the_signal(start: Start) -> None:
+    server = start("probe:app")
+    (worker,) = server.worker_pids()
+    client = server.connect()
+    assert client.request().status == 200
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        client.send(request("/variable?name=A") * 3)
+        os.kill(worker, signal.SIGTERM)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    answers = [client.receive()]
+    while not answers[-1].closes:
+        answers.append(client.receive())
+    assert [response.status for response in answers] == [200] * len(answers)
+    assert client.sock.recv(100) == b""
+    gone(worker)
+
+
+def test_client_that_still_sends_a_body_gets_its_answer(start: Start) -> None:
+    server = start("lasting:app")
+    client = server.connect()
+    head = request("/read-late", method="POST", headers=["Content-Length: 3000000"])
+    client.send(head + b"x" * 1000)
+    server.signal(signal.SIGTERM)
+    until(lambda: refuses(server), "the listener is closed")
+    for _ in range(20):
+        client.send(b"x" * 1000)
+    assert client.receive().status == 200
+    assert server.wait_for_exit() == 0
+
+
+def test_connections_in_the_kernels_queue_are_served(start: Start) -> None:
+    server = start("probe:app")
+    (worker,) = server.worker_pids()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        clients = [server.connect() for _ in range(30)]
+        for client in clients:
+            client.send(request("/"))
+        server.signal(signal.SIGTERM)
+        server.wait_for_log("Handling signal: term")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    answers = [client.receive() for client in clients]
+    assert {json.loads(response.body)["pid"] for response in answers} == {worker}
+    assert server.wait_for_exit() == 0
+
+
+def test_heartbeat_goes_on(start: Start, tmp_path: Path) -> None:
+    # The master goes on, and looks at it.
+    server = start("probe:app", "--timeout", 1, "--graceful-timeout", 60)
+    held = Held(server, tmp_path).running()
+    (worker,) = server.worker_pids()
+    started = time.monotonic()
+    os.kill(worker, signal.SIGTERM)
+    until(lambda: time.monotonic() - started > 3, "three timeouts")
+    held.let_go()
+    assert held.answer()["pid"] == worker
+    gone(worker)
+    assert not server.log("WORKER TIMEOUT")
+
+
+# When the time is over
+
+
+def opened(server: Server, kind: str) -> Client:
+    client = server.connect()
+    if kind == "websocket":
+        client.send(WEBSOCKET)
+        assert client.receive().status == 101
+        server.wait_for_log("^websocket opened$")
+    elif kind == "upgrade":
+        client.send(request("/upgrade", headers=["Connection: upgrade", "Upgrade: echo"]))
+        assert client.receive().status == 101
+    else:
+        client.send(request(f"/{kind}"))
+        assert client.read(17) == b"HTTP/1.1 200 OK\r\n"
+    return client
+
+
+ENDS = {"stream": "stream ended", "websocket": "websocket ended by ConnectionClosed",
+        "upgrade": "upgraded connection ended"}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_what_does_not_end_is_told_to(start: Start, kind: str) -> None:
+    server = start("lasting:app", "--graceful-timeout", 3)
+    client = opened(server, kind)
+    server.signal(signal.SIGTERM)
+    until(lambda: refuses(server), "the listener is closed")
+    if kind == "upgrade":
+        client.send(b"still here")
+        assert client.read(10) == b"still here"
+    assert not server.log(ENDS[kind])
+    server.wait_for_log(f"^{ENDS[kind]}$")
+    server.wait_for_log(r"\[WARNING\] Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    client.read_to_end()
+    assert server.wait_for_exit() == 0
+    assert not server.log("SIGKILL")
+
+
+def test_what_was_cut_is_counted(start: Start) -> None:
+    server = start("lasting:app", "--graceful-timeout", 2)
+    clients = [opened(server, "stream") for _ in range(4)]
+    server.signal(signal.SIGTERM)
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 4 requests were cut")
+    server.wait_for_log("^stream ended$", count=4)
+    for client in clients:
+        client.read_to_end()
+    assert server.wait_for_exit() == 0
+
+
+def test_what_does_not_look_at_its_client_ends_with_the_process(start: Start) -> None:
+    server = start("lasting:app", "--graceful-timeout", 1)
+    client = opened(server, "silent-stream")
+    (worker,) = server.worker_pids()
+    server.signal(signal.SIGTERM)
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    client.read_to_end()
+    assert server.wait_for_exit() == 0
+    gone(worker)
+
+
+def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
+    server = start("lasting:app", "--graceful-timeout", 3)
+    client = opened(server, "stream")
+    (old,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    client.read(100)
+    server.wait_for_log("^stream ended$")
+    client.read_to_end()
+    gone(old)
+    assert len(server.log(rf"Worker graceful timeout \(pid:{old}\): 1 requests were cut")) == 1

@@ -1,0 +1,139 @@
+"""readiness_file: there while the server is ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from deployment import Deployment
+from held import Held
+from patience import until
+from server import Server, lives
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state" / "ready"
+
+
+def holds(file: Path, pid: int) -> None:
+    until(lambda: file.exists() and file.read_text() == f"{pid}\n", f"{file} of {pid}")
+
+
+def test_there_once_a_worker_is_ready(start: Start, deployment: Deployment, file: Path) -> None:
+    deployment.hold()
+    server = start("deployed:app", *deployment.options, settings={"readiness_file": file}, ready=False)
+    deployment.booting(1, but=set())
+    assert not file.exists()
+    deployment.let_go()
+    holds(file, server.pid)
+    assert server.ready().connect().request().status == 200
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert list(file.parent.iterdir()) == []
+
+
+def test_gone_before_the_last_request_is_answered(start: Start, file: Path, tmp_path: Path) -> None:
+    server = start("probe:app", "--graceful-timeout", 60, settings={"readiness_file": file})
+    holds(file, server.pid)
+    held = Held(server, tmp_path).running()
+    server.signal(signal.SIGTERM)
+    until(lambda: not file.exists(), "it is gone")
+    held.let_go()
+    held.answer()
+    assert server.wait_for_exit() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
+def test_gone_after_a_quick_stop(start: Start, file: Path, number: int) -> None:
+    server = start("probe:app", settings={"readiness_file": file})
+    holds(file, server.pid)
+    server.signal(number)
+    assert server.wait_for_exit() == 0
+    assert not file.exists()
+
+
+def test_stays_during_a_reload(start: Start, deployment: Deployment, file: Path) -> None:
+    server = start("deployed:app", *deployment.options, settings={"readiness_file": file})
+    (old,) = server.worker_pids()
+    holds(file, server.pid)
+    node = file.stat().st_ino
+    deployment.hold()
+    server.signal(signal.SIGHUP)
+    (new,) = deployment.booting(1, but={old})
+    assert file.stat().st_ino == node
+    deployment.let_go()
+    until(lambda: not lives(old), "the old worker's end")
+    assert server.worker_pids() == [new]
+    # The very same, so it has never been away.
+    assert file.stat().st_ino == node
+
+
+def test_gone_without_any_worker(start: Start, deployment: Deployment, file: Path) -> None:
+    server = start("deployed:app", *deployment.options, settings={"readiness_file": file})
+    (old,) = server.worker_pids()
+    holds(file, server.pid)
+    assert server.connect().request().status == 200
+    deployment.hold()
+    os.kill(old, signal.SIGKILL)
+    until(lambda: not file.exists(), "it is gone")
+    deployment.let_go()
+    holds(file, server.pid)
+
+
+def test_configured_in_a_reload(start: Start, hub: str, file: Path) -> None:
+    server = start("probe:app")
+    path = server.directory / "gunicorn.conf.py"
+    path.write_text(f"raw_env = ['GWORKERS_READINESS_FILE={file}']\n" + path.read_text())
+    server.signal(signal.SIGHUP)
+    holds(file, server.pid)
+
+
+def test_that_cannot_be_written(start: Start, file: Path) -> None:
+    server = start("probe:app", settings={"readiness_file": file / "not" / "there"})
+    server.wait_for_log(r"\[ERROR\] The readiness file cannot be kept: ")
+    assert server.connect().request().status == 200
+    (old,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    until(lambda: not lives(old), "the old worker's end")
+    assert len(server.log("The readiness file cannot be kept")) == 1
+
+
+@pytest.mark.parametrize("stays", ["new", "old"])
+def test_upgrade(start: Start, file: Path, stays: str) -> None:
+    config = "from os import getpid, write\ndef pre_exec(server):\n    write(2, b'pre_exec in %d\\n' % getpid())\n"
+    server = start("probe:app", config=config, settings={"readiness_file": file})
+    holds(file, server.pid)
+    server.signal(signal.SIGUSR2)
+    new = int(server.wait_for_log(r"^pre_exec in (\d+)$")[1])
+    try:
+        holds(file, new)
+        if stays == "new":
+            server.signal(signal.SIGTERM)
+            assert server.process.wait(30) == 0
+            holds(file, new)
+            os.kill(new, signal.SIGTERM)
+            until(lambda: not lives(new), "the new master's end")
+            assert not file.exists()
+        else:
+            os.kill(new, signal.SIGTERM)
+            until(lambda: not lives(new), "the new master's end")
+            holds(file, server.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(new, signal.SIGTERM)
+        until(lambda: not lives(new), "the new master's end", 30)

@@ -1,0 +1,175 @@
+"""Workers that have served enough, or have grown too large: each asks for a successor before it goes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployment import Deployment
+from load import Load
+from patience import until
+from server import WORKERS, Server, lives
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+MEGABYTE = 1024 * 1024
+
+#: Far more than a worker has at first.
+LIMIT = 200 * MEGABYTE
+
+#: An application that grows by so many megabytes with each request to /grow.
+GROWING = """
+from stage import answer
+kept, inner = [], app
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/grow":
+        kept.append(b"x" * int(environ["QUERY_STRING"]) * 1024 * 1024)
+        return answer(start_response)
+    return inner(environ, start_response)
+"""
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def ask(server: Server) -> Any:
+    return json.loads(server.connect().request().body)
+
+
+# max_requests
+
+
+def test_max_requests_with_an_application_that_loads_slowly(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, "--max-requests", 20)
+    (old,) = server.worker_pids()
+    kept = server.connect()
+    deployment.hold()
+    with Load(server) as load:
+        (new,) = deployment.booting(1, but={old})
+        load.goes_on(100)
+        assert set(load.pids) == {old}
+        response = kept.request()
+        assert (json.loads(response.body)["pid"], response.closes) == (old, False)
+        deployment.let_go()
+        load.answered_by(new)
+        until(lambda: not lives(old), "the old worker's end")
+    assert not load.failures
+    assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has served 20 requests$")) == 1
+
+
+def test_max_requests_again_and_again(start: Start) -> None:
+    server = start("probe:app", "--max-requests", 25, "--max-requests-jitter", 10, workers=2)
+    with Load(server) as load:
+        until(lambda: len(set(load.pids)) >= 6 or load.failures, "six workers have answered", 60)
+    assert not load.failures
+    assert len(server.worker_pids()) in (2, 3, 4)
+
+
+def test_successor_that_cannot_boot(start: Start, deployment: Deployment) -> None:
+    """The worker that has served enough goes on, for there is no other."""
+    server = start("deployed:app", *deployment.options, "--max-requests", 20)
+    (old,) = server.worker_pids()
+    deployment.release("raise LookupError('deliberate')\n")
+    with Load(server) as load:
+        server.wait_for_log("A worker could not boot. The next attempt is in 2 s")
+        server.expect_traceback("LookupError: deliberate")
+        load.goes_on(50)
+        assert set(load.pids) == {old}
+        deployment.release()
+        until(lambda: not lives(old), "the old worker's end")
+        load.goes_on()
+    assert not load.failures
+
+
+def test_reload_while_a_successor_boots(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, "--max-requests", 20)
+    (old,) = server.worker_pids()
+    deployment.hold()
+    with Load(server) as load:
+        (successor,) = deployment.booting(1, but={old})
+        server.signal(signal.SIGHUP)
+        (new,) = deployment.booting(1, but={old, successor})
+        until(lambda: not lives(successor), "the end of the one that is not needed")
+        load.goes_on(50)
+        assert set(load.pids) == {old}
+        deployment.let_go()
+        load.answered_by(new)
+        until(lambda: not lives(old), "the old worker's end")
+    assert not load.failures
+
+
+def test_max_requests_under_an_arbiter_that_knows_nothing_of_it(start: Start, hub: str) -> None:
+    # The server has started with another kind of worker, so Gunicorn's own arbiter is in charge.
+    server = start("probe:app", "--max-requests", 3, worker_class="from config", config="worker_class = 'sync'\n")
+    path = server.directory / "gunicorn.conf.py"
+    path.write_text(path.read_text().replace("'sync'", repr(WORKERS[hub])))
+    (old,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    until(lambda: not lives(old), "the old worker's end")
+    (old,) = until(server.worker_pids, "a worker of this kind")
+    client = server.connect()
+    assert [client.request().closes for _ in range(3)][:2] == [False, False]
+    until(lambda: not lives(old), "the end of the one that has served enough")
+    until(server.worker_pids, "another one")
+    assert ask(server)["pid"] != old
+
+
+# max_rss
+
+
+@pytest.mark.parametrize("where", ["environment", "configure"])
+def test_max_rss(start: Start, deployment: Deployment, hub: str, where: str) -> None:
+    deployment.release(GROWING)
+    if where == "environment":
+        server = start("deployed:app", *deployment.options, settings={"max_rss": LIMIT})
+    else:
+        name = WORKERS[hub].rpartition(".")[2]
+        server = start("deployed:app", *deployment.options, worker_class="from config",
+                       config=f"from gworkers import {name}\nworker_class = {name}.configure(max_rss={LIMIT})\n")
+    (old,) = server.worker_pids()
+    deployment.hold()
+    with Load(server) as load:
+        assert server.connect().request("/grow?250").status == 200
+        (new,) = deployment.booting(1, but={old})
+        load.goes_on(50)
+        assert set(load.pids) == {old}
+        deployment.let_go()
+        load.answered_by(new)
+        until(lambda: not lives(old), "the old worker's end")
+        load.goes_on()
+    assert not load.failures
+    assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has more than {LIMIT} bytes of mem")) == 1
+    assert len(deployment.boots()) == 2
+
+
+def test_max_rss_jitter(start: Start, deployment: Deployment) -> None:
+    deployment.release(GROWING)
+    server = start("deployed:app", *deployment.options,
+                   settings={"max_rss": LIMIT, "max_rss_jitter": 100 * MEGABYTE})
+    for _ in range(2):
+        assert server.connect().request("/grow?350").status == 200
+        server.wait_for_log("Recycling the worker")
+        (old,) = server.worker_pids()[:1]
+        until(lambda old=old: not lives(old), "the old worker's end")
+    limits = [int(line.rpartition(" more than ")[2].split()[0]) for line in server.log("Recycling the worker")]
+    assert len(set(limits)) == 2
+    assert all(LIMIT <= limit <= LIMIT + 100 * MEGABYTE for limit in limits)
+
+
+def test_max_rss_that_no_worker_can_keep(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, settings={"max_rss": MEGABYTE})
+    server.wait_for_log(r"max_rss is 1048576 bytes, but the worker has \d+ before its first request: it is not applied")
+    with Load(server) as load:
+        load.goes_on(200)
+    assert not load.failures
+    assert len(set(load.pids)) == 1
+    assert len(deployment.boots()) == 1
+    assert not server.log("Recycling")

@@ -1,0 +1,223 @@
+"""A reload with code that cannot boot: the workers of before go on, and mended code is taken."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from deployment import Deployment
+from load import Load
+from patience import until
+from server import Server, lives
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+FAILED = r"\[ERROR\] The reload has failed, for none of the new workers could boot\."
+
+#: What is deployed, and how the only traceback of it ends, if there is one.
+BROKEN = {
+    "import": ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
+    "syntax": ("def app(:\n", "SyntaxError: "),
+    "exception": ("raise LookupError('deliberate')\n", "LookupError: deliberate"),
+    "attribute": ("del app\n", None),
+    "not callable": ("app = 7\n", None),
+    "exit": ("sys.exit(3)\n", None),
+    "exit without an error": ("sys.exit()\n", None),
+    "killed": ("import signal\nos.kill(os.getpid(), signal.SIGKILL)\n", None),
+}
+
+#: Seconds that a machine with other work may need for some attempts and the pauses between them.
+LONG = 40.0
+
+HANGS = "while True:\n    time.sleep(0.1)\n"
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def serving(server: Server) -> list[int]:
+    """The workers, once each one has answered: what is ready may not serve yet."""
+    pids = server.worker_pids()
+    with Load(server) as load:
+        load.answered_by(*pids)
+    return pids
+
+
+def refused_and_mended(server: Server, deployment: Deployment, broken: str, traceback: str | None = None) -> None:
+    """A reload with that code fails and nobody notices; then one with code that works does."""
+    old = server.worker_pids()
+    deployment.release(broken)
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(FAILED, LONG)
+        if traceback is not None:
+            server.expect_traceback(traceback)
+        load.goes_on()
+        assert server.worker_pids() == old
+        assert set(load.pids) <= set(old)
+
+        deployment.release()
+        seen = deployment.boots()
+        server.signal(signal.SIGHUP)
+        new = deployment.booting(len(old), but=seen)
+        load.answered_by(*new)
+        until(lambda: not any(map(lives, old)), "the old workers' end")
+        load.goes_on()
+    assert not load.failures
+    assert set(server.worker_pids()) == new
+    assert len(server.log(FAILED)) == 1
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_code_that_cannot_boot(start: Start, deployment: Deployment, kind: str) -> None:
+    server = start("deployed:app", *deployment.options, workers=2)
+    refused_and_mended(server, deployment, *BROKEN[kind])
+
+
+def test_module_that_is_gone(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options)
+    (old,) = server.worker_pids()
+    deployment.remove()
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(FAILED)
+    assert json.loads(server.connect().request().body)["pid"] == old
+    assert len(server.unexpected_tracebacks()) <= 1
+    if server.unexpected_tracebacks():
+        server.expect_traceback("ModuleNotFoundError: No module named 'deployed'")
+
+
+def test_factory_that_fails(start: Start, deployment: Deployment) -> None:
+    factory = "made = app\ndef app():\n    return made\n"
+    deployment.release(factory)
+    server = start("deployed:app()", *deployment.options)
+    (old,) = server.worker_pids()
+    deployment.release("def app():\n    raise LookupError('no database')\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(FAILED)
+    server.expect_traceback("LookupError: no database")
+    assert json.loads(server.connect().request().body)["pid"] == old
+    deployment.release(factory)
+    server.signal(signal.SIGHUP)
+    until(lambda: not lives(old), "the old worker's end")
+
+
+def test_hook_that_fails(start: Start, deployment: Deployment, tmp_path: Path) -> None:
+    config = (f"import os\ndef post_worker_init(worker):\n    if os.path.exists({str(tmp_path / 'fail')!r}):\n"
+              "        raise LookupError('no such thing')\n")
+    server = start("deployed:app", *deployment.options, config=config)
+    (old,) = server.worker_pids()
+    (tmp_path / "fail").touch()
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(FAILED)
+    server.expect_traceback("LookupError: no such thing")
+    assert json.loads(server.connect().request().body)["pid"] == old
+    (tmp_path / "fail").unlink()
+    server.signal(signal.SIGHUP)
+    until(lambda: not lives(old), "the old worker's end")
+
+
+def test_boot_timeout(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, settings={"boot_timeout": 5})
+    refused_and_mended(server, deployment, HANGS)
+    assert server.log(r"WORKER TIMEOUT \(pid:\d+\): it has not booted within 5 s")
+
+
+def test_boot_that_blocks_everything(start: Start, deployment: Deployment) -> None:
+    # Not even the signal is heard that is to end it.
+    deaf = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGABRT, signal.SIGTERM])\n"
+    server = start("deployed:app", *deployment.options, settings={"boot_timeout": 5})
+    refused_and_mended(server, deployment, deaf + HANGS)
+
+
+def test_timeout_does_not_count_for_a_boot(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, "--timeout", 1)
+    (old,) = server.worker_pids()
+    deployment.release("time.sleep(3)\n")
+    server.signal(signal.SIGHUP)
+    (new,) = deployment.booting(1, but={old})
+    until(lambda: not lives(old), "the old worker's end")
+    assert server.worker_pids() == [new]
+    assert not server.log("WORKER TIMEOUT")
+
+
+def test_one_that_boots_is_enough(start: Start, deployment: Deployment, tmp_path: Path) -> None:
+    """The generation has proven itself, so the other one is tried again until it can boot as well."""
+    server = start("deployed:app", *deployment.options, workers=2)
+    old = server.worker_pids()
+    deployment.release(f"if not os.path.exists({str(tmp_path / 'first')!r}):\n"
+                       f"    os.close(os.open({str(tmp_path / 'first')!r}, os.O_CREAT | os.O_EXCL))\n"
+                       "    raise LookupError('deliberate')\n")
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        until(lambda: not any(map(lives, old)), "the old workers' end", LONG)
+        server.expect_traceback("LookupError: deliberate")
+        load.goes_on()
+    assert not load.failures
+    assert len(server.worker_pids()) == 2
+    assert not server.log(FAILED)
+
+
+def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, workers=2)
+    staying, dying = serving(server)
+    deployment.release("raise LookupError('deliberate')\n")
+    os.kill(dying, signal.SIGKILL)
+    server.wait_for_log(r"A worker could not boot\. The next attempt is in 1 s; the others go on\.", LONG)
+    server.wait_for_log(r"A worker could not boot\. The next attempt is in 2 s; the others go on\.", LONG)
+    server.wait_for_log(r"A worker could not boot\. The next attempt is in 4 s; the others go on\.", LONG)
+    server.expect_traceback("LookupError: deliberate")
+    attempts = deployment.boots() - {staying, dying}
+    assert len(attempts) == 3
+    assert not any(map(lives, attempts))
+    assert json.loads(server.connect().request().body)["pid"] == staying
+
+    # Nobody needs to say that it has been mended.
+    deployment.release()
+    (new,) = deployment.booting(1, but={staying, dying} | attempts)
+    server.wait_for_log(f"^worker {new} is ready$")
+    assert server.worker_pids() == [staying, new]
+
+
+def test_reload_does_not_wait_for_the_next_attempt(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, workers=2)
+    staying, dying = serving(server)
+    deployment.release("sys.exit(1)\n")
+    os.kill(dying, signal.SIGKILL)
+    server.wait_for_log(r"The next attempt is in 4 s", LONG)
+    deployment.release()
+    seen = deployment.boots()
+    server.signal(signal.SIGHUP)
+    deployment.booting(2, but=seen)
+    until(lambda: not lives(staying), "the old worker's end")
+    assert len(server.worker_pids()) == 2
+
+
+# At the first start
+
+
+@pytest.mark.parametrize(("kind", "status"), [
+    ("import", 3), ("exception", 3), ("attribute", 4), ("not callable", 4), ("exit", 3), ("exit without an error", 3)])
+def test_first_start(start: Start, deployment: Deployment, kind: str, status: int) -> None:
+    broken, traceback = BROKEN[kind]
+    deployment.release(broken)
+    server = start("deployed:app", *deployment.options, ready=False)
+    assert server.wait_for_exit() == status
+    if traceback is not None:
+        server.expect_traceback(traceback)
+    assert server.log(r"\[ERROR\] The worker cannot boot: ")
+    assert len(deployment.boots()) == 1
+
+
+def test_exit_of_a_first_start_is_told(start: Start, deployment: Deployment) -> None:
+    deployment.release("sys.exit(7)\n")
+    server = start("deployed:app", *deployment.options, ready=False)
+    assert server.wait_for_exit() == 3
+    assert server.log("The worker cannot boot: the worker was ended with status 7 before it served")

@@ -1,0 +1,224 @@
+"""A reload that works: the new generation boots while the old one goes on, and nobody notices."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client import Client
+from deployment import Deployment
+from held import Held
+from load import Load
+from patience import until
+from server import Server, lives
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def ask(client: Client) -> Any:
+    response = client.request()
+    assert response.status == 200
+    return {**json.loads(response.body), "closes": response.closes}
+
+
+def gone(*pids: int) -> None:
+    until(lambda: not any(map(lives, pids)), f"the end of {pids}")
+
+
+def test_old_worker_serves_until_its_successor_is_ready(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options)
+    (old,) = server.worker_pids()
+    kept = server.connect()
+    deployment.hold()
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        (new,) = deployment.booting(1, but={old})
+        load.goes_on(50)
+        assert set(load.pids) == {old}
+        assert (ask(kept)["pid"], ask(kept)["closes"]) == (old, False)
+        deployment.let_go()
+        load.answered_by(new)
+        gone(old)
+        load.goes_on()
+    assert not load.failures
+    assert server.worker_pids() == [new]
+
+
+def test_workers_are_replaced_one_by_one(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, workers=2)
+    old = server.worker_pids()
+    deployment.hold()
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        first, second = sorted(deployment.booting(2, but=set(old)))
+        deployment.let_go(second)
+        load.answered_by(second)
+        # One has come and one may leave; the other's place is not taken yet.
+        until(lambda: sum(map(lives, old)) == 1, "one has made way")
+        load.goes_on(100)
+        (staying,) = filter(lives, old)
+        assert {staying, second} == set(load.pids[-50:])
+        deployment.let_go(first)
+        gone(*old)
+        load.answered_by(first)
+    assert not load.failures
+    assert set(server.worker_pids()) == {first, second}
+
+
+def test_second_reload_while_the_first_boots(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, workers=2)
+    old = set(server.worker_pids())
+    deployment.hold()
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        superseded = deployment.booting(2, but=old)
+        server.signal(signal.SIGHUP)
+        gone(*superseded)
+        new = deployment.booting(2, but=old | superseded)
+        assert all(map(lives, old))
+        load.goes_on(50)
+        assert set(load.pids) <= old
+        deployment.let_go()
+        load.answered_by(*new)
+        gone(*old)
+    assert not load.failures
+    assert set(server.worker_pids()) == new
+    assert not server.log("The reload has failed|could not boot")
+
+
+def test_reload_while_the_old_generation_drains(start: Start, deployment: Deployment, tmp_path: Path) -> None:
+    server = start("deployed:app", *deployment.options)
+    held = Held(server, tmp_path).running()
+    (first,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    (second,) = deployment.booting(1, but={first})
+    server.wait_for_log(f"^worker {second} is ready$")
+    server.signal(signal.SIGHUP)
+    (third,) = deployment.booting(1, but={first, second})
+    gone(second)
+    assert lives(first)
+    assert ask(server.connect())["pid"] == third
+    held.let_go()
+    assert held.answer()["pid"] == first
+    gone(first)
+    assert server.worker_pids() == [third]
+
+
+def test_hooks_of_a_reload(start: Start, deployment: Deployment) -> None:
+    """A hook that Gunicorn's own reload calls, and the one that takes place in the worker."""
+    config = ("from os import write\n"
+              "def on_reload(server):\n    write(2, b'hook on_reload with %d workers\\n' % len(server.WORKERS))\n"
+              "def child_exit(server, worker):\n    write(2, b'hook child_exit of %d\\n' % worker.pid)\n")
+    server = start("deployed:app", *deployment.options, config=config)
+    (old,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(f"^hook child_exit of {old}$")
+    assert server.log("^hook on_reload with 1 workers$")
+
+
+# Other numbers of workers
+
+
+def test_more_and_fewer(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options)
+    (old,) = server.worker_pids()
+    deployment.hold()
+    with Load(server) as load:
+        server.signal(signal.SIGTTIN)
+        (new,) = deployment.booting(1, but={old})
+        load.goes_on(50)
+        # Those who boot are not counted as those who serve.
+        server.signal(signal.SIGTTOU)
+        gone(new)
+        assert lives(old)
+        server.signal(signal.SIGTTIN)
+        (newer,) = deployment.booting(1, but={old, new})
+        deployment.let_go()
+        load.answered_by(newer)
+        server.signal(signal.SIGTTOU)
+        gone(old)
+        load.goes_on()
+    assert not load.failures
+    assert server.worker_pids() == [newer]
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
+def test_number_of_workers_in_the_configuration(start: Start, before: int, after: int) -> None:
+    server = start("probe:app", config=f"workers = {before}\n", workers=0)
+    server.wait_for_log(r"^worker \d+ is ready$", count=before)
+    old = server.worker_pids()
+    path = server.directory / "gunicorn.conf.py"
+    path.write_text(path.read_text().replace(f"workers = {before}", f"workers = {after}"))
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"^worker \d+ is ready$", count=before + after)
+        gone(*old)
+        load.answered_by(*server.worker_pids())
+    assert not load.failures
+    assert len(server.worker_pids()) == after
+
+
+# The master may be patched, to preload the application
+
+
+@pytest.mark.parametrize("event", ["reload", "recycling"])
+def test_preload(start: Start, hub: str, event: str) -> None:
+    patch = {"gevent": "from gevent.monkey import patch_all\npatch_all()\n",
+             "eventlet": "from eventlet import monkey_patch\nmonkey_patch()\n"}[hub]
+    server = start("probe:app", *(["--max-requests", 150] if event == "recycling" else []),
+                   config=patch + "preload_app = True\n")
+    (old,) = server.worker_pids()
+    with Load(server) as load:
+        load.goes_on()
+        if event == "reload":
+            server.signal(signal.SIGHUP)
+        server.wait_for_log(r"^worker \d+ is ready$", count=2)
+        gone(old)
+        load.goes_on()
+    assert not load.failures
+
+
+# What many reloads leave behind
+
+
+def processes(server: Server) -> set[int]:
+    return set(map(int, Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.slow
+def test_reloads_leave_nothing_behind(start: Start) -> None:
+    server = start("probe:app")
+
+    def kept() -> tuple[int, int]:
+        proc = Path(f"/proc/{server.pid}")
+        return len(os.listdir(proc / "fd")), len((proc / "maps").read_text().splitlines())
+
+    seen = []
+    with Load(server) as load:
+        for number in range(1, 21):
+            old = server.worker_pids()
+            server.signal(signal.SIGHUP)
+            server.wait_for_log(r"^worker \d+ is ready$", count=number + 1)
+            gone(*old)
+            until(lambda: len(processes(server)) == 1, "one worker")
+            seen.append(kept())
+        load.goes_on()
+    assert not load.failures
+    descriptors, mappings = zip(*seen)
+    assert max(descriptors[5:]) <= descriptors[4]
+    # The allocator's own come and go.
+    assert max(mappings[5:]) <= mappings[4] + 10

@@ -1,0 +1,157 @@
+"""A server that is told to stop while it reloads."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from client import ClosedError
+from deployment import Deployment
+from held import Held
+from patience import until
+from server import Server, lives
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+STOPS = [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT]
+
+#: Seconds in which a server should be gone that has nothing to finish; far below all that could keep it here.
+PROMPT = 10.0
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def stops(server: Server, number: int) -> None:
+    workers = server.worker_pids()
+    started = time.monotonic()
+    server.signal(number)
+    assert server.wait_for_exit(PROMPT * 3) == 0
+    assert time.monotonic() - started < PROMPT
+    until(lambda: not any(map(lives, workers)), "the workers' end")
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_while_the_new_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
+    server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, workers=2)
+    old = set(server.worker_pids())
+    deployment.hold()
+    server.signal(signal.SIGHUP)
+    new = deployment.booting(2, but=old)
+    stops(server, number)
+    assert not any(map(lives, new))
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_while_the_first_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
+    deployment.hold()
+    server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, workers=2, ready=False)
+    new = deployment.booting(2, but=set())
+    stops(server, number)
+    assert not any(map(lives, new))
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_while_a_rehearsal_hangs(start: Start, tmp_path: Path, number: int) -> None:
+    server = start("probe:app", "--graceful-timeout", 60)
+    path = server.directory / "gunicorn.conf.py"
+    path.write_text(f"import os, time\nopen({str(tmp_path / 'rehearses')!r}, 'w').write(str(os.getpid()))\n"
+                    "time.sleep(3600)\n")
+    server.signal(signal.SIGHUP)
+    rehearsal = int(until(lambda: (tmp_path / "rehearses").exists() and (tmp_path / "rehearses").read_text(),
+                          "the rehearsal has begun"))
+    assert server.connect().request().status == 200
+    stops(server, number)
+    assert not lives(rehearsal)
+
+
+def test_term_while_the_old_worker_drains(start: Start, tmp_path: Path) -> None:
+    """The request that runs is finished, and nothing else is waited for."""
+    server = start("probe:app", "--graceful-timeout", 60)
+    (old,) = server.worker_pids()
+    held = Held(server, tmp_path).running()
+    server.signal(signal.SIGHUP)
+    until(lambda: set(server.worker_pids()) - {old}, "the new worker")
+    server.signal(signal.SIGTERM)
+    server.wait_for_log("Handling signal: term")
+    held.let_go()
+    assert held.answer()["pid"] == old
+    started = time.monotonic()
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - started < PROMPT
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
+def test_quick_stop_while_the_old_worker_drains(start: Start, tmp_path: Path, number: int) -> None:
+    server = start("probe:app", "--graceful-timeout", 60)
+    (old,) = server.worker_pids()
+    held = Held(server, tmp_path).running()
+    server.signal(signal.SIGHUP)
+    until(lambda: set(server.worker_pids()) - {old}, "the new worker")
+    stops(server, number)
+    with pytest.raises(ClosedError):
+        held.client.receive()
+
+
+def test_term_while_broken_code_is_tried_again(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, workers=2)
+    deployment.release("sys.exit(1)\n")
+    os.kill(server.worker_pids()[0], signal.SIGKILL)
+    server.wait_for_log("A worker could not boot. The next attempt is in 2 s", 30)
+    stops(server, signal.SIGTERM)
+
+
+# Those that die in between
+
+
+def test_killed_worker_takes_only_its_own_with_it(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app", "--worker-connections", 1, workers=2)
+    requests = [Held(server, tmp_path, name) for name in ("first", "second")]
+    for held in requests:
+        held.running()
+    dying, staying = server.worker_pids()
+    os.kill(dying, signal.SIGKILL)
+    for held in requests:
+        held.let_go()
+    answers = []
+    for held in requests:
+        try:
+            answers.append(held.answer()["pid"])
+        except ClosedError:
+            answers.append(None)
+    assert sorted(answers, key=str) == sorted([staying, None], key=str)
+    until(lambda: len(server.worker_pids()) == 2, "its successor")
+
+
+def test_old_worker_that_is_killed_while_the_new_one_boots(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options)
+    (old,) = server.worker_pids()
+    deployment.hold()
+    server.signal(signal.SIGHUP)
+    (new,) = deployment.booting(1, but={old})
+    os.kill(old, signal.SIGKILL)
+    waiting = server.connect()
+    deployment.let_go()
+    assert json.loads(waiting.request().body)["pid"] == new
+    until(lambda: server.worker_pids() == [new], "nobody else is there")
+
+
+def test_master_that_is_killed_while_a_worker_boots(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options)
+    (old,) = server.worker_pids()
+    deployment.hold()
+    server.signal(signal.SIGHUP)
+    (new,) = deployment.booting(1, but={old})
+    os.kill(server.pid, signal.SIGKILL)
+    until(lambda: not lives(old), "the old worker's end")
+    deployment.let_go()
+    until(lambda: not lives(new), "the new worker's end")

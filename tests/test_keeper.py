@@ -1,0 +1,140 @@
+"""The clients that find losses: each kind of loss is seen, and told from the others."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks.keeper import Keepers, Tally
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def tally_of(behave: Behaviour, path: Path, done: Callable[[Tally], object], count: int = 1,
+             newcomers: int = 0) -> Tally:
+    """What one client counts at a server that behaves like that on each connection, until *done*."""
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await behave(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def run() -> Tally:
+        server = await asyncio.start_unix_server(handle, path)
+        async with Keepers(str(path), count, newcomers) as keepers:
+            await asyncio.wait_for(watch(keepers.tally), 10)
+        server.close()
+        return keepers.tally
+
+    async def watch(tally: Tally) -> None:
+        while not done(tally):
+            await asyncio.sleep(0.001)
+
+    return asyncio.run(run())
+
+
+async def request(reader: asyncio.StreamReader) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        await request(reader)
+        # In pieces, which are no reason to complain.
+        writer.write(ANSWER[:20])
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.write(ANSWER[20:])
+
+
+def test_nothing_is_wrong(tmp_path: Path) -> None:
+    tally = tally_of(serve, tmp_path / "socket", lambda tally: tally.ok >= 20)
+    assert tally.flawless
+    assert tally.incidents == []
+    assert tally.longest > 0
+
+
+def test_announced_end_is_no_loss(tmp_path: Path) -> None:
+    async def last(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await writer.drain()
+
+    assert tally_of(last, tmp_path / "socket", lambda tally: tally.ok >= 20).flawless
+
+
+def test_newcomers_open_a_connection_for_each_request(tmp_path: Path) -> None:
+    connections = []
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await writer.drain()
+
+    tally = tally_of(count, tmp_path / "socket", lambda tally: tally.ok >= 3, count=0, newcomers=1)
+    assert tally.flawless
+    assert len(connections) == tally.ok
+    assert all(b"\r\nConnection: close\r\n" in head for head in connections)
+
+
+def test_lost_before_any_answer(tmp_path: Path) -> None:
+    async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+
+    tally = tally_of(leave, tmp_path / "socket", lambda tally: tally.lost)
+    assert (tally.ok, tally.raced, tally.refused, tally.non200) == (0, 0, 0, 0)
+    assert "lost" in tally.incidents[0]
+
+
+def test_lost_within_an_answer(tmp_path: Path) -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(ANSWER)
+        await request(reader)
+        writer.write(ANSWER[:-1])
+        await writer.drain()
+
+    tally = tally_of(half, tmp_path / "socket", lambda tally: tally.lost)
+    assert tally.ok
+    assert (tally.raced, tally.refused, tally.non200) == (0, 0, 0)
+
+
+def test_raced(tmp_path: Path) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(ANSWER)
+        await writer.drain()
+
+    tally = tally_of(once, tmp_path / "socket", lambda tally: tally.raced)
+    assert tally.ok
+    assert (tally.lost, tally.refused, tally.non200) == (0, 0, 0)
+
+
+def test_non200(tmp_path: Path) -> None:
+    async def fail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await request(reader)
+            writer.write(ANSWER.replace(b"200 OK", b"503 Not now"))
+
+    tally = tally_of(fail, tmp_path / "socket", lambda tally: tally.non200)
+    assert (tally.ok, tally.lost, tally.raced, tally.refused) == (0, 0, 0, 0)
+    assert "503" in tally.incidents[0]
+
+
+def test_refused() -> None:
+    async def run() -> Tally:
+        with socket.socket() as sock:
+            # Bound, so that nobody else gets the port, and never listened on.
+            sock.bind(("127.0.0.1", 0))
+            async with Keepers(sock.getsockname(), count=1, newcomers=0) as keepers:
+                while not keepers.tally.refused:
+                    await asyncio.sleep(0.001)
+        return keepers.tally
+
+    tally = asyncio.run(run())
+    assert (tally.ok, tally.lost, tally.raced, tally.non200) == (0, 0, 0, 0)
