@@ -26,7 +26,7 @@ pytestmark = pytest.mark.smoke
 
 DOCUMENTATION = Path(__file__).parents[1] / "docs" / "checks.md"
 
-FINE = Runtime(pypy=None, greenlet="3.1.0", keeps_contexts=True, library="gevent", release="25.9.1")
+FINE = Runtime(pypy=None, greenlet="3.2.0", keeps_contexts=True, library="gevent", release="25.9.1")
 
 
 def codes(findings: list[Finding]) -> list[str]:
@@ -38,8 +38,8 @@ def codes(findings: list[Finding]) -> list[str]:
 
 @pytest.mark.parametrize(("changed", "code"), [
     ({}, None),
-    ({"greenlet": "1.0"}, None),
-    ({"greenlet": "1.0.0rc1"}, None),
+    ({"library": "eventlet", "release": "0.41.2", "greenlet": "1.0"}, None),
+    ({"library": "eventlet", "release": "0.41.2", "greenlet": "1.0.0rc1"}, None),
     ({"greenlet": "0.4.17"}, "greenlet-old"),
     ({"greenlet": "0.4.17", "keeps_contexts": False}, "greenlet-old"),
     ({"greenlet": None, "keeps_contexts": False}, "greenlet-missing"),
@@ -50,8 +50,19 @@ def codes(findings: list[Finding]) -> list[str]:
     ({"pypy": (7, 2, 0), "greenlet": "0.4.13", "keeps_contexts": False}, "pypy-old"),
     ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "keeps_contexts": False}, "contexts-shared"),
     ({"release": None}, "library-missing"),
-    ({"release": "24.10.1"}, None),
-    ({"release": "24.2.1"}, "library-old"),
+    ({"release": "24.10.3"}, None),
+    ({"release": "24.10.2"}, "library-old"),
+    ({"greenlet": "1.1.3"}, "library-clash"),
+    ({"greenlet": "2.0"}, None),
+    ({"greenlet": "3.3.2"}, None),
+    ({"greenlet": "3.4.0"}, "library-clash"),
+    ({"greenlet": "3.5.0"}, None),
+    ({"greenlet": "3.5.1"}, "library-clash"),
+    ({"release": "26.4.0", "greenlet": "3.5.6"}, "library-clash"),
+    ({"release": "26.5.0", "greenlet": "3.5.6"}, None),
+    ({"release": "26.9.0", "greenlet": "3.4.0"}, "library-clash"),
+    ({"release": "26.9.0", "greenlet": "1.1.3"}, "library-clash"),
+    ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "release": "24.10.3"}, None),
     ({"library": "eventlet", "release": "0.40.3"}, None),
     ({"library": "eventlet", "release": "0.40.2"}, "library-old"),
     ({"library": "eventlet", "release": "0.41.1", "greenlet": "3.5.1"}, "library-clash"),
@@ -62,7 +73,7 @@ def test_requirements(changed: dict[str, object], code: str | None) -> None:
     found = requirements.check(replace(FINE, **changed))  # type: ignore[arg-type]
     assert codes(found) == ([code] if code else [])
     for finding in found:
-        assert finding.fatal == (code != "library-clash")
+        assert finding.fatal == (code != "library-clash" or changed["greenlet"] == "1.1.3")
         assert str(finding).isprintable()
 
 
