@@ -170,7 +170,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
     def patch(self) -> list[Finding]:
         """Patch the standard library, and what else has to be by then; return what came too late."""
         self.settings = Settings.resolve(self.overrides, os.environ)
-        before = patching.originals()
+        imported = patching.early(self.hub_name)
         # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
         signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
         try:
@@ -181,7 +181,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
             psycopg.install()
         if self.settings.post_patch is not None:
             function(self.settings.post_patch)(self)
-        return patching.check(before) if self._tells else []
+        return patching.check(imported) if self._tells else []
 
     def load_wsgi(self) -> None:
         """Load the application, then look at what it has brought along."""

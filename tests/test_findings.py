@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import resource
 import sys
+import threading
+import time
 import types
 from dataclasses import replace
 from datetime import date
@@ -15,7 +18,7 @@ import pytest
 from gunicorn.config import Config
 
 import gworkers
-from gworkers.checks import deployment, drivers, patching, requirements
+from gworkers.checks import deployment, drivers, importers, originals, patching, requirements
 from gworkers.checks.findings import CODES, Finding
 from gworkers.checks.requirements import Runtime
 
@@ -23,7 +26,7 @@ pytestmark = pytest.mark.smoke
 
 DOCUMENTATION = Path(__file__).parents[1] / "docs" / "checks.md"
 
-FINE = Runtime(pypy=None, greenlet="3.1.0", keeps_contexts=True, library="gevent", release="25.9.1")
+FINE = Runtime(pypy=None, greenlet="3.2.0", keeps_contexts=True, library="gevent", release="25.9.1")
 
 
 def codes(findings: list[Finding]) -> list[str]:
@@ -35,8 +38,8 @@ def codes(findings: list[Finding]) -> list[str]:
 
 @pytest.mark.parametrize(("changed", "code"), [
     ({}, None),
-    ({"greenlet": "1.0"}, None),
-    ({"greenlet": "1.0.0rc1"}, None),
+    ({"library": "eventlet", "release": "0.41.2", "greenlet": "1.0"}, None),
+    ({"library": "eventlet", "release": "0.41.2", "greenlet": "1.0.0rc1"}, None),
     ({"greenlet": "0.4.17"}, "greenlet-old"),
     ({"greenlet": "0.4.17", "keeps_contexts": False}, "greenlet-old"),
     ({"greenlet": None, "keeps_contexts": False}, "greenlet-missing"),
@@ -47,8 +50,19 @@ def codes(findings: list[Finding]) -> list[str]:
     ({"pypy": (7, 2, 0), "greenlet": "0.4.13", "keeps_contexts": False}, "pypy-old"),
     ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "keeps_contexts": False}, "contexts-shared"),
     ({"release": None}, "library-missing"),
-    ({"release": "24.10.1"}, None),
-    ({"release": "24.2.1"}, "library-old"),
+    ({"release": "24.10.3"}, None),
+    ({"release": "24.10.2"}, "library-old"),
+    ({"greenlet": "1.1.3"}, "library-clash"),
+    ({"greenlet": "2.0"}, None),
+    ({"greenlet": "3.3.2"}, None),
+    ({"greenlet": "3.4.0"}, "library-clash"),
+    ({"greenlet": "3.5.0"}, None),
+    ({"greenlet": "3.5.1"}, "library-clash"),
+    ({"release": "26.4.0", "greenlet": "3.5.6"}, "library-clash"),
+    ({"release": "26.5.0", "greenlet": "3.5.6"}, None),
+    ({"release": "26.9.0", "greenlet": "3.4.0"}, "library-clash"),
+    ({"release": "26.9.0", "greenlet": "1.1.3"}, "library-clash"),
+    ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "release": "24.10.3"}, None),
     ({"library": "eventlet", "release": "0.40.3"}, None),
     ({"library": "eventlet", "release": "0.40.2"}, "library-old"),
     ({"library": "eventlet", "release": "0.41.1", "greenlet": "3.5.1"}, "library-clash"),
@@ -59,7 +73,7 @@ def test_requirements(changed: dict[str, object], code: str | None) -> None:
     found = requirements.check(replace(FINE, **changed))  # type: ignore[arg-type]
     assert codes(found) == ([code] if code else [])
     for finding in found:
-        assert finding.fatal == (code != "library-clash")
+        assert finding.fatal == (code != "library-clash" or changed["greenlet"] == "1.1.3")
         assert str(finding).isprintable()
 
 
@@ -196,26 +210,53 @@ def test_who_imported_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         package.joinpath("part.py").write_text("def work(): pass\n")
     __import__("topmost_of_three")
     try:
-        assert patching.importers("lowest_of_three", patching.users())[:2] == ["middle_of_three", "topmost_of_three"]
+        assert importers.importers("lowest_of_three", importers.users())[:2] == ["middle_of_three", "topmost_of_three"]
     finally:
         for name in [name for name in sys.modules if "_of_three" in name]:
             del sys.modules[name]
 
 
 def test_nobody_imported_it() -> None:
-    assert patching.importers("no.such.module", patching.users()) == []
+    assert importers.importers("no.such.module", importers.users()) == []
 
 
-def test_objects_that_do_not_like_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy:
+        """As Django's, which begin to work when somebody asks."""
+
+        def __getattribute__(self, name: str) -> object:
+            raise RuntimeError(name)
+
     class Shy:
         @property
         def __module__(self) -> str:  # type: ignore[override]
             raise RuntimeError
 
     module = types.ModuleType("shy_module")
-    module.value = Shy()  # type: ignore[attr-defined]
+    module.__file__ = "shy_module.py"
+    own = type("Own", (), {"lazy": Lazy(), "shy": Shy(), "__module__": "shy_module"})
+    vars(module).update(lazy=Lazy(), shy=Shy(), shy_class=Shy, own=own, mine=threading.local())
     monkeypatch.setitem(sys.modules, "shy_module", module)
-    assert "shy_module" not in patching.importers("gunicorn.config", patching.users())
+    assert "shy_module" not in importers.importers("gunicorn.config", importers.users())
+    assert patching.check(["shy_module"]) == [], "nothing is patched here"
+    monkeypatch.setattr(threading, "local", type("local", (), {"__module__": "gevent.local"}))
+    (finding,) = patching.check(["shy_module"])
+    assert finding.matters == originals.LOCAL
+
+
+def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("keeping_module")
+    vars(module).update(sleep=time.sleep, __file__="keeping_module.py")
+    monkeypatch.setitem(sys.modules, "keeping_module", module)
+    assert patching.check(["keeping_module"]) == []
+    monkeypatch.setattr(time, "sleep", functools.partial(time.sleep))
+    assert codes(patching.check(["keeping_module"])) == ["imported-too-early"]
+
+
+def test_consequences_are_ordered() -> None:
+    """What is not would have the finding fail."""
+    assert {original.matters for original in [*originals.NAMES.values(), *originals.OBJECTS.values()]} <= {
+        *originals.CONSEQUENCES}
 
 
 # all of them

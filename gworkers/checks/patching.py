@@ -1,126 +1,150 @@
 """What the monkey patch could not reach, because it came too late.
 
-A patch replaces names in the modules of the standard library. Who has imported such a module sees that; who has
-imported the name itself, or built a class on it, before the patch keeps the old one, which blocks the hub.
+A patch replaces names in the modules of the standard library. Who has imported such a module sees that; who has taken
+something out of it, or made something with it, before the patch keeps what does not know of greenlets.
 """
 from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial, partialmethod
+from threading import Condition
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import NamedTuple
 
 from gworkers.checks.findings import Finding
+from gworkers.checks.importers import importers, spelled, users
+from gworkers.checks.originals import CONSEQUENCES, NAMES, OBJECTS, Original, Originals, is_replaced, origin
+from gworkers.hubs import HUBS, is_patched
 
-#: Modules that the hubs patch, with names that others import from them.
-PATCHED = ("_thread", "os", "queue", "select", "selectors", "signal", "socket", "ssl", "subprocess", "threading",
-           "time")
 #: Packages that know what they do with names that are patched.
 TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
-#: How many importers are named.
-LONGEST_CHAIN = 6
-
-Originals = Mapping[str, Mapping[str, Any]]
-
-
-def originals() -> Originals:
-    """Return the names that a patch may replace, as they are now, in the modules that are loaded."""
-    found = {name: {key: value for key, value in vars(sys.modules[name]).items()
-                    if callable(value) and not key.startswith("__")}
-             for name in PATCHED if name in sys.modules}
-    # In a master that has been patched already only gevent remembers what was there before.
-    for name, values in getattr(sys.modules.get("gevent.monkey"), "saved", {}).items():
-        if name in found:
-            found[name].update((key, value) for key, value in values.items() if callable(value))
-    return found
+FUNCTIONS = (FunctionType, BuiltinFunctionType)
+#: Where an object of these has what it is about.
+INSIDE = {partial: "func", partialmethod: "func", staticmethod: "__func__", classmethod: "__func__"}
 
 
-def check(before: Originals) -> list[Finding]:
-    """Return who still has names that have been replaced since *before* was taken."""
-    replaced: dict[int, str] = {}
-    for name, values in before.items():
-        now = vars(sys.modules[name])
-        for key, value in values.items():
-            if now.get(key) is not value:
-                replaced[id(value)] = f"{name}.{key}"
-    if not replaced:
-        return []
-    kept: dict[str, list[tuple[str, str]]] = {}
-    for name, module in list(sys.modules.items()):
+class Kept(NamedTuple):
+    """Something in a module that a patch has not reached."""
+
+    module: str
+    what: str
+    matters: str
+
+
+def early(hub: str) -> list[str]:
+    """Return the modules that are imported before the hub called *hub* patches; call it before it does, here."""
+    names = list(sys.modules)
+    if not is_patched(hub):
+        return names
+    # The master was patched. Python lists modules in the order in which their imports were complete.
+    first = HUBS[hub].patching
+    return names[:names.index(first)] if first in names else []
+
+
+def check(imported: Iterable[str]) -> list[Finding]:
+    """Return what modules of those *imported* before the patch keep that it has replaced since."""
+    scan = _Scan()
+    packages: dict[str, list[Kept]] = {}
+    for name in imported:
+        module = sys.modules.get(name)
         # Some packages list the modules of others as their own, too.
         if isinstance(module, ModuleType) and module.__name__ == name and not _is_exempt(name, module):
-            for what in _kept(module, replaced):
-                kept.setdefault(name.partition(".")[0], []).append((name, what))
-    using = users() if kept else {}
-    return [_finding(places, using) for places in kept.values()]
+            for kept in scan.module(module):
+                packages.setdefault(name.partition(".")[0], []).append(kept)
+    using = users() if packages else {}
+    return [_finding(kept, using) for kept in packages.values()]
 
 
 def _is_exempt(name: str, module: ModuleType) -> bool:
-    if name.partition(".")[0] in TRUSTED or name in PATCHED or name.startswith("__patched_module_"):
+    if name.partition(".")[0] in TRUSTED:
         return True
     file = getattr(module, "__file__", None)
     # What belongs to the interpreter is the patch's own business.
     return file is None or (file.startswith(STANDARD_LIBRARY) and "-packages" not in file)
 
 
-def _kept(module: ModuleType, replaced: Mapping[int, str]) -> list[str]:
-    found = []
+class _Scan:
+    """A look through modules; what is found out about a class is remembered for the others."""
+
+    def __init__(self) -> None:
+        self._names = {key: original for key, original in NAMES.items() if is_replaced(original)}
+        self._objects = {key: original for key, original in OBJECTS.items() if is_replaced(original)}
+        self._classes: dict[type, Original | None] = {}
+        self._kinds: dict[type, Original | None] = {}
+        #: classes whose objects say nothing, which are nearly all
+        self._dull: set[type] = set()
+
+    def module(self, module: ModuleType) -> Iterator[Kept]:
+        """Yield what *module* has among its names, or one of its classes, and should not have."""
+        found = set()
+        for value in _values(module):
+            if type(value) not in self._dull:
+                told = self._told(value, module)
+                if told is not None and told not in found:
+                    found.add(told)
+                    yield Kept(module.__name__, *told)
+
+    def _told(self, value: object, module: ModuleType) -> tuple[str, str] | None:
+        """Return what *value* is and what comes of it, if it is one that has not been reached."""
+        kind = type(value)
+        if kind in INSIDE:
+            return self._told(getattr(value, INSIDE[kind]), module)
+        if kind in FUNCTIONS:
+            original = self._names.get(origin(value))
+            return original and (original.name, original.matters)
+        if issubclass(kind, type):
+            return self._class_told(value, module)  # type: ignore[arg-type]
+        if issubclass(kind, Condition):
+            # It makes what its waiters wait on whenever they wait, but its lock only once.
+            original = self._original(type(vars(value).get("_lock")), self._objects, self._kinds)
+            return original and ("an object of threading.Condition", original.matters)
+        original = self._original(kind, self._objects, self._kinds)
+        if original is None:
+            self._dull.add(kind)
+            return None
+        return f"an object of {original.name}", original.matters
+
+    def _class_told(self, value: type, module: ModuleType) -> tuple[str, str] | None:
+        original = self._original(value, self._names, self._classes)
+        if original is None:
+            return None
+        name = origin(value)
+        if name in self._names:
+            return original.name, original.matters
+        # It is told of where it was made, not where it was imported from there.
+        own = name[0].partition(".")[0] == module.__name__.partition(".")[0]
+        return (f"a class made of {original.name}", original.matters) if own else None
+
+    def _original(self, kind: type, originals: Originals, known: dict[type, Original | None]) -> Original | None:
+        """Return which of *originals* the class is, or is made of."""
+        if kind not in known:
+            known[kind] = None
+            name = origin(kind)
+            # What the hub's library has made of an original is what should be there.
+            if name[0].partition(".")[0] not in HUBS:
+                made_of = (self._original(base, originals, known) for base in kind.__bases__)
+                known[kind] = originals.get(name) or next(filter(None, made_of), None)
+        return known[kind]
+
+
+def _values(module: ModuleType) -> Iterator[object]:
+    """Yield what *module* has among its names, and what its classes have among theirs."""
+    own = module.__name__
     for value in list(vars(module).values()):
-        what = replaced.get(id(value))
-        if what is None and isinstance(value, type):
-            base = next((replaced[id(base)] for base in value.__mro__ if id(base) in replaced), None)
-            what = base and f"a class made of {base}"
-        if what is not None and what not in found:
-            found.append(what)
-    return found
+        yield value
+        if issubclass(type(value), type) and vars(value).get("__module__") == own:
+            yield from list(vars(value).values())
 
 
-def _finding(places: list[tuple[str, str]], using: Mapping[str, Sequence[str]]) -> Finding:
-    module, what = places[0]
-    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    by = " <- ".join(importers(module, using)) or "nobody that could be found"
+def _finding(kept: Sequence[Kept], using: Mapping[str, Sequence[str]]) -> Finding:
+    worst = min(kept, key=lambda one: CONSEQUENCES.index(one.matters))
+    more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
+    by = " <- ".join(importers(worst.module, using)) or "nobody that could be found"
     return Finding(
-        "imported-too-early", f"{module} was imported before the patch and keeps {what}{more} (imported by {by})",
-        "it blocks the hub, and with it all other requests",
+        "imported-too-early",
+        f"{spelled(worst.module)} was imported before the patch and keeps {worst.what}{more} (imported by {by})",
+        worst.matters,
         "Import it in the application, not in gunicorn.conf.py; or begin gunicorn.conf.py with the patch itself")
-
-
-def importers(name: str, using: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return who has imported the module *name*, and who has imported that one, as far as can be told.
-
-    Python does not write it down. But it lists a module when its import is complete, so the first behind it that
-    has it, or something of it, among its names is likely to be where the import came from.
-
-    :param using: what :func:`users` returns
-    """
-    place = {other: number for number, other in enumerate(list(sys.modules))}
-    chain = [name]
-    while len(chain) <= LONGEST_CHAIN and chain[-1] in place:
-        last = chain[-1]
-        mine = last.partition(".")[0]
-        candidates = [other for other in using.get(mine, ()) if other not in chain and other.partition(".")[0] != mine]
-        if not candidates:
-            break
-        chain.append(min(candidates, key=lambda other: (place[other] < place[last], place[other])))
-    return ["gunicorn.conf.py" if importer == "__config__" else importer for importer in chain[1:]]
-
-
-def users() -> dict[str, list[str]]:
-    """Return, for each package, the modules that have it or something of it among their names."""
-    found: dict[str, list[str]] = {}
-    for name, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType):
-            for package in {_home(value) for value in list(vars(module).values())}:
-                found.setdefault(package, []).append(name)
-    return found
-
-
-def _home(value: object) -> str:
-    try:
-        home = value.__name__ if isinstance(value, ModuleType) else value.__module__
-        return home.partition(".")[0] if isinstance(home, str) else ""
-    except Exception:
-        # Whatever the object makes of it when it is asked.
-        return ""

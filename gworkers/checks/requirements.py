@@ -31,7 +31,10 @@ class Floor:
 
 
 FLOORS = {
-    "gevent": Floor((24, 10, 1), "Gunicorn's own worker asks for that one too, and no older one is tested"),
+    # https://github.com/gevent/gevent/blob/master/CHANGES.rst
+    "gevent": Floor((24, 10, 3), "before it, and on Python 3.13, the other greenlets of a patched master go on in the "
+                                 "workers that are forked from it"),
+    # https://github.com/eventlet/eventlet/pull/1047, https://github.com/eventlet/eventlet/pull/1062
     "eventlet": Floor((0, 40, 3), "before 0.40.1 a forked worker loses track of its threads, and before 0.40.3 "
                                   "eventlet's own server lets a request be smuggled in trailers"),
 }
@@ -39,19 +42,30 @@ FLOORS = {
 
 @dataclass(frozen=True)
 class Clash:
-    """Releases of a library that newer releases of greenlet have left behind."""
+    """Releases of a library and of greenlet, each from one up to but not including another, that do not go together."""
 
     library: str
-    #: the first release that works again
-    mended: Version
-    #: the first greenlet that older ones have trouble with
-    greenlet: Version
+    releases: tuple[Version, Version]
+    greenlets: tuple[Version, Version]
     trouble: str
+    #: what to install
+    mend: str
+    #: whether a worker cannot serve like that
+    fatal: bool = False
 
 
+#: What no release is behind.
+END: Version = (sys.maxsize,)
+LOCKS = "its locks raise RuntimeError while a process ends"
 CLASHES = (
+    # Built for greenlet 2, whose objects are laid out differently.
+    Clash("gevent", ((), END), ((1,), (2,)), "workers crash as soon as they start", "'greenlet>=3.1.1'", fatal=True),
+    # https://github.com/python-greenlet/greenlet/issues/524
+    Clash("gevent", ((), END), ((3, 4), (3, 5)), "a process may crash when it ends",
+          "'greenlet>=3.5.1' 'gevent>=26.5'"),
+    Clash("gevent", ((), (26, 5)), ((3, 5, 1), END), LOCKS, "'gevent>=26.5'"),
     # https://github.com/eventlet/eventlet/pull/1101
-    Clash("eventlet", (0, 41, 2), (3, 5, 1), "its locks raise RuntimeError while a process ends"),
+    Clash("eventlet", ((), (0, 41, 2)), ((3, 5, 1), END), LOCKS, "'eventlet>=0.41.2'"),
 )
 
 
@@ -174,10 +188,11 @@ def _library(runtime: Runtime) -> list[Finding]:
         return [Finding("library-old", f"{library} {release} is older than {spelled(floor.release)}", floor.reason,
                         f"pip install --upgrade 'gworkers[{library}]'", fatal=True)]
     if runtime.pypy is None and runtime.greenlet is not None:
+        greenlet = parsed(runtime.greenlet)
         for clash in CLASHES:
-            old, new = parsed(release) < clash.mended, parsed(runtime.greenlet) >= clash.greenlet
-            if library == clash.library and old and new:
+            (old, new), (oldest, newest) = clash.releases, clash.greenlets
+            if library == clash.library and old <= parsed(release) < new and oldest <= greenlet < newest:
                 return [Finding(
-                    "library-clash", f"{library} {release} was made before greenlet {runtime.greenlet}", clash.trouble,
-                    f"pip install --upgrade '{library}>={spelled(clash.mended)}'")]
+                    "library-clash", f"{library} {release} and greenlet {runtime.greenlet} do not go together",
+                    clash.trouble, f"pip install --upgrade {clash.mend}", fatal=clash.fatal)]
     return []

@@ -26,15 +26,17 @@ class Backend(NamedTuple):
     parts: tuple[str, ...]
     #: module and attribute where it keeps a record of what it has patched
     record: tuple[str, str]
+    #: a module of its own that it imports no earlier than when it patches
+    patching: str
 
 
 HUBS = {
     "gevent": Backend("gevent", "gworkers.hubs.gevent", (
         "socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal", "queue"),
-        ("gevent.monkey", "saved")),
+        ("gevent.monkey", "saved"), "gevent.threading"),
     "eventlet": Backend("eventlet", "gworkers.hubs.eventlet", (
         "os", "select", "socket", "thread", "time", "builtins", "subprocess"),
-        ("eventlet.patcher", "already_patched")),
+        ("eventlet.patcher", "already_patched"), "eventlet.green.Queue"),
 }
 
 

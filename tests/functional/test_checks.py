@@ -29,10 +29,6 @@ greenlet.greenlet = Sharing
 """
 
 
-#: gevent warns of it too, which is not the point.
-LATE = "import warnings\nwarnings.simplefilter('ignore')\nfrom gevent import monkey\nmonkey.patch_all()\n"
-
-
 def findings(server: Server) -> list[str]:
     """The codes of what has been logged, in order; who runs the tests as root is not the point."""
     said = [match[1] for line in server.log(r"\[WARNING\] .* \[[a-z-]+\]$", since=0)
@@ -55,13 +51,6 @@ def test_greenlets_that_share_a_context(start: Start, tmp_path: Path) -> None:
     # What stops a worker cannot be silenced.
     server = start("probe:app", env={"PYTHONPATH": path, "GWORKERS_SILENCE": "contexts-shared"}, ready=False)
     assert "[contexts-shared]" in refusal(server)
-
-
-def test_imported_before_a_late_patch_of_the_master(start: Start, hub: str, early: str) -> None:
-    if hub != "gevent":
-        pytest.skip("eventlet does not remember what it has replaced")
-    server = start("probe:app", config=early + LATE)
-    assert findings(server) == ["imported-too-early"]
 
 
 def test_unknown_code_to_silence(start: Start) -> None:

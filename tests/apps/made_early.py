@@ -1,0 +1,18 @@
+"""Imported before the patch: names, and things made with them."""
+
+from __future__ import annotations
+
+import threading
+from queue import Queue, SimpleQueue
+from threading import Condition, Event, get_ident
+
+__all__ = ["Condition", "Event", "Queue", "get_ident"]
+
+barrier = threading.Barrier(2)
+event = threading.Event()
+lock = threading.Lock()
+local = threading.local()
+queue: Queue[bool] = Queue()
+reentrant = threading.RLock()
+semaphore = threading.Semaphore(0)
+simple_queue: SimpleQueue[bool] = SimpleQueue()

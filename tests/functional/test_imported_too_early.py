@@ -1,0 +1,219 @@
+"""What a patch has not reached, told by a real Gunicorn; and that it is so, and that the rest works all the same."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from client import request
+from launch import APPS, importable
+from server import Server
+
+from gworkers.checks.configuration import PATCH_MASTER
+from gworkers.checks.originals import BLOCKS, IDENT, JOIN, LOCAL, RLOCK, WAITS
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+#: Modules by their source: what each keeps if it is imported too early, and what comes of it.
+KEEPING = {
+    "from time import sleep": ("time.sleep", BLOCKS),
+    "from socket import socket": ("socket.socket", BLOCKS),
+    "from socket import getaddrinfo": ("socket.getaddrinfo", BLOCKS),
+    "from socket import gethostbyname": ("socket.gethostbyname", BLOCKS),
+    "from os import waitpid": ("os.waitpid", BLOCKS),
+    "from threading import Lock": ("threading.Lock", WAITS),
+    "from threading import get_ident": ("threading.get_ident", IDENT),
+    "from threading import local": ("threading.local", LOCAL),
+    "from subprocess import Popen": ("subprocess.Popen", BLOCKS),
+    "import ssl\nclass Context(ssl.SSLContext): pass": ("a class made of ssl.SSLContext", BLOCKS),
+    "import threading\nclass Mine(threading.local): pass\nclass Other(Mine): pass":
+        ("a class made of threading.local", LOCAL),
+    "import time\nclass Client:\n    sleep = time.sleep": ("time.sleep", BLOCKS),
+    "import time\nclass Client:\n    sleep = staticmethod(time.sleep)": ("time.sleep", BLOCKS),
+    "import threading\nclass Client:\n    lock = threading.Lock()": ("an object of threading.Lock", WAITS),
+    "import functools, time\npause = functools.partial(time.sleep, 1)": ("time.sleep", BLOCKS),
+    "import functools, threading\nclass Client:\n    make = functools.partial(threading.local)":
+        ("threading.local", LOCAL),
+    "import threading\nlock = threading.Lock()": ("an object of threading.Lock", WAITS),
+    "import threading\nmine = threading.local()": ("an object of threading.local", LOCAL),
+    "import threading\nclass Mine(threading.local): pass\nmine = Mine()":
+        ("a class made of threading.local and 1 more", LOCAL),
+    "import threading\ncondition = threading.Condition(threading.Lock())":
+        ("an object of threading.Condition", WAITS),
+    "import ssl\ncontext = ssl.create_default_context()": ("an object of ssl.SSLContext", BLOCKS),
+    "from time import sleep\nimport threading\nlock = threading.Lock()\nmine = threading.local()":
+        ("an object of threading.local and 2 more", LOCAL),
+}
+if sys.implementation.name == "cpython":
+    KEEPING["import queue\njobs = queue.SimpleQueue()"] = ("an object of queue.SimpleQueue", WAITS)
+
+#: What the patch of one hub replaces, or what it leaves behind, the other's does not.
+KEEPING_ON = {
+    "gevent": {
+        "import threading\nlock = threading.RLock()": ("an object of threading.RLock", RLOCK),
+        "import threading\ncondition = threading.Condition()": ("an object of threading.Condition", RLOCK),
+        **({"import threading\nclass Timer(threading.Thread): pass": ("a class made of threading.Thread", JOIN)}
+           if sys.version_info < (3, 13) else {}),
+    },
+    "eventlet": {"from threading import RLock": ("threading.RLock", RLOCK)},
+}
+
+#: What works although it is as it was before the patch.
+HARMLESS = """
+import functools, queue, socket, ssl, signal, subprocess, threading, time
+from os import close, read
+from queue import LifoQueue, PriorityQueue, Queue
+from signal import getsignal, signal
+from socket import AF_INET, create_connection, fromfd, socketpair
+from ssl import create_default_context
+from subprocess import PIPE, CompletedProcess, check_output, run
+from threading import BoundedSemaphore, Condition, Event, Semaphore, current_thread
+from time import monotonic, time as now
+jobs, stopped, started, few = Queue(), Event(), threading.Barrier(2), Semaphore(3)
+class Stop(Event): pass
+class Jobs(queue.Queue): pass
+class Mine:
+    finished = threading.Event()
+    def __init__(self): self.lock = threading.Lock()
+@functools.wraps(time.sleep)
+def sleep(seconds): return time.sleep(seconds)
+"""
+
+#: A late patch of the master; gevent warns of it too, and eventlet of locks that it could not replace.
+LATE = {hub: f"import warnings\nwarnings.simplefilter('ignore')\n{line}\n" for hub, line in PATCH_MASTER.items()}
+
+#: Imports as they may be found in an application, those which are installed.
+USUAL = (
+    "asyncio", "concurrent.futures.process", "concurrent.futures.thread", "ctypes", "decimal", "email.message",
+    "http.client", "http.server", "json", "logging.config", "logging.handlers", "multiprocessing.pool", "queue",
+    "sched", "selectors", "smtplib", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile", "threading",
+    "unittest.mock", "urllib.request", "uuid", "wsgiref.simple_server", "xmlrpc.client", "zipfile",
+    "flask", "flask.testing", "flask_sock", "jinja2", "psycopg2.pool", "rich.live", "trustme", "werkzeug.serving",
+    "django.http", "prometheus_client", "redis", "requests", "sqlalchemy.orm", "urllib3",
+)
+
+
+def keeping(hub: str) -> dict[str, tuple[str, str]]:
+    """Names of modules, and what is told of them."""
+    return {f"early_{number}": expected
+            for number, expected in enumerate({**KEEPING, **KEEPING_ON[hub]}.values())}
+
+
+@pytest.fixture
+def imports(tmp_path: Path, hub: str) -> str:
+    """A configuration that imports all of them."""
+    for number, source in enumerate({**KEEPING, **KEEPING_ON[hub]}):
+        (tmp_path / f"early_{number}.py").write_text(source + "\n")
+    (tmp_path / "harmless.py").write_text(HARMLESS)
+    return f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport harmless, {', '.join(keeping(hub))}\n"
+
+
+def told(server: Server) -> dict[str, tuple[str, str]]:
+    """Names of modules, and what was told of them."""
+    found = {}
+    for line in server.log(r"\[imported-too-early\]$", since=0):
+        module, _, rest = line.partition("[WARNING] ")[2].partition(" was imported before the patch and keeps ")
+        what, _, rest = rest.partition(" (imported by ")
+        importer, _, rest = rest.partition("): ")
+        assert importer == "gunicorn.conf.py"
+        found[module] = (what, rest.partition(". Import it in")[0])
+    return found
+
+
+def test_imported_into_a_master_without_a_patch(start: Start, hub: str, imports: str) -> None:
+    assert told(start("probe:app", config=imports)) == keeping(hub)
+
+
+def test_imported_before_a_late_patch_of_the_master(start: Start, hub: str, imports: str) -> None:
+    assert told(start("probe:app", config=imports + LATE[hub])) == keeping(hub)
+
+
+def test_imported_after_the_patch_of_the_master(start: Start, hub: str, imports: str) -> None:
+    usual = ", ".join(name for name in USUAL if importable(name.partition(".")[0]))
+    server = start("probe:app", config=f"{PATCH_MASTER[hub]}\nimport {usual}\n{imports}")
+    assert told(server) == {}
+    assert server.connect().request().status == 200
+
+
+def test_usual_application(start: Start, tmp_path: Path, imports: str) -> None:
+    usual = ", ".join(name for name in USUAL if importable(name.partition(".")[0]))
+    (tmp_path / "shop.py").write_text(f"import {usual}\n{imports}\nfrom probe import app\n")
+    assert told(start("shop:app", "--chdir", tmp_path)) == {}
+
+
+def test_imported_by_post_patch(start: Start, tmp_path: Path, imports: str) -> None:
+    (tmp_path / "prepared.py").write_text(f"def prepare(worker):\n    {imports.replace(chr(10), chr(10) + '    ')}\n")
+    server = start("probe:app", "--chdir", tmp_path, settings={"post_patch": "prepared:prepare"})
+    assert told(server) == {}
+
+
+def test_nothing_is_patched(start: Start, imports: str) -> None:
+    assert told(start("probe:app", config=imports, settings={"patch": ""})) == {}
+
+
+def test_only_sockets_are_patched(start: Start, imports: str) -> None:
+    found = {what for what, _ in told(start("probe:app", config=imports, settings={"patch": "socket"})).values()}
+    assert "socket.socket" in found
+    # eventlet replaces some of queue and threading whatever it is told to patch.
+    assert not found & {"time.sleep", "threading.local", "threading.Lock", "threading.get_ident", "subprocess.Popen"}
+
+
+def test_configuration_itself(start: Start) -> None:
+    server = start("probe:app", config="import threading\nfrom time import sleep\n")
+    (line,) = server.log(r"\[imported-too-early\]$", since=0)
+    assert "gunicorn.conf.py was imported before the patch and keeps time.sleep (imported by" in line
+
+
+# Whether it is so. The configuration imports made_early, and the application uses it.
+
+
+@pytest.fixture
+def late(start: Start) -> Server:
+    return start("used_late:app", config=f"import sys\nsys.path.insert(0, {str(APPS)!r})\nimport made_early\n")
+
+
+@pytest.mark.parametrize("what", ["barrier", "condition", "event", "event_class", "queue", "queue_class", "semaphore"])
+def test_harmless(late: Server, what: str) -> None:
+    waiting, other = late.connect(), late.connect()
+    waiting.send(request(f"/wait?{what}"))
+    late.wait_for_log(f"^waiting for {what}$")
+    assert other.request(f"/end?{what}").status == 200
+    assert waiting.receive().body == b"True"
+
+
+def test_early_local_is_shared(late: Server) -> None:
+    client = late.connect()
+    assert client.request("/store?mine").body == b"None"
+    assert late.connect().request("/store?yours").body == b"mine"
+
+
+def test_early_get_ident_tells_all_the_same(late: Server) -> None:
+    waiting, other = late.connect(), late.connect()
+    waiting.send(request("/identify"))
+    late.wait_for_log("^identified$")
+    assert other.request("/identify?end").body == waiting.receive().body
+
+
+def test_early_reentrant_lock_lets_all_in(late: Server, hub: str) -> None:
+    waiting, other = late.connect(), late.connect()
+    waiting.send(request("/enter"))
+    late.wait_for_log("^entered$")
+    # eventlet replaces those that it finds.
+    assert other.request("/try").body == (b"True" if hub == "gevent" else b"False")
+    assert other.request("/leave").status == 200
+    assert waiting.receive().status == 200
+
+
+@pytest.mark.parametrize("what", ["lock", pytest.param("simple_queue", marks=pytest.mark.skipif(
+    sys.implementation.name != "cpython", reason="it is written in Python there"))])
+def test_early_lock_blocks(start: Start, what: str) -> None:
+    server = start("used_late:app", "--timeout", 1, config=(
+        f"import sys\nsys.path.insert(0, {str(APPS)!r})\nimport made_early\n"))
+    waiting = server.connect()
+    waiting.send(request(f"/wait?{what}"))
+    server.wait_for_log(f"^waiting for {what}$")
+    server.wait_for_log("WORKER TIMEOUT")
