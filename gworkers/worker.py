@@ -6,23 +6,24 @@ import posix
 import sys
 from contextlib import contextmanager
 from importlib import import_module
-from mmap import mmap
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from gworkers import hubs, psycopg, reload
+from gworkers import halt, hubs, psycopg, reload
 from gworkers.checks import configuration, deployment, drivers, patching, requirements
-from gworkers.errors import RequirementError, SettingsError
+from gworkers.checks.causes import told
+from gworkers.checks.findings import Finding, setting
+from gworkers.errors import RequirementError, SettingsError, StartError
+from gworkers.once import Once
 from gworkers.settings import Settings, function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
-    from gworkers.checks.findings import Finding
     from gworkers.hubs.base import Hub
     from gworkers.server import Server
 
@@ -41,8 +42,9 @@ class GreenWorker(Worker):  # type: ignore[misc]
 
     #: whether the master is in the middle of a reload
     reloading: ClassVar[bool] = False
-    #: shared by all workers: whether one of them has logged what it found, which is the same for all
-    told: ClassVar[mmap] = mmap(-1, 1)
+    #: shared by all workers: to log what is found, which is the same for all, and why there can be no worker
+    warning: ClassVar[Once] = Once()
+    refusal: ClassVar[Once] = Once()
     #: whether to go on serving; a signal, a hook or max_requests clears it
     alive: bool
     hub: Hub
@@ -68,12 +70,13 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """
         try:
             if not hasattr(cls, "hub_name"):
-                raise RequirementError(f"{cls.__name__} has no hub: use GeventWorker or EventletWorker")
+                raise SettingsError(setting(f"the worker class {cls.__name__} has no hub", "others are made of it",
+                                            "Use GeventWorker or EventletWorker"))
             Settings.resolve(cls._overrides, os.environ)
             for finding in requirements.check(requirements.look(hubs.HUBS[cls.hub_name].library)):
                 if finding.fatal:
-                    raise RequirementError(str(finding))
-        except RuntimeError as error:
+                    raise RequirementError(finding)
+        except StartError as error:
             if not GreenWorker.reloading:
                 raise
             # The rehearsal has found nothing, so this is new; raised here it would stop the server.
@@ -93,15 +96,20 @@ class GreenWorker(Worker):  # type: ignore[misc]
         for finding in (*requirements.check(requirements.look(library)), *deployment.check(cfg, library)):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
-        reload.attend(cfg, lambda arbiter: reload.guard(arbiter, during_reload))
+        reload.attend(cfg, cls._guard)
+
+    @classmethod
+    def _guard(cls, arbiter: Any) -> None:
+        halt.guard(arbiter)
+        reload.guard(arbiter, during_reload)
 
     @classmethod
     def rehearse(cls, arbiter: Any) -> None:
         """Do what a worker does before it loads the application, in a process that ends afterwards.
 
-        :raises SettingsError: if something that a setting names cannot be had
+        :raises StartError: if that is not possible
         """
-        cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).patch()
+        cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).prepare()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -120,39 +128,59 @@ class GreenWorker(Worker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Become a worker: patch, load the application, serve until told to stop."""
-        self._tells, GreenWorker.told[0] = not GreenWorker.told[0], 1
+        self._tells = self.warning.claim()
         try:
-            findings = self.patch()
-        except SettingsError as error:
-            self.log.error("%s", error)
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        except SystemExit as error:
-            if self._quit:
-                raise
-            # Any other status would have Gunicorn try again for ever.
-            self.log.error("post_patch has ended the worker with status %s", error.code)
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        if self._tells:
-            self._warn(findings)
-        # All of it, while the process still has the rights that it was started with.
-        import_module("gworkers.server")
-        self.hub = hubs.create(self.hub_name)
+            findings = self.prepare()
+        except StartError as error:
+            self._give_up(error, Arbiter.WORKER_BOOT_ERROR)
+        self._warn(findings)
         super().init_process()
 
-    def patch(self) -> list[Finding]:
-        """Patch the standard library, and what else has to be by then; return what came too late."""
+    def prepare(self) -> list[Finding]:
+        """Patch the standard library, and what else has to be by then, and make the hub; return what came too late.
+
+        :raises StartError: if that is not possible
+        """
         self.settings = Settings.resolve(self._overrides, os.environ)
         before = patching.originals()
         hubs.patch(self.hub_name, self.settings.patch)
         if self.settings.psycopg2 == "wait":
             psycopg.install()
         if self.settings.post_patch is not None:
+            self._post_patch()
+        late = patching.check(before) if self._tells else []
+        # All of it, while the process still has the rights that it was started with.
+        import_module("gworkers.server")
+        self.hub = hubs.create(self.hub_name)
+        return late
+
+    def _post_patch(self) -> None:
+        try:
             function(self.settings.post_patch)(self)
-        return patching.check(before) if self._tells else []
+        except SettingsError:
+            raise
+        except (Exception, SystemExit) as error:
+            # Who ends the process has said why.
+            raise StartError(Finding(
+                "worker", f"post_patch has raised {told(error)}", "the application would be without what it prepares",
+                "Mend it, or leave the setting out", fatal=True)) from (error if isinstance(error, Exception) else None)
+
+    def _give_up(self, error: StartError, status: int) -> NoReturn:
+        """End the worker, and Gunicorn with it: after any other *status* it would try again for ever."""
+        if self.refusal.claim():
+            self.log.error("%s", error, exc_info=error.__cause__)
+        sys.exit(status)
 
     def load_wsgi(self) -> None:
         """Load the application, then look at what it has brought along."""
-        super().load_wsgi()
+        try:
+            super().load_wsgi()
+        except SystemExit as error:
+            if self._quit or self.aborting:
+                raise
+            self._give_up(StartError(Finding(
+                "application", f"the application has ended the worker: {told(error)}",
+                "nothing has been served yet", "Mend what is named", fatal=True)), Arbiter.APP_LOAD_ERROR)
         found = self._new_drivers()
         if self._tells:
             self._warn(found)
@@ -260,7 +288,8 @@ class GreenWorker(Worker):  # type: ignore[misc]
 def during_reload() -> Iterator[None]:
     """Let the master know that it reloads, and the next workers that what they find is new."""
     GreenWorker.reloading = True
-    GreenWorker.told[0] = 0
+    GreenWorker.warning.renew()
+    GreenWorker.refusal.renew()
     try:
         yield
     finally:
