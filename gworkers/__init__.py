@@ -22,10 +22,12 @@ def __getattr__(name: str) -> object:
 
         return getattr(worker, name)
     if name[:1].isupper():
+        from gworkers.checks.findings import setting
         from gworkers.errors import SettingsError
 
         # Gunicorn mistakes an AttributeError here for one of its own, and goes on to a traceback.
-        raise SettingsError(f"gworkers has no {name}: its worker classes are {' and '.join(__all__[:2])}")
+        raise SettingsError(setting(f"gworkers has no {name}", "there is no worker of that name",
+                                    f"Its worker classes are {' and '.join(__all__[:2])}"))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,38 +1,33 @@
 """``gworkers doctor``: a worker's start, step by step, up to the first request, and all that is found on the way."""
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import shlex
 import sys
-import traceback
 from importlib import import_module
 from importlib.metadata import version
-from types import TracebackType
 from typing import Any
 
-import gunicorn
 from gunicorn import SERVER_SOFTWARE, util
 from gunicorn.config import Config
-from gunicorn.errors import AppImportError, ConfigError
+from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 from gunicorn.workers import SUPPORTED_WORKERS
 
 import gworkers
 from gworkers import hubs
 from gworkers.checks import configuration, deployment, drivers, requirements
+from gworkers.checks.causes import told
 from gworkers.checks.findings import Finding
 from gworkers.configured import Configured, Resolved, UsageError
-from gworkers.errors import GworkersError, SettingsError
+from gworkers.errors import GworkersError, SettingsError, StartError
 from gworkers.http1.fast import fast_parser
 from gworkers.report import Report, plain
 from gworkers.settings import Settings
 from gworkers.worker import GreenWorker
 
 USAGE = "%(prog)s [--json] [OPTIONS] [APP_MODULE]"
-#: Frames of these say nothing about where a mistake is.
-DUMB = ("<frozen ", *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
 
 
 def examine(prog: str, printer: str | None) -> Report:
@@ -109,12 +104,11 @@ def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
         settings = Settings.resolve(overrides, os.environ)
         origins = Settings.origins(overrides, os.environ)
     except SettingsError as error:
-        found.append(Finding("setting", str(error).rstrip("."), "Gunicorn does not start with it",
-                             "Correct it where it was found; docs/settings.md has all settings", fatal=True))
+        found.append(error.finding)
     else:
         report.settings = {name: Resolved(value, origins[name]) for name, value in vars(settings).items()}
         report.silence = settings.silence
-    found += configuration.own(settings, hub)
+    found += [*configuration.own(settings, hub), *configuration.heartbeats(cfg)]
     report.findings += [*found, *configuration.gunicorns(cfg, settings, hub), *deployment.check(cfg, library)]
     report.parser = parser(cfg)
     return not any(finding.fatal for finding in found)
@@ -143,14 +137,16 @@ def _boot(report: Report, configured: Configured, worker_class: type[GreenWorker
     log = Logger(Config())
     try:
         worker = worker_class(0, os.getppid(), [], configured, cfg.timeout / 2, cfg, log)
-        late = worker.patch()
-        worker.hub = hubs.create(worker.hub_name)
+        late = worker.prepare()
         facts = worker.hub.facts()
         if printer is not None:
             import_module(printer)
         util.set_owner_process(cfg.uid, cfg.gid, initgroups=cfg.initgroups)
-    except (Exception, SystemExit) as error:
-        report.findings.append(_unfit(told(error), "Mend what is named: a hook, or what a setting asks for"))
+    except StartError as error:
+        report.findings.append(error.finding)
+        return
+    except Exception as error:
+        report.findings.append(_unfit(told(error), "Mend what is named"))
         return
     report.findings += late
     report.patched = hubs.patched(worker.hub_name)
@@ -184,22 +180,3 @@ def _application_mend(error: BaseException, configured: Configured) -> str:
         return f"Install the package that has {missing}: {sys.executable} -m pip install ..."
     code = f"import {module}" + (f"; {module}.{name}" if "(" in name else "")
     return f"See the whole traceback: cd {shlex.quote(os.getcwd())}; {sys.executable} -c {shlex.quote(code)}"
-
-
-def told(error: BaseException) -> str:
-    """Return what an exception says, and where it was raised, on one line."""
-    if isinstance(error, SyntaxError):
-        text, place = f"{type(error).__name__}: {error.msg}", f"{error.filename}:{error.lineno}"
-    else:
-        text, place = str(error), _place(error.__traceback__)
-        if not isinstance(error, (GworkersError, ConfigError, AppImportError)):
-            text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    line = " ".join(f"{text} ({place})".split() if place else text.split())
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-
-
-def _place(trace: TracebackType | None) -> str:
-    """Return file and line of the innermost frame that says something."""
-    frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
-    telling = [frame for frame in frames if not frame.startswith(DUMB)]
-    return telling[-1] if telling else ""

@@ -3,8 +3,9 @@
 ::
 
     GworkersError
-    +-- SettingsError (RuntimeError)           a setting that cannot be used; stops Gunicorn at start
-    +-- RequirementError (RuntimeError)        the runtime lacks what a worker needs; likewise
+    +-- StartError (RuntimeError)              a worker cannot start like that; carries the finding that says why
+        +-- SettingsError                          a setting that cannot be used
+        +-- RequirementError                       the runtime lacks what a worker needs
     +-- ClientError (OSError)                  the peer is at fault: raised by wsgi.input and write()
         +-- ClientDisconnected (ConnectionError)   it has gone, or its body ended too early
         +-- ClientTimeout (TimeoutError)           it made no progress within a deadline
@@ -15,19 +16,34 @@ failing ``wsgi.input`` (Werkzeug answers 400 to it, for instance).
 """
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gworkers.checks.findings import Finding
+
 
 class GworkersError(Exception):
     """Base of everything that gworkers raises on purpose."""
 
 
-class SettingsError(GworkersError, RuntimeError):
-    """A setting is unknown or has a value that cannot be used.
+class StartError(GworkersError, RuntimeError):
+    """A worker cannot start like that; its cause is somebody's exception, if there is more to see in that.
 
     A ``RuntimeError``, because Gunicorn prints those at start as one line without a traceback.
+
+    :param finding: what is wrong, why it matters, what to do
     """
 
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
 
-class RequirementError(GworkersError, RuntimeError):
+
+class SettingsError(StartError):
+    """A setting is unknown or has a value that cannot be used."""
+
+
+class RequirementError(StartError):
     """The runtime lacks something that a worker cannot do without."""
 
 

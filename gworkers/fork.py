@@ -11,8 +11,6 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from greenlet import getcurrent
-
 if TYPE_CHECKING:
     from gworkers.worker import GreenWorker
 
@@ -28,7 +26,7 @@ def watch(worker: GreenWorker) -> None:
 
 
 def _disown(worker: GreenWorker) -> None:
-    worker.forker = getcurrent()
+    worker.forker = _current()
     signal.set_wakeup_fd(-1)
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
@@ -40,9 +38,16 @@ def settle(worker: GreenWorker, error: BaseException | None) -> NoReturn:
 
     If it is the one that forked, or if that one has ended, so does the process. The others go on in the parent.
     """
-    while worker.forker is not getcurrent() and not worker.forker.dead:
+    while worker.forker is not _current() and not worker.forker.dead:
         worker.hub.park()
     _leave(error)
+
+
+def _current() -> Any:
+    # Not at the top: this module is imported before it is known whether there is a greenlet that works.
+    from greenlet import getcurrent
+
+    return getcurrent()
 
 
 def _leave(error: BaseException | None) -> NoReturn:

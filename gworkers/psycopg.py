@@ -5,6 +5,8 @@ import select
 from importlib import import_module
 from typing import Any
 
+from gworkers.checks.causes import told
+from gworkers.checks.findings import setting
 from gworkers.errors import SettingsError
 
 
@@ -16,8 +18,9 @@ def install() -> None:
     try:
         extensions = import_module("psycopg2.extensions")
     except ImportError as error:
-        raise SettingsError(f"gworkers setting psycopg2 is 'wait', but psycopg2 cannot be imported: {error}. "
-                            "pip install psycopg2-binary, or leave the setting alone") from None
+        raise SettingsError(setting(
+            "gworkers setting psycopg2 is 'wait'", f"psycopg2 cannot be imported ({told(error)})",
+            "pip install --upgrade --force-reinstall psycopg2-binary, or leave the setting alone")) from None
 
     def wait(connection: Any) -> None:
         while True:

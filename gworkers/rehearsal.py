@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, cast
 
+from gworkers.checks.causes import told
+
 #: Seconds that a rehearsal may take, at most.
 PATIENCE = 30.0
 
@@ -83,9 +85,11 @@ def _signals() -> Iterator[int]:
 def _perform(arbiter: Any, writer: int) -> None:
     verdict = b""
     try:
+        _leave(arbiter.cfg)
         arbiter.app.reload()
         cfg = arbiter.app.cfg
         worker_class = cfg.worker_class
+        os.environ.update(cfg.env)
         if cfg.preload_app:
             arbiter.app.wsgi()
         if hasattr(worker_class, "check_config"):
@@ -93,11 +97,11 @@ def _perform(arbiter: Any, writer: int) -> None:
         if hasattr(worker_class, "rehearse"):
             worker_class.rehearse(arbiter)
         verdict = json.dumps(cfg.bind).encode() + b"\n"
-    except SystemExit:
-        # Gunicorn has said what is wrong.
-        pass
+    except SystemExit as error:
+        # Most often it is Gunicorn's, which has said why.
+        arbiter.log.error("Loading it has ended the process: %s", told(error))
     except Exception as error:
-        arbiter.log.error("%s", error, exc_info=not isinstance(error, RuntimeError))
+        arbiter.log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
     finally:
         # Come what may: this process must never go on as if it were the arbiter.
         try:
@@ -110,3 +114,12 @@ def _perform(arbiter: Any, writer: int) -> None:
                 os.write(writer, verdict)
             finally:
                 os._exit(0)
+
+
+def _leave(cfg: Any) -> None:
+    """Take what *cfg* has put into the environment out again, as a reload does."""
+    for name in cfg.env:
+        if name in cfg.env_orig:
+            os.environ[name] = cfg.env_orig[name]
+        else:
+            os.environ.pop(name, None)

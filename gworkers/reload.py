@@ -22,9 +22,8 @@ from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
-from gunicorn.arbiter import Arbiter
-
 from gworkers.bind import Listeners, left_to_worker
+from gworkers.halt import Halting
 from gworkers.readiness import Readiness
 from gworkers.rehearsal import rehearse
 from gworkers.settings import Settings
@@ -65,7 +64,7 @@ class Trial:
     num_workers: int
 
 
-class Generations(Arbiter):  # type: ignore[misc]
+class Generations(Halting):
     """An arbiter whose workers go only when those that take their place are there."""
 
     LISTENERS: list[Any]

@@ -16,6 +16,8 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Annotated, Any, Literal, Optional, cast, get_args, get_origin, get_type_hints
 
+from gworkers.checks.causes import told
+from gworkers.checks.findings import setting
 from gworkers.errors import SettingsError
 
 PREFIX = "GWORKERS_"
@@ -141,8 +143,8 @@ def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:
     spellings = {name: spelling for spelling, name in names.items()}
     # Without the prefix, which would make every variable look like every other one.
     close = difflib.get_close_matches(spelled.removeprefix(PREFIX).lower(), spellings, n=1)
-    advice = f"did you mean {spellings[close[0]]}?" if close else f"known are {', '.join(names)}."
-    raise SettingsError(f"gworkers has no setting {spelled!r}, found in {origin}: {advice}")
+    advice = f"Did you mean {spellings[close[0]]}?" if close else f"Known are {', '.join(names)}"
+    raise SettingsError(setting(f"gworkers has no setting {spelled!r} ({origin})", "nothing would come of it", advice))
 
 
 _PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -188,7 +190,8 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
         if isinstance(value, wanted) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max:
             return number(value)
     found = " ".join(reprlib.repr(value).split())
-    raise SettingsError(f"gworkers setting {name} is {found} ({origin}), which is not {allowed}.")
+    raise SettingsError(setting(
+        f"gworkers setting {name} is {found} ({origin})", "nothing can be made of that", f"It takes {allowed}"))
 
 
 def function(hook: Any) -> Callable[..., Any]:
@@ -202,4 +205,6 @@ def function(hook: Any) -> Callable[..., Any]:
     try:
         return cast("Callable[..., Any]", getattr(import_module(module), name))
     except (ImportError, AttributeError) as error:
-        raise SettingsError(f"gworkers setting post_patch is {hook!r}, which cannot be imported: {error}.") from None
+        raise SettingsError(setting(
+            f"gworkers setting post_patch is {hook!r}", f"that cannot be imported ({told(error)})",
+            "Correct the name, or what it imports; --pythonpath puts a directory on the path")) from None

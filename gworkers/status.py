@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from mmap import mmap
 
+from gworkers.once import Once
+
 #: The phases of a worker. BOOTING: it does not serve yet. READY: it has loaded the application and accepts.
 #: RETIRING: it goes on until a successor is ready. DRAINING: it accepts no more.
 BOOTING, READY, RETIRING, DRAINING = range(4)
@@ -46,7 +48,9 @@ class Board:
     """What all workers of a master know."""
 
     def __init__(self) -> None:
-        self._memory = mmap(-1, 3)
+        self._memory = mmap(-1, 1)
+        #: to log what all workers find alike, since the start or the last reload; and why one cannot boot
+        self.warning, self.failure = Once(), Once()
         #: whether this process is a master in the middle of a reload
         self.reloading = False
         #: whether the master sees to successors
@@ -61,27 +65,16 @@ class Board:
         """A worker is ready."""
         self._memory[0] = 1
 
-    def first_to_warn(self) -> bool:
-        """Whether the caller is the first, since the start or the last reload, to log what all workers find."""
-        return self._first(1)
-
-    def first_to_fail(self) -> bool:
-        """Whether the caller is the first, since the start or the last reload, that cannot boot."""
-        return self._first(2)
-
     @contextmanager
     def reload(self) -> Iterator[None]:
         """The context of a reload: what workers find from now on is new."""
-        self._memory[1] = self._memory[2] = 0
+        self.warning.renew()
+        self.failure.renew()
         self.reloading = True
         try:
             yield
         finally:
             self.reloading = False
-
-    def _first(self, place: int) -> bool:
-        before, self._memory[place] = self._memory[place], 1
-        return not before
 
 
 #: This server's.

@@ -16,7 +16,9 @@ from gunicorn.workers.base import Worker
 
 from gworkers import bind, drain, fork, hubs, psycopg, reload
 from gworkers.checks import configuration, deployment, drivers, patching, requirements
-from gworkers.errors import RequirementError, SettingsError
+from gworkers.checks.causes import told
+from gworkers.checks.findings import Finding, setting
+from gworkers.errors import RequirementError, SettingsError, StartError
 from gworkers.memory import resident
 from gworkers.settings import Settings, function
 from gworkers.status import BOARD, BOOTING, DRAINING, READY, RELIEVED, RETIRING, Status
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import FrameType
 
-    from gworkers.checks.findings import Finding
     from gworkers.hubs.base import Hub
     from gworkers.server import Server
 
@@ -70,12 +71,13 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """
         try:
             if not hasattr(cls, "hub_name"):
-                raise RequirementError(f"{cls.__name__} has no hub: use GeventWorker or EventletWorker")
+                raise SettingsError(setting(f"the worker class {cls.__name__} has no hub", "others are made of it",
+                                            "Use GeventWorker or EventletWorker"))
             Settings.resolve(cls.overrides, os.environ)
             for finding in requirements.check(requirements.look(hubs.HUBS[cls.hub_name].library)):
                 if finding.fatal:
-                    raise RequirementError(str(finding))
-        except RuntimeError as error:
+                    raise RequirementError(finding)
+        except StartError as error:
             if not BOARD.reloading:
                 raise
             # The rehearsal has found nothing, so this is new; raised here it would stop the server.
@@ -101,9 +103,9 @@ class GreenWorker(Worker):  # type: ignore[misc]
     def rehearse(cls, arbiter: Any) -> None:
         """Do what a worker does before it loads the application, in a process that ends afterwards.
 
-        :raises SettingsError: if something that a setting names cannot be had
+        :raises StartError: if that is not possible
         """
-        cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).patch()
+        cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).prepare()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -141,34 +143,38 @@ class GreenWorker(Worker):  # type: ignore[misc]
                 fork.settle(self, error)
             if self.status.phase != BOOTING or self._leaving or self.aborting:
                 raise
-            self._give_up(f"the worker was ended with status {error.code} before it served", Arbiter.WORKER_BOOT_ERROR)
+            self._give_up(_broken("the application has ended the worker", error), Arbiter.APP_LOAD_ERROR)
         except AppImportError as error:
-            self._give_up(str(error), Arbiter.APP_LOAD_ERROR)
-        except SettingsError as error:
-            self._give_up(str(error), Arbiter.WORKER_BOOT_ERROR)
+            self._give_up(_broken("there is no application", error), Arbiter.APP_LOAD_ERROR)
+        except StartError as error:
+            self._give_up(error, Arbiter.WORKER_BOOT_ERROR)
         except Exception as error:
             if self.status.phase != BOOTING:
                 raise
-            self._give_up(f"{type(error).__name__}: {error}", Arbiter.WORKER_BOOT_ERROR, error)
+            self._give_up(_broken("the application could not be loaded", error), Arbiter.WORKER_BOOT_ERROR)
 
     def _boot(self) -> None:
         if not self.sockets:
             self.sockets = bind.open_own(self.cfg)
-        self._tells = BOARD.first_to_warn()
-        self._warn(self.patch())
-        # All of it, while the process still has the rights that it was started with.
-        import_module("gworkers.server")
-        self.hub = hubs.create(self.hub_name)
+        self._tells = BOARD.warning.claim()
+        self._warn(self.prepare())
         super().init_process()
 
-    def _give_up(self, reason: str, status: int, error: Exception | None = None) -> NoReturn:
+    def _give_up(self, error: StartError, status: int) -> NoReturn:
         """End a worker that cannot boot, and Gunicorn with it, unless there have been others that could."""
-        self.log.error("The worker cannot boot: %s", reason, exc_info=error if BOARD.first_to_fail() else None)
-        # One that the arbiter does not take for a reason to stop.
-        sys.exit(1 if BOARD.proven and BOARD.attended else status)
+        # After 1 the arbiter does not stop, but tries again.
+        goes_on = BOARD.proven and BOARD.attended
+        if BOARD.failure.claim():
+            self.log.error("%s", error, exc_info=error.__cause__)
+        elif goes_on:
+            self.log.error("%s", error)
+        sys.exit(1 if goes_on else status)
 
-    def patch(self) -> list[Finding]:
-        """Patch the standard library, and what else has to be by then; return what came too late."""
+    def prepare(self) -> list[Finding]:
+        """Patch the standard library, and what else has to be by then, and make the hub; return what came too late.
+
+        :raises StartError: if that is not possible
+        """
         self.settings = Settings.resolve(self.overrides, os.environ)
         imported = patching.early(self.hub_name)
         # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
@@ -180,8 +186,25 @@ class GreenWorker(Worker):  # type: ignore[misc]
         if self.settings.psycopg2 == "wait":
             psycopg.install()
         if self.settings.post_patch is not None:
+            self._post_patch()
+        late = patching.check(imported) if self._tells else []
+        # All of it, while the process still has the rights that it was started with.
+        import_module("gworkers.server")
+        self.hub = hubs.create(self.hub_name)
+        return late
+
+    def _post_patch(self) -> None:
+        try:
             function(self.settings.post_patch)(self)
-        return patching.check(imported) if self._tells else []
+        except SettingsError:
+            raise
+        except (Exception, SystemExit) as error:
+            if self._leaving or self.aborting:
+                raise
+            # Who ends the process has said why.
+            raise StartError(Finding(
+                "worker", f"post_patch has raised {told(error)}", "the application would be without what it prepares",
+                "Mend it, or leave the setting out", fatal=True)) from (error if isinstance(error, Exception) else None)
 
     def load_wsgi(self) -> None:
         """Load the application, then look at what it has brought along."""
@@ -347,6 +370,14 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """SIGABRT: the arbiter has had no heartbeat for ``timeout`` seconds."""
         self.aborting = True
         super().handle_abort(sig, frame)
+
+
+def _broken(what: str, error: BaseException) -> StartError:
+    """Return what to say of an application, with the traceback if there is more to see in that."""
+    failure = StartError(Finding("application", f"{what}: {told(error)}", "a worker cannot serve without it",
+                                 "Mend what is named", fatal=True))
+    failure.__cause__ = None if isinstance(error, (SystemExit, AppImportError)) else error
+    return failure
 
 
 class GeventWorker(GreenWorker):

@@ -24,6 +24,9 @@ SELECTION = {module: tests.split() for module, tests in {
         test_greenlets_that_share_a_context test_nothing_to_find test_preload_without_a_patched_master
         test_driver_that_comes_with_the_application test_parts test_reload_that_cannot_work_is_refused""",
     "test_doctor": "test_fine",
+    "test_failing_starts": """
+        test_library_that_has_lost_its_extensions test_library_that_is_asked_for_what_there_is_not
+        test_reload_with_a_library_that_does_not_work_is_refused test_application_that_ends_the_process""",
     "test_http_continue": "test_reading_asks_for_the_body_once test_reading_asks_for_a_chunked_body",
     "test_http_file": "test_regular_file_is_sent_by_the_kernel test_file_is_closed_when_the_client_leaves",
     "test_http_response": """

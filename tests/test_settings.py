@@ -225,8 +225,8 @@ def test_a_bad_value_is_refused_even_where_a_later_layer_has_a_good_one():
 
 def test_an_unknown_name_in_configure_is_refused_with_the_nearest_one():
     message = refusal(head_timout=5)
-    assert message.startswith("gworkers has no setting 'head_timout', found in configure(): ")
-    assert message.endswith("did you mean head_timeout?")
+    assert message.startswith("gworkers has no setting 'head_timout' (configure()): ")
+    assert message.endswith("Did you mean head_timeout? [setting]")
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_an_unknown_name_in_configure_is_refused_with_the_nearest_one():
 )
 def test_an_unknown_name_in_the_environment_is_refused_with_the_nearest_one(variable):
     message = refusal({variable: "5"})
-    assert f"{variable!r}, found in the environment" in message
-    assert message.endswith("did you mean GWORKERS_HEAD_TIMEOUT?")
+    assert f"{variable!r} (the environment)" in message
+    assert message.endswith("Did you mean GWORKERS_HEAD_TIMEOUT? [setting]")
 
 
 @pytest.mark.parametrize("variable", ["GWORKERS_", "GWORKERS_XQ", "GWORKERS_\n"])

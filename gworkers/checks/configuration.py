@@ -1,7 +1,9 @@
 """What of Gunicorn's configuration cannot work here, found before anything is served."""
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+from tempfile import TemporaryFile
 from typing import Any
 
 import gunicorn
@@ -9,7 +11,7 @@ from gunicorn.config import NewSSLContext
 from gunicorn.sock import ssl_context
 
 from gworkers import hubs
-from gworkers.checks.findings import CODES, Finding
+from gworkers.checks.findings import CODES, Finding, setting
 from gworkers.errors import RequirementError, SettingsError
 from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
@@ -28,19 +30,19 @@ def check(cfg: Any, settings: Settings, hub: str) -> None:
     :raises SettingsError: naming the setting
     :raises RequirementError: if the application was loaded before the patch
     """
-    for finding in (*own(settings, hub), *gunicorns(cfg, settings, hub)):
-        raise (RequirementError if finding.code == "preload-unpatched" else SettingsError)(str(finding))
+    for finding in (*own(settings, hub), *heartbeats(cfg), *gunicorns(cfg, settings, hub)):
+        raise (RequirementError if finding.code == "preload-unpatched" else SettingsError)(finding)
 
 
 def own(settings: Settings, hub: str) -> list[Finding]:
     """Return names in gworkers' own settings that name nothing."""
     parts = ("all", *hubs.HUBS[hub].parts)
     return [
-        *(_setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch that",
-                   f"Known are {', '.join(parts)}") for part in settings.patch if part not in parts),
+        *(setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch that",
+                  f"Known are {', '.join(parts)}") for part in settings.patch if part not in parts),
         *_importable(settings),
-        *(_setting(f"gworkers setting silence names {code!r}", "there is no such finding",
-                   f"Known are {', '.join(sorted(CODES))}") for code in settings.silence if code not in CODES),
+        *(setting(f"gworkers setting silence names {code!r}", "there is no such finding",
+                  f"Known are {', '.join(sorted(CODES))}") for code in settings.silence if code not in CODES),
     ]
 
 
@@ -49,12 +51,23 @@ def _importable(settings: Settings) -> list[Finding]:
     if isinstance(settings.post_patch, str):
         package = settings.post_patch.partition(":")[0].partition(".")[0]
         if find_spec(package) is None:
-            found.append(_setting(f"gworkers setting post_patch is {settings.post_patch!r}", f"there is no {package}",
-                                  "Correct the name, or put its directory on the path: --pythonpath"))
+            found.append(setting(f"gworkers setting post_patch is {settings.post_patch!r}", f"there is no {package}",
+                                 "Correct the name, or put its directory on the path: --pythonpath"))
     if settings.psycopg2 == "wait" and find_spec("psycopg2") is None:
-        found.append(_setting("gworkers setting psycopg2 is 'wait'", "psycopg2 is not installed",
-                              "pip install psycopg2-binary, or leave the setting alone"))
+        found.append(setting("gworkers setting psycopg2 is 'wait'", "psycopg2 is not installed",
+                             "pip install psycopg2-binary, or leave the setting alone"))
     return found
+
+
+def heartbeats(cfg: Any) -> list[Finding]:
+    """Return why workers could not have the files that they beat their hearts on; without one there is no worker."""
+    try:
+        with TemporaryFile(dir=cfg.worker_tmp_dir):
+            return []
+    except OSError as error:
+        directory = repr(cfg.worker_tmp_dir) if cfg.worker_tmp_dir else "not set"
+        return [setting(f"worker_tmp_dir is {directory}", f"a worker could not have a file there ({error.strerror})",
+                        "Name a directory that Gunicorn may write to, best in memory, which on Linux /dev/shm is")]
 
 
 def gunicorns(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
@@ -65,36 +78,41 @@ def gunicorns(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
 def _unsupported(cfg: Any) -> list[Finding]:
     found = []
     if "h2" in getattr(cfg, "http_protocols", ()):
-        found.append(_setting("http_protocols has h2", "gworkers does not speak HTTP/2 yet",
-                              "Use h1, and let the proxy in front speak HTTP/2"))
+        found.append(setting("http_protocols has h2", "gworkers does not speak HTTP/2 yet",
+                             "Use h1, and let the proxy in front speak HTTP/2"))
     if getattr(cfg, "http2_cleartext", "off") != "off":
-        found.append(_setting(f"http2_cleartext is {cfg.http2_cleartext!r}", "gworkers does not speak HTTP/2 yet",
-                              "Set it to 'off'"))
+        found.append(setting(f"http2_cleartext is {cfg.http2_cleartext!r}", "gworkers does not speak HTTP/2 yet",
+                             "Set it to 'off'"))
     if getattr(cfg, "protocol", "http") != "http":
-        found.append(_setting(f"protocol is {cfg.protocol!r}", "gworkers speaks HTTP only",
-                              "Use 'http', and proxy_pass instead of uwsgi_pass in nginx"))
+        found.append(setting(f"protocol is {cfg.protocol!r}", "gworkers speaks HTTP only",
+                             "Use 'http', and proxy_pass instead of uwsgi_pass in nginx"))
     return found
 
 
 def _parser(cfg: Any) -> list[Finding]:
     try:
         fast_parser(cfg)
-    except SettingsError:
-        return [_setting("http_parser is 'fast'", "gunicorn_h1c is not installed",
-                         "pip install gunicorn_h1c, or set http_parser to 'auto'")]
+    except SettingsError as error:
+        return [error.finding]
     return []
 
 
 def _certificate(cfg: Any) -> list[Finding]:
     if not cfg.is_ssl or cfg.settings["ssl_context"].get() is not NewSSLContext.default:
         return []
+    # OpenSSL does not say which one.
+    missing = [name for name in ("certfile", "keyfile", "ca_certs")
+               if getattr(cfg, name) and not os.path.exists(getattr(cfg, name))]
+    if missing:
+        return [setting(f"{name} is {getattr(cfg, name)!r}", "there is no such file", "Correct the path")
+                for name in missing]
     try:
         ssl_context(cfg)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         used = [f"{name} {getattr(cfg, name)!r}" for name in ("certfile", "keyfile", "ca_certs", "ciphers")
                 if getattr(cfg, name)]
-        return [_setting(f"there can be no TLS with {', '.join(used)}", str(error),
-                         "See that the files are PEM, the key is the certificate's, and OpenSSL knows the ciphers")]
+        return [setting(f"there can be no TLS with {', '.join(used)}", str(error),
+                        "See that the files are PEM, the key is the certificate's, and OpenSSL knows the ciphers")]
     return []
 
 
@@ -105,7 +123,3 @@ def _preload(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
         "preload-unpatched", "preload_app loads the application in the master, where nothing is patched",
         "whatever it imports may block the hub, and with it all other requests",
         f"Turn preload_app off, or begin gunicorn.conf.py with: {PATCH_MASTER[hub]}", fatal=True)]
-
-
-def _setting(found: str, matters: str, mend: str) -> Finding:
-    return Finding("setting", found, matters, mend, fatal=True)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 #: All codes; docs/checks.md says of each what its cause is and how it is mended.
 CODES = frozenset((
-    "application", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends", "greenlet-missing",
-    "greenlet-old", "imported-too-early", "keepalive-short", "library-clash", "library-missing", "library-old",
-    "preload-unpatched", "pypy-old", "root", "setting", "too-few-files", "trusts-everyone", "worker",
+    "application", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends", "greenlet-broken",
+    "greenlet-missing", "greenlet-old", "imported-too-early", "keepalive-short", "library-broken", "library-clash",
+    "library-missing", "library-old", "preload-unpatched", "pypy-old", "root", "setting", "too-few-files",
+    "trusts-everyone", "worker",
 ))
 
 
@@ -34,3 +35,8 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.found}: {self.matters}. {self.mend} [{self.code}]"
+
+
+def setting(found: str, matters: str, mend: str) -> Finding:
+    """Return the finding that a setting cannot be used."""
+    return Finding("setting", found, matters, mend, fatal=True)

@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gworkers.checks.causes import told
 from gworkers.checks.findings import Finding
 
 Version = tuple[int, ...]
@@ -82,24 +83,28 @@ class Runtime:
     #: name and version of the hub's library; no version if it is not installed
     library: str
     release: str | None
+    #: what greenlet said when it could not be imported, though it is installed
+    broken: str | None = None
 
 
 def look(library: str) -> Runtime:
     """Find out what a worker on *library* would run on. Imports greenlet, but not *library*."""
     pypy = getattr(sys, "pypy_version_info", None)
+    broken = None
     try:
         greenlet: Any = import_module("greenlet")
-    except ImportError:
+        # Without it: what is left of a package that has been removed.
+        greenlet.greenlet  # noqa: B018
+    except Exception as error:
         greenlet = None
-    if not hasattr(greenlet, "greenlet"):
-        # What is left of a package that has been removed.
-        greenlet = None
+        broken = told(error) if installed("greenlet") is not None else None
     return Runtime(
         pypy=tuple(pypy[:3]) if pypy is not None else None,
         greenlet=getattr(greenlet, "__version__", None),
         keeps_contexts=greenlet is not None and keeps_contexts(greenlet),
         library=library,
         release=installed(library),
+        broken=broken,
     )
 
 
@@ -160,6 +165,10 @@ def check(runtime: Runtime) -> list[Finding]:
 
 
 def _greenlet(runtime: Runtime) -> list[Finding]:
+    if runtime.broken is not None:
+        return [Finding(
+            "greenlet-broken", f"greenlet is installed but cannot be imported ({runtime.broken})",
+            "green workers run on it", "pip install --upgrade --force-reinstall greenlet", fatal=True)]
     if runtime.pypy is not None:
         if runtime.pypy >= PYPY:
             return []

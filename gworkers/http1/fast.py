@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gworkers.checks.findings import setting
 from gworkers.errors import SettingsError
 
 
@@ -20,7 +21,7 @@ def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:
         from gunicorn_h1c import parse_request_fast
     except ImportError:
         if wanted == "fast":
-            raise SettingsError("http_parser is 'fast', but gunicorn_h1c is not installed: "
-                                "pip install gunicorn_h1c, or set http_parser to 'auto'") from None
+            raise SettingsError(setting("http_parser is 'fast'", "gunicorn_h1c is not installed",
+                                        "pip install gunicorn_h1c, or set http_parser to 'auto'")) from None
         return None
     return parse_request_fast  # type: ignore[no-any-return]

@@ -4,13 +4,20 @@ A further hub is one module and one row in :data:`HUBS`.
 """
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from gworkers.checks.causes import told
+from gworkers.checks.findings import Finding
+from gworkers.checks.requirements import installed
+from gworkers.errors import RequirementError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gworkers.hubs.base import Hub
 
@@ -41,17 +48,40 @@ HUBS = {
 
 
 def patch(name: str, parts: Sequence[str]) -> None:
-    """Import the library of the hub called *name* and let it patch *parts* of the standard library, or ``all``."""
-    with warnings.catch_warnings():
-        # Of the end of eventlet's support gworkers tells itself, once for all workers.
-        warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
-        module = import_module(HUBS[name].module)
-    module.patch(parts)
+    """Import the library of the hub called *name* and let it patch *parts* of the standard library, or ``all``.
+
+    :raises RequirementError: if the library cannot do that
+    """
+    with _working(HUBS[name].library):
+        with warnings.catch_warnings():
+            # Of the end of eventlet's support gworkers tells itself, once for all workers.
+            warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
+            module = import_module(HUBS[name].module)
+        module.patch(parts)
 
 
 def create(name: str) -> Hub:
-    """Make the hub called *name* for this process; call it after :func:`patch` and after the fork."""
-    return cast("Hub", import_module(HUBS[name].module).create())
+    """Make the hub called *name* for this process; call it after :func:`patch` and after the fork.
+
+    :raises RequirementError: if its library cannot do that
+    """
+    with _working(HUBS[name].library):
+        return cast("Hub", import_module(HUBS[name].module).create())
+
+
+@contextmanager
+def _working(library: str) -> Iterator[None]:
+    """Whatever it is that *library* raises, it does not work, and what its user can do about that is the same."""
+    try:
+        yield
+    except Exception as error:
+        mend = f"pip install --upgrade --force-reinstall {library}"
+        variables = sorted(name for name in os.environ if name.startswith(f"{library.upper()}_"))
+        if variables:
+            mend = f"Correct {' and '.join(variables)} in the environment, or {mend}"
+        raise RequirementError(Finding(
+            "library-broken", f"{library} {installed(library)} is installed but does not work ({told(error)})",
+            "the worker runs on it", mend, fatal=True)) from None
 
 
 def is_patched(name: str) -> bool:

@@ -24,6 +24,8 @@ READ, WRITE = 1, 2
 
 def patch(parts: Sequence[str]) -> None:
     """Patch *parts* of the standard library; a second call, in a worker of a patched master, does nothing."""
+    # Where there can be none, a process that is patched already could not end without a traceback.
+    gevent.hub.get_hub()
     with warnings.catch_warnings():
         # Of modules that were imported too early gworkers tells itself, with who imported them.
         warnings.simplefilter("ignore", gevent.monkey.MonkeyPatchWarning)
@@ -45,6 +47,8 @@ class GeventHub:
     def __init__(self) -> None:
         self._hub = gevent.hub.get_hub()
         self._loop = self._hub.loop
+        # gevent would look for the one that GEVENT_RESOLVER names in a request, and fail there.
+        self._resolver = self._hub.resolver_class.__module__.rpartition(".")[2]
         self.title = f"gevent {gevent.__version__}"
         self.taken_over = None
         self.socket_class = gevent.socket.socket
@@ -56,8 +60,7 @@ class GeventHub:
     def facts(self) -> Facts:
         # gevent.libev.corecext, gevent.libuv.loop; gevent.resolver.thread, gevent.resolver.cares
         library = type(self._loop).__module__.split(".")[1]
-        resolver = self._hub.resolver_class.__module__.rpartition(".")[2]
-        return Facts(f"{library} ({self._loop.backend})", resolver)
+        return Facts(f"{library} ({self._loop.backend})", self._resolver)
 
     def watch_read(self, fd: int) -> Watcher:
         return self._loop.io(fd, READ)  # type: ignore[no-any-return]

@@ -15,7 +15,6 @@ from launch import WORKERS, hubs
 from visit import HELLO, HUB, Run, environment
 
 import gworkers
-from gworkers.checks import requirements
 from gworkers.settings import Settings
 
 CLASS = WORKERS[HUB].rpartition(".")[2]
@@ -276,37 +275,17 @@ def test_preload_with_a_patch(ask: Run, hub: str) -> None:
     assert ask("--preload", config=f"{patch[hub]}patch()\n", hub=hub).report["ok"]
 
 
-@pytest.mark.parametrize(("env", "said"), [
-    ({"GWORKERS_POST_PATCH": "os:nowhere_to_be_found"}, "nowhere_to_be_found"),
-    ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "/nowhere/to/be/found"),
+@pytest.mark.parametrize(("env", "code", "said"), [
+    ({"GWORKERS_POST_PATCH": "os:nowhere_to_be_found"}, "setting", "os:nowhere_to_be_found"),
+    ({"GWORKERS_POST_PATCH": "hook:raises"}, "worker", "KeyError: 'database'"),
+    ({"GWORKERS_POST_PATCH": "hook:leaves"}, "worker", "SystemExit: no database"),
+    ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "setting", "/nowhere/to/be/found"),
 ])
-def test_worker_that_cannot_be_set_up(ask: Run, env: dict[str, str], said: str) -> None:
+def test_worker_that_cannot_be_set_up(ask: Run, place: Path, env: dict[str, str], code: str, said: str) -> None:
+    (place / "hook.py").write_text("def raises(worker): {}['database']\n"
+                                   "def leaves(worker): raise SystemExit('no database')\n")
     visit = ask(env=env)
     assert visit.status == 1
-    assert said in visit.finding("worker")["found"]
+    assert said in visit.finding(code)["found"]
+    assert [finding["code"] for finding in visit.findings if finding["fatal"]] == [code]
     assert visit.report["patched"] is None
-
-
-def test_requirement(ask: Run, place: Path, hub: str) -> None:
-    about = place / f"{hub}-0.1.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {hub}\nVersion: 0.1\n")
-    path = os.pathsep.join([str(place), environment()["PYTHONPATH"]])
-    visit = ask(hub=hub, env={"PYTHONPATH": path}, app="print('loaded')\n")
-    assert visit.status == 1
-    assert visit.finding("library-old")["fatal"]
-    assert visit.report["hub"] is None
-    assert visit.err == "", "the library was not imported, nor the application loaded"
-
-
-def test_warning_of_the_runtime_stops_nothing(ask: Run, place: Path, hub: str) -> None:
-    if requirements.parsed(requirements.installed("greenlet") or "") < (3, 5, 1):
-        pytest.skip("greenlet is older than the trouble")
-    release = {"gevent": "26.4.0", "eventlet": "0.41.1"}[hub]
-    about = place / f"{hub}-{release}.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {hub}\nVersion: {release}\n")
-    visit = ask(hub=hub, env={"PYTHONPATH": os.pathsep.join([str(place), environment()["PYTHONPATH"]])})
-    assert visit.status == 0
-    assert not visit.finding("library-clash")["fatal"]
-    assert visit.report["hub"] is not None

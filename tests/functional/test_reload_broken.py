@@ -204,7 +204,7 @@ def test_reload_does_not_wait_for_the_next_attempt(start: Start, deployment: Dep
 
 
 @pytest.mark.parametrize(("kind", "status"), [
-    ("import", 3), ("exception", 3), ("attribute", 4), ("not callable", 4), ("exit", 3), ("exit without an error", 3)])
+    ("import", 3), ("exception", 3), ("attribute", 4), ("not callable", 4), ("exit", 4), ("exit without an error", 4)])
 def test_first_start(start: Start, deployment: Deployment, kind: str, status: int) -> None:
     broken, traceback = BROKEN[kind]
     deployment.release(broken)
@@ -212,12 +212,12 @@ def test_first_start(start: Start, deployment: Deployment, kind: str, status: in
     assert server.wait_for_exit() == status
     if traceback is not None:
         server.expect_traceback(traceback)
-    assert server.log(r"\[ERROR\] The worker cannot boot: ")
+    assert server.log(r"\[ERROR\] .* \[application\]")
     assert len(deployment.boots()) == 1
 
 
 def test_exit_of_a_first_start_is_told(start: Start, deployment: Deployment) -> None:
     deployment.release("sys.exit(7)\n")
     server = start("deployed:app", *deployment.options, ready=False)
-    assert server.wait_for_exit() == 3
-    assert server.log("The worker cannot boot: the worker was ended with status 7 before it served")
+    assert server.wait_for_exit() == 4
+    assert server.log("the application has ended the worker: SystemExit: 7")

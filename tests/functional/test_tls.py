@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -316,6 +317,27 @@ def test_certificate_that_is_not_there(start: Serve, certificates: Certificates,
     assert server.wait_for_exit() != 0
     server.expect_traceback(f'{wrong} "{path}" does not exist')
     assert not server.log("Booting worker")
+
+
+@pytest.mark.parametrize("name", ["certfile", "keyfile", "ca_certs"])
+def test_reload_with_a_file_that_is_not_there_is_refused(start: Serve, certificates: Certificates, name: str) -> None:
+    given = f"certfile = {str(certificates.certfile)!r}\nkeyfile = {str(certificates.keyfile)!r}\n"
+    server = start("echo:app", config=given)
+    file = server.directory / "gunicorn.conf.py"
+    file.write_text(f"{file.read_text()}\n{name} = '/nowhere/to/be/found'\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(rf"\[ERROR\] {name} is '/nowhere/to/be/found': .* \[setting\]$")
+    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    assert connect(server, certificates.context()).request().status == 200
+
+
+def test_ca_certs_that_are_not_there(start: Serve, certificates: Certificates) -> None:
+    line = refusal(start("echo:app", "--ca-certs", "/nowhere/to/be/found", *certificates.options, ready=False))
+    assert "ca_certs is '/nowhere/to/be/found'" in line
+
+
+def test_key_without_a_certificate(start: Serve, certificates: Certificates) -> None:
+    assert str(certificates.keyfile) in refusal(start("echo:app", "--keyfile", certificates.keyfile, ready=False))
 
 
 def test_ciphers(start: Serve, certificates: Certificates) -> None:

@@ -1,0 +1,84 @@
+"""``gworkers doctor`` on runtimes that a worker must refuse; test_runtimes.py has some that are made by pip."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from broken import SHARING, at_start, bare, release, unimportable, without_extensions
+from visit import Run, Visit
+
+from gworkers.checks.findings import CODES
+
+on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in")
+
+OLD_GREENLET = "import greenlet\ngreenlet.__version__ = '0.4.17'\n"
+OLD_PYPY = "import sys\nsys.pypy_version_info = (7, 3, 6, 'final', 0)\n"
+
+Made = Callable[[Path, str], str]
+
+#: by code: a runtime with that hub's library, and what is said of it
+RUNTIMES: dict[str, tuple[Made, str]] = {
+    "contexts-shared": (lambda place, hub: at_start(place, SHARING), "does not keep the context variables"),
+    "greenlet-broken": (lambda place, hub: without_extensions(place, "greenlet"), "greenlet/__init__.py"),
+    "greenlet-old": (lambda place, hub: at_start(place, OLD_GREENLET), "greenlet 0.4.17"),
+    "library-broken": (lambda place, hub: LOSE[hub](place, hub), " is installed but does not work "),
+    "library-old": (lambda place, hub: release(place, hub, "0.1"), " 0.1 is older than "),
+    "pypy-old": (lambda place, hub: at_start(place, OLD_PYPY), "PyPy 7.3.6"),
+}
+LOSE: dict[str, Made] = {"gevent": without_extensions, "eventlet": unimportable}
+#: by code: what is installed besides Gunicorn
+BARE: dict[str, tuple[str, ...]] = {"library-missing": ("greenlet",), "greenlet-missing": ()}
+
+PARAMETERS = [pytest.param(code, marks=on_cpython) if code in ("contexts-shared", "greenlet-broken", "greenlet-old")
+              else code for code in RUNTIMES]
+
+
+def stopped(visit: Visit, code: str) -> str:
+    """What is said of a runtime that nothing was tried on."""
+    assert visit.status == 1
+    assert visit.report["hub"] is None
+    assert visit.report["patched"] is None
+    finding = visit.finding(code)
+    assert finding["fatal"]
+    assert "loaded" not in visit.err
+    return str(finding["found"])
+
+
+@pytest.mark.parametrize("code", PARAMETERS)
+def test_refused(ask: Run, place: Path, hub: str, code: str) -> None:
+    make, said = RUNTIMES[code]
+    visit = ask(hub=hub, env={"PYTHONPATH": make(place, hub)}, app="print('loaded')\n")
+    assert said in stopped(visit, code)
+    assert visit.err == ""
+
+
+@on_cpython
+@pytest.mark.parametrize("code", BARE)
+def test_not_installed(ask: Run, place: Path, hub: str, code: str) -> None:
+    env = {"PYTHONPATH": bare(place, *BARE[code])}
+    visit = ask(hub=hub, env=env, command=("-S", "-m", "gworkers"), app="print('loaded')\n")
+    missing = hub if code == "library-missing" else "greenlet"
+    assert stopped(visit, code) == f"{missing} is not installed"
+
+
+def test_asked_for_what_there_is_not(ask: Run, hub: str) -> None:
+    variable = {"gevent": "GEVENT_RESOLVER", "eventlet": "EVENTLET_HUB"}[hub]
+    visit = ask(hub=hub, env={variable: "nope"}, app="print('loaded')\n")
+    assert "nope" in stopped(visit, "library-broken")
+    assert variable in visit.finding("library-broken")["mend"]
+
+
+def test_warning_stops_nothing(ask: Run, place: Path, hub: str) -> None:
+    release(place, hub, {"gevent": "26.4.0", "eventlet": "0.41.1"}[hub])
+    visit = ask(hub=hub, env={"PYTHONPATH": at_start(place, "import greenlet\ngreenlet.__version__ = '3.5.1'\n")})
+    assert visit.status == 0
+    assert not visit.finding("library-clash")["fatal"]
+    assert visit.report["hub"] is not None
+
+
+def test_each_requirement_is_provoked() -> None:
+    provoked = {*RUNTIMES, *BARE, "library-clash"}
+    assert {code for code in CODES if code.startswith(("greenlet-", "library-", "pypy-", "contexts-"))} == provoked

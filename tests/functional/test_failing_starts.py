@@ -1,0 +1,167 @@
+"""A Gunicorn that cannot start says why, once and for who does not know gworkers, and ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from broken import path, unimportable, without_extensions
+from server import Server
+from test_settings_start import refusal
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+BOOT, LOAD = 3, 4
+#: What is wrong for a library, in a way of its own.
+VARIABLES = {"gevent": "GEVENT_LOOP", "eventlet": "EVENTLET_HUB"}
+
+
+def last_words(server: Server, code: str, status: int = BOOT) -> str:
+    """The one line that the workers of a server which does not start say of it, without a traceback."""
+    assert server.wait_for_exit() == status, server.lines
+    said = server.log(r"\[ERROR\] .* \[[a-z-]+\]$", since=0)
+    assert len(said) == 1, server.lines
+    assert said[0].endswith(f"[{code}]")
+    assert not server.log("Traceback|HaltServer", since=0)
+    assert len(server.log("Booting worker", since=0)) <= server.setup.workers
+    return said[0]
+
+
+def test_library_that_has_lost_its_extensions(start: Start, hub: str, tmp_path: Path) -> None:
+    lose = {"gevent": without_extensions, "eventlet": unimportable}[hub]
+    server = start("probe:app", env={"PYTHONPATH": lose(tmp_path, hub)}, workers=3, ready=False)
+    line = last_words(server, "library-broken")
+    assert re.search(rf"{hub} \d[\w.]* is installed but does not work \((Import|ModuleNotFound)Error: ", line)
+    assert f"pip install --upgrade --force-reinstall {hub}" in line
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in")
+def test_greenlet_that_has_lost_its_extension(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app", env={"PYTHONPATH": without_extensions(tmp_path, "greenlet")}, ready=False)
+    line = refusal(server)
+    assert "greenlet is installed but cannot be imported" in line
+    assert line.endswith("[greenlet-broken]")
+
+
+@pytest.mark.parametrize("variable", ["GEVENT_LOOP", "GEVENT_RESOLVER", "EVENTLET_HUB"])
+def test_library_that_is_asked_for_what_there_is_not(start: Start, hub: str, variable: str) -> None:
+    if not variable.startswith(hub.upper()):
+        pytest.skip("a variable of the other one")
+    line = last_words(start("probe:app", env={variable: "nope"}, workers=3, ready=False), "library-broken")
+    assert "nope" in line
+    assert f"Correct {variable} in the environment" in line
+
+
+def test_reload_with_a_library_that_does_not_work_is_refused(start: Start, hub: str) -> None:
+    server = start("probe:app")
+    workers = server.worker_pids()
+    file = server.directory / "gunicorn.conf.py"
+    good = file.read_text()
+    file.write_text(f"raw_env = ['{VARIABLES[hub]}=nope']\n{good}")
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"\[ERROR\] .*\[library-broken\]$")
+    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    assert server.connect().request().status == 200
+    assert server.worker_pids() == workers
+
+    file.write_text(good)
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert server.connect().request().status == 200
+
+
+def test_reload_with_a_setting_in_raw_env_that_cannot_be_used_is_refused(start: Start) -> None:
+    server = start("probe:app", config="raw_env = ['GWORKERS_HEAD_TIMEOUT=3']\n")
+    workers = server.worker_pids()
+    file = server.directory / "gunicorn.conf.py"
+    good = file.read_text()
+    file.write_text(good.replace("TIMEOUT=3", "TIMOUT=3"))
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"\[ERROR\] .*'GWORKERS_HEAD_TIMOUT'.*\[setting\]$")
+    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    assert server.connect().request().status == 200
+    assert server.worker_pids() == workers
+
+
+# Files that settings name
+
+
+@pytest.mark.parametrize("kind", ["nothing", "file"])
+def test_worker_tmp_dir_that_is_no_directory(start: Start, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "place"
+    if kind == "file":
+        place.touch()
+    line = refusal(start("probe:app", "--worker-tmp-dir", place, ready=False))
+    assert f"worker_tmp_dir is '{place}'" in line
+
+
+def test_no_directory_for_temporary_files(start: Start, tmp_path: Path) -> None:
+    # As in a container whose file systems are all read-only.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/nowhere/to/be/found']\n")
+    line = refusal(start("probe:app", env={"PYTHONPATH": path(tmp_path)}, ready=False))
+    assert "worker_tmp_dir is not set" in line
+    assert "/nowhere/to/be/found" in line
+
+
+def test_reload_with_a_worker_tmp_dir_that_is_nowhere_is_refused(start: Start) -> None:
+    server = start("probe:app")
+    file = server.directory / "gunicorn.conf.py"
+    file.write_text(f"worker_tmp_dir = '/nowhere/to/be/found'\n{file.read_text()}")
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"\[ERROR\] worker_tmp_dir .*\[setting\]$")
+    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    assert server.connect().request().status == 200
+
+
+# What is the user's own
+
+
+def test_post_patch_that_raises(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "raising.py").write_text("def hook(worker):\n    {}['database']\n")
+    server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "raising:hook"}, workers=3,
+                   ready=False)
+    assert server.wait_for_exit() == BOOT
+    (line,) = server.log(r"post_patch has raised", since=0)
+    assert re.search(r"KeyError: 'database' \(.*raising\.py:2\).*\[worker\]$", line)
+    assert "raising.py" in server.expect_traceback("^KeyError: 'database'$")
+    assert len(server.log("^Traceback", since=0)) == 1
+
+
+def test_post_patch_in_a_file_that_is_no_python(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "raising.py").write_text("def hook(:\n")
+    server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "raising:hook"}, ready=False)
+    assert server.wait_for_exit() == BOOT
+    assert server.log(r"SyntaxError: .*raising\.py:1.*\[worker\]$", since=0)
+    server.expect_traceback("^SyntaxError: ")
+
+
+def test_post_patch_that_ends_the_process(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text("def hook(worker):\n    raise SystemExit('no database')\n")
+    server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "ending:hook"}, workers=3,
+                   ready=False)
+    assert re.search(r"SystemExit: no database \(.*ending\.py:2\)", last_words(server, "worker"))
+
+
+@pytest.mark.parametrize("status", ["0", "1", "'no database'"])
+def test_application_that_ends_the_process(start: Start, tmp_path: Path, status: str) -> None:
+    (tmp_path / "ending.py").write_text(f"raise SystemExit({status})\n")
+    server = start("ending:app", "--chdir", tmp_path, workers=3, ready=False)
+    line = last_words(server, "application", LOAD)
+    assert re.search(rf"SystemExit: {status.strip(chr(39))} \(.*ending\.py:1\)", line)
+
+
+def test_application_that_cannot_be_loaded_by_any_of_several_workers(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "raising.py").write_text("1 / 0\n")
+    server = start("raising:app", "--chdir", tmp_path, workers=3, ready=False)
+    assert server.wait_for_exit() == BOOT
+    assert server.log("Reason: Worker failed to boot", since=0)
+    assert not server.log("HaltServer: ", since=0)
+    for _ in server.unexpected_tracebacks():
+        server.expect_traceback("^ZeroDivisionError: ")
