@@ -27,6 +27,7 @@ from gworkers.halt import Halting
 from gworkers.readiness import Readiness
 from gworkers.rehearsal import rehearse
 from gworkers.settings import Settings
+from gworkers.signal_queue import SignalQueue
 from gworkers.status import BOARD, BOOTING, LEAVE, READY, RELIEVED, RETIRING, Status
 
 #: Seconds until a worker that could not boot is tried again: the first time, and at most. Each time twice as long.
@@ -68,6 +69,7 @@ class Generations(Halting):
     """An arbiter whose workers go only when those that take their place are there."""
 
     LISTENERS: list[Any]
+    SIG_QUEUE: Any
     num_workers: int
     _num_workers: int
 
@@ -83,6 +85,9 @@ class Generations(Halting):
         self._known: dict[int, Any] = {}
         self._failures = 0
         self._retry_at = 0.0
+        # Gunicorn 23 has a list.
+        if type(self.SIG_QUEUE).__module__ not in ("_queue", "builtins"):
+            self.SIG_QUEUE = SignalQueue()
         self._configure()
         self._readiness.begin(self._settings.readiness_file)
         BOARD.attended = True

@@ -1,4 +1,4 @@
-"""The worker classes: one Gunicorn worker process, from boot to exit."""
+"""The worker classes: one Gunicorn worker process that serves, and what its master asks of it."""
 from __future__ import annotations
 
 import gc
@@ -6,53 +6,35 @@ import os
 import posix
 import signal
 import sys
-from importlib import import_module
 from random import randint
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from gunicorn.arbiter import Arbiter
-from gunicorn.errors import AppImportError
-from gunicorn.workers.base import Worker
-
-from gworkers import bind, drain, fork, hubs, psycopg, reload
-from gworkers.checks import configuration, deployment, drivers, patching, requirements
-from gworkers.checks.causes import told
-from gworkers.checks.findings import Finding, setting
+from gworkers import bind, drain, fork, hubs, reload
+from gworkers.boot import Booting
+from gworkers.checks import configuration, deployment, requirements
+from gworkers.checks.findings import setting
 from gworkers.errors import RequirementError, SettingsError, StartError
 from gworkers.memory import resident
-from gworkers.settings import Settings, function
-from gworkers.status import BOARD, BOOTING, DRAINING, READY, RELIEVED, RETIRING, Status
+from gworkers.settings import Settings
+from gworkers.status import BOARD, BOOTING, DRAINING, READY, RELIEVED, RETIRING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from types import FrameType
 
-    from gworkers.hubs.base import Hub
     from gworkers.server import Server
 
 #: Seconds between two heartbeats, unless ``timeout`` is so short that they must be closer.
 HEARTBEAT = 1.0
 
 
-class GreenWorker(Worker):  # type: ignore[misc]
-    """What all green workers do; a subclass names its hub.
-
-    Gunicorn makes the object in its master and calls :meth:`init_process` after the fork.
-    """
-
-    hub_name: ClassVar[str]
-    #: what the process listens on: Gunicorn's sockets, or its own
-    sockets: list[Any]
-    #: what :meth:`configure` was given
-    overrides: ClassVar[Mapping[str, object]] = {}
+class GreenWorker(Booting):
+    """What all green workers do; a subclass names its hub."""
 
     #: whether to go on serving; a signal or a hook clears it
     alive: bool
-    hub: Hub
     server: Server
-    settings: Settings
-    #: whether it is this worker that logs what all have in common
-    _tells = True
+
+    # What the master asks, of the class
 
     @classmethod
     def configure(cls, **settings: object) -> type[GreenWorker]:
@@ -107,128 +89,19 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """
         cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).prepare()
 
+    # What a process does that has booted
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.worker_connections = self.cfg.worker_connections
-        self.status = Status()
-        #: whether SIGABRT is ending the process
-        self.aborting = False
-        #: the greenlet of the application that has forked this process from a worker; it is none any more
-        self.forker: Any = None
         self._max_rss = 0
         self._quit = False
-        #: whether the process ends before it has served anything, because it was told to
-        self._leaving = False
         self._reopen_logs = False
-        #: whether there is somebody to read the notes that signals leave
-        self._reads_notes = False
-        #: how many modules there were, and which drivers among them, when they were last looked at
-        self._modules = 0
-        self._drivers: set[str] = set()
-
-    # Boot
-
-    def init_process(self) -> None:
-        """Become a worker: patch, load the application, serve until told to stop."""
-        # Until Gunicorn sees to it the handlers are the master's, which do nothing here.
-        signal.signal(signal.SIGTERM, self.handle_exit)
-        signal.signal(signal.SIGQUIT, self.handle_quit)
-        signal.signal(signal.SIGINT, self.handle_quit)
-        if self.status.order:
-            self._leave()
-        try:
-            self._boot()
-        except SystemExit as error:
-            if self.forker is not None:
-                fork.settle(self, error)
-            if self.status.phase != BOOTING or self._leaving or self.aborting:
-                raise
-            self._give_up(_broken("the application has ended the worker", error), Arbiter.APP_LOAD_ERROR)
-        except AppImportError as error:
-            self._give_up(_broken("there is no application", error), Arbiter.APP_LOAD_ERROR)
-        except StartError as error:
-            self._give_up(error, Arbiter.WORKER_BOOT_ERROR)
-        except Exception as error:
-            if self.status.phase != BOOTING:
-                raise
-            self._give_up(_broken("the application could not be loaded", error), Arbiter.WORKER_BOOT_ERROR)
-
-    def _boot(self) -> None:
-        if not self.sockets:
-            self.sockets = bind.open_own(self.cfg)
-        self._tells = BOARD.warning.claim()
-        self._warn(self.prepare())
-        super().init_process()
-
-    def _give_up(self, error: StartError, status: int) -> NoReturn:
-        """End a worker that cannot boot, and Gunicorn with it, unless there have been others that could."""
-        # After 1 the arbiter does not stop, but tries again.
-        goes_on = BOARD.proven and BOARD.attended
-        if BOARD.failure.claim():
-            self.log.error("%s", error, exc_info=error.__cause__)
-        elif goes_on:
-            self.log.error("%s", error)
-        sys.exit(1 if goes_on else status)
-
-    def prepare(self) -> list[Finding]:
-        """Patch the standard library, and what else has to be by then, and make the hub; return what came too late.
-
-        :raises StartError: if that is not possible
-        """
-        self.settings = Settings.resolve(self.overrides, os.environ)
-        imported = patching.early(self.hub_name)
-        # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
-        signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
-        try:
-            hubs.patch(self.hub_name, self.settings.patch)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-        if self.settings.psycopg2 == "wait":
-            psycopg.install()
-        if self.settings.post_patch is not None:
-            self._post_patch()
-        late = patching.check(imported) if self._tells else []
-        # All of it, while the process still has the rights that it was started with.
-        import_module("gworkers.server")
-        self.hub = hubs.create(self.hub_name)
-        return late
-
-    def _post_patch(self) -> None:
-        try:
-            function(self.settings.post_patch)(self)
-        except SettingsError:
-            raise
-        except (Exception, SystemExit) as error:
-            if self._leaving or self.aborting:
-                raise
-            # Who ends the process has said why.
-            raise StartError(Finding(
-                "worker", f"post_patch has raised {told(error)}", "the application would be without what it prepares",
-                "Mend it, or leave the setting out", fatal=True)) from (error if isinstance(error, Exception) else None)
-
-    def load_wsgi(self) -> None:
-        """Load the application, then look at what it has brought along."""
-        super().load_wsgi()
-        found = self._new_drivers()
-        if self._tells:
-            self._warn(found)
-
-    def _new_drivers(self) -> list[Finding]:
-        if len(sys.modules) == self._modules:
-            return []
-        self._modules = len(sys.modules)
-        return drivers.check(self.hub_name, self._drivers)
-
-    def _warn(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
-            if finding.code not in self.settings.silence:
-                self.log.warning("%s", finding)
 
     def run(self) -> None:
         """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
         from gworkers.server import Server
 
-        self._reads_notes = True
         # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
         self.booted = False
         for sock in self.sockets:
@@ -292,7 +165,7 @@ class GreenWorker(Worker):  # type: ignore[misc]
             self._reopen_logs = False
             self.log.reopen_files()
         # Some are imported by the request that first needs them.
-        self._warn(self._new_drivers())
+        self.warn(self.new_drivers())
         self.quit_if_told()
 
     def quit_if_told(self) -> None:
@@ -337,30 +210,18 @@ class GreenWorker(Worker):  # type: ignore[misc]
     # Signals. Handlers run in whatever greenlet is running, the hub's too, which must not block:
     # they leave a note for the main greenlet, which the wake-up descriptor has woken.
 
-    def init_signals(self) -> None:
-        """Listen to signals, and to what the master has said while nobody listened."""
-        super().init_signals()
-        if self.status.order:
-            self._leave()
-
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: serve what has been begun, then leave."""
-        self.alive = False
         if self.status.phase == BOOTING:
-            self._leave()
-
-    def _leave(self) -> None:
-        """Leave before anything has been served."""
-        self._leaving = True
-        sys.exit(0)
+            super().handle_exit(sig, frame)
+        self.alive = False
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """SIGQUIT and SIGINT: leave at once."""
+        if self.status.phase == BOOTING:
+            super().handle_quit(sig, frame)
         self.alive = False
         self._quit = True
-        if not self._reads_notes:
-            self._leaving = True
-            self.quit_if_told()
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         """SIGUSR1: reopen the log files."""
@@ -370,14 +231,6 @@ class GreenWorker(Worker):  # type: ignore[misc]
         """SIGABRT: the arbiter has had no heartbeat for ``timeout`` seconds."""
         self.aborting = True
         super().handle_abort(sig, frame)
-
-
-def _broken(what: str, error: BaseException) -> StartError:
-    """Return what to say of an application, with the traceback if there is more to see in that."""
-    failure = StartError(Finding("application", f"{what}: {told(error)}", "a worker cannot serve without it",
-                                 "Mend what is named", fatal=True))
-    failure.__cause__ = None if isinstance(error, (SystemExit, AppImportError)) else error
-    return failure
 
 
 class GeventWorker(GreenWorker):

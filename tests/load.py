@@ -66,6 +66,8 @@ class Load:
                 self.pids.append(json.loads(response.body)["pid"])
             except (OSError, AssertionError) as error:
                 self.failures.append(f"{'kept' if keeps else 'new'}: {error!r}")
+                if client is not None:
+                    client.close()
                 client = None
                 self._ended.wait(0.1)
                 continue

@@ -226,3 +226,28 @@ def test_heartbeat_while_green_requests_are_busy(start: Start) -> None:
             assert all(client.receive().status == 200 for _ in range(10))
     assert server.worker_pids() == [worker]
     assert not server.log("WORKER TIMEOUT")
+
+
+# While the application is loaded
+
+HOLDING = """
+import logging, os, signal, time
+class Handler(logging.Handler):
+    def emit(self, record):
+        # The worker gets one from its master, too.
+        os.kill(os.getppid(), {sig})
+        os.kill(os.getpid(), {sig})
+        print("the handler has had its time", flush=True)
+logging.getLogger("holding").addHandler(Handler())
+logging.getLogger("holding").error("here")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT])
+def test_worker_that_boots_does_not_leave_in_the_midst_of_a_lock(start: Start, tmp_path: Path, sig: int) -> None:
+    (tmp_path / "holding.py").write_text(HOLDING.format(sig=int(sig)))
+    server = start("holding:app", "--pythonpath", tmp_path, "--graceful-timeout", 60, ready=False)
+    assert server.wait_for_exit() == 0
+    assert server.log("the handler has had its time", since=0)
+    assert len(server.log("Worker exiting", since=0)) == 1

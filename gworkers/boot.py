@@ -1,0 +1,210 @@
+"""The way of a worker process from the fork to its first connection, and off it."""
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, NoReturn
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import AppImportError
+from gunicorn.workers.base import Worker
+
+from gworkers import bind, fork, hubs, psycopg
+from gworkers.checks import drivers, patching
+from gworkers.checks.causes import told
+from gworkers.checks.findings import Finding
+from gworkers.errors import SettingsError, StartError
+from gworkers.settings import Settings, function
+from gworkers.status import BOARD, BOOTING, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import FrameType
+
+    from gworkers.hubs.base import Hub
+
+#: Modules whose functions hold locks, or are about to. Who leaves in the midst of them may find them locked for ever.
+LOCKING = frozenset((
+    "logging", "threading", "queue", "gevent.lock", "gevent.thread", "gevent.threading", "eventlet.semaphore",
+    "eventlet.green.thread", "eventlet.green.threading"))
+#: Seconds until a worker that was told to leave looks again whether it can; and how often, at most.
+RETRY, RETRIES = 0.01, 50
+
+
+class Booting(Worker):  # type: ignore[misc]
+    """A worker that does not serve yet.
+
+    Gunicorn makes the object in its master and calls :meth:`init_process` after the fork.
+    """
+
+    hub_name: ClassVar[str]
+    #: what ``configure()`` was given
+    overrides: ClassVar[Mapping[str, object]] = {}
+    #: what the process listens on: Gunicorn's sockets, or its own
+    sockets: list[Any]
+    hub: Hub
+    settings: Settings
+    #: whether it is this worker that logs what all have in common
+    tells = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.status = Status()
+        #: whether SIGABRT is ending the process
+        self.aborting = False
+        #: the greenlet of the application that has forked this process from a worker; it is none any more
+        self.forker: Any = None
+        #: whether the process ends before it has served anything, because it was told to
+        self._leaving = False
+        self._retries = 0
+        #: how many modules there were, and which drivers among them, when they were last looked at
+        self._modules = 0
+        self._drivers: set[str] = set()
+
+    def init_process(self) -> None:
+        """Become a worker: patch, load the application, serve until told to stop."""
+        # Until Gunicorn sees to it the handlers are the master's, which do nothing here.
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGQUIT, self.handle_quit)
+        signal.signal(signal.SIGINT, self.handle_quit)
+        if self.status.order:
+            self._leave()
+        try:
+            self._boot()
+        except SystemExit as error:
+            if self.forker is not None:
+                fork.settle(self, error)
+            if self.status.phase != BOOTING or self._leaving or self.aborting:
+                raise
+            self._give_up(_broken("the application has ended the worker", error), Arbiter.APP_LOAD_ERROR)
+        except AppImportError as error:
+            self._give_up(_broken("there is no application", error), Arbiter.APP_LOAD_ERROR)
+        except StartError as error:
+            self._give_up(error, Arbiter.WORKER_BOOT_ERROR)
+        except Exception as error:
+            if self.status.phase != BOOTING:
+                raise
+            self._give_up(_broken("the application could not be loaded", error), Arbiter.WORKER_BOOT_ERROR)
+
+    def _boot(self) -> None:
+        if not self.sockets:
+            self.sockets = bind.open_own(self.cfg)
+        self.tells = BOARD.warning.claim()
+        self.warn(self.prepare())
+        super().init_process()
+
+    def _give_up(self, error: StartError, status: int) -> NoReturn:
+        """End a worker that cannot boot, and Gunicorn with it, unless there have been others that could."""
+        # After 1 the arbiter does not stop, but tries again.
+        goes_on = BOARD.proven and BOARD.attended
+        if BOARD.failure.claim():
+            self.log.error("%s", error, exc_info=error.__cause__)
+        elif goes_on:
+            self.log.error("%s", error)
+        sys.exit(1 if goes_on else status)
+
+    def prepare(self) -> list[Finding]:
+        """Patch the standard library, and what else has to be by then, and make the hub; return what came too late.
+
+        :raises StartError: if that is not possible
+        """
+        self.settings = Settings.resolve(self.overrides, os.environ)
+        imported = patching.early(self.hub_name)
+        # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
+        try:
+            hubs.patch(self.hub_name, self.settings.patch)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+        if self.settings.psycopg2 == "wait":
+            psycopg.install()
+        if self.settings.post_patch is not None:
+            self._post_patch()
+        late = patching.check(imported) if self.tells else []
+        # All of it, while the process still has the rights that it was started with.
+        import_module("gworkers.server")
+        self.hub = hubs.create(self.hub_name)
+        return late
+
+    def _post_patch(self) -> None:
+        try:
+            function(self.settings.post_patch)(self)
+        except SettingsError:
+            raise
+        except (Exception, SystemExit) as error:
+            if self._leaving or self.aborting:
+                raise
+            # Who ends the process has said why.
+            raise StartError(Finding(
+                "worker", f"post_patch has raised {told(error)}", "the application would be without what it prepares",
+                "Mend it, or leave the setting out", fatal=True)) from (error if isinstance(error, Exception) else None)
+
+    def load_wsgi(self) -> None:
+        """Load the application, then look at what it has brought along."""
+        super().load_wsgi()
+        found = self.new_drivers()
+        if self.tells:
+            self.warn(found)
+
+    def new_drivers(self) -> list[Finding]:
+        """Return what is to be said of drivers that were imported since the last time."""
+        if len(sys.modules) == self._modules:
+            return []
+        self._modules = len(sys.modules)
+        return drivers.check(self.hub_name, self._drivers)
+
+    def warn(self, findings: Iterable[Finding]) -> None:
+        """Log *findings*, but for those that are silenced."""
+        for finding in findings:
+            if finding.code not in self.settings.silence:
+                self.log.warning("%s", finding)
+
+    def init_signals(self) -> None:
+        """Listen to signals, and to what the master has said while nobody listened."""
+        super().init_signals()
+        if self.status.order:
+            self._leave()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: leave before anything has been served."""
+        self.alive = False
+        if not self._puts_off(self.handle_exit, frame):
+            self._leave()
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGQUIT and SIGINT: the same."""
+        self.alive = False
+        if not self._puts_off(self.handle_quit, frame):
+            self.cfg.worker_int(self)
+            self._leave()
+
+    def _leave(self) -> NoReturn:
+        self._leaving = True
+        sys.exit(0)
+
+    def _puts_off(self, handler: Callable[[int, FrameType | None], None], frame: FrameType | None) -> bool:
+        """Let the handler that has interrupted *frame* be called a little later, if to end there could mean to hang."""
+        if self._retries == RETRIES or not _locks(frame):
+            return False
+        self._retries += 1
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, RETRY)
+        return True
+
+
+def _locks(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") in LOCKING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _broken(what: str, error: BaseException) -> StartError:
+    """Return what to say of an application, with the traceback if there is more to see in that."""
+    failure = StartError(Finding("application", f"{what}: {told(error)}", "a worker cannot serve without it",
+                                 "Mend what is named", fatal=True))
+    failure.__cause__ = None if isinstance(error, (SystemExit, AppImportError)) else error
+    return failure
