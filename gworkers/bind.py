@@ -9,6 +9,8 @@ from typing import Any
 
 from gunicorn import sock, util
 
+from gworkers.checks.findings import Finding
+from gworkers.errors import StartError
 from gworkers.rehearsal import REFUSED
 
 
@@ -110,7 +112,11 @@ class OwnSocket:
         for level, option in ((socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT),
                               (socket.IPPROTO_TCP, socket.TCP_NODELAY)):
             self.sock.setsockopt(level, option, 1)
-        self.sock.bind(address)
+        try:
+            self.sock.bind(address)
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.setblocking(False)
 
     def __getattr__(self, name: str) -> Any:
@@ -132,6 +138,14 @@ def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
 
 
 def open_own(cfg: Any) -> list[OwnSocket]:
-    """Open the sockets of a worker that was forked like that."""
+    """Open the sockets of a worker that was forked like that.
+
+    :raises StartError: if an address cannot be had
+    """
     cfg.set("reuse_port", True)
-    return [OwnSocket(address) for address in cfg.address]
+    try:
+        return [OwnSocket(address) for address in cfg.address]
+    except OSError as error:
+        raise StartError(Finding(
+            "worker", f"bind has an address that cannot be had: {error}", "clients would not reach the worker",
+            "Look who has it (ss -ltnp), or choose another", fatal=True)) from None

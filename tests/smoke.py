@@ -42,7 +42,8 @@ SELECTION = {module: tests.split() for module, tests in {
     "test_reload_broken": "test_code_that_cannot_boot test_boot_timeout test_worker_that_dies_while_the_code_is_broken",
     "test_reload_generations": """
         test_old_worker_serves_until_its_successor_is_ready test_workers_are_replaced_one_by_one
-        test_second_reload_while_the_first_boots""",
+        test_second_reload_while_the_first_boots test_nobody_waits_at_a_socket_of_a_worker_that_boots
+        test_reloads_in_a_row_do_not_pile_workers_up""",
     "test_reload_stop": "test_while_the_new_generation_boots test_while_a_rehearsal_hangs",
     "test_upgrade": "test_upgrade_loses_nothing",
     "test_settings_limits": """

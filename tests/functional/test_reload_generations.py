@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,51 @@ def test_second_reload_while_the_first_boots(start: Start, deployment: Deploymen
     assert not load.failures
     assert set(server.worker_pids()) == new
     assert not server.log("The reload has failed|could not boot")
+
+
+def test_reloads_in_a_row_do_not_pile_workers_up(start: Start, deployment: Deployment) -> None:
+    """Each time one of two is ready and the other one is not when the next reload comes."""
+    server = start("deployed:app", *deployment.options, workers=2)
+    serving, seen = set(server.worker_pids()), set(server.worker_pids())
+    deployment.hold()
+    with Load(server) as load:
+        for _ in range(4):
+            server.signal(signal.SIGHUP)
+            booting = deployment.booting(2, but=seen)
+            seen |= booting
+            ready = min(booting)
+            deployment.let_go(ready)
+            load.answered_by(ready)
+            until(lambda: sum(map(lives, serving)) == 1, "one has made way")  # noqa: B023
+            serving = {ready, *filter(lives, serving)}
+            # Whoever is of none of the last two generations has gone, too.
+            until(lambda: set(filter(lives, seen)) == serving | booting, "two and one that boots")  # noqa: B023
+        deployment.let_go()
+        until(lambda: len(server.worker_pids()) == 2, "two workers")
+    assert not load.failures
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other kernels do not spread connections")
+def test_nobody_waits_at_a_socket_of_a_worker_that_boots(start: Start, deployment: Deployment) -> None:
+    """With reuse_port each worker has a socket of its own, of which the kernel thinks as soon as it listens."""
+    with closing(socket.socket()) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(("127.0.0.1", 0))
+        address = sock.getsockname()
+        server = start("deployed:app", *deployment.options, "--reuse-port", bind=[f"{address[0]}:{address[1]}"],
+                       ready=False)
+        server.wait_for_log(r"^worker \d+ is ready$")
+        (old,) = server.worker_pids()
+        deployment.hold()
+        server.signal(signal.SIGHUP)
+        (new,) = deployment.booting(1, but={old})
+        for _ in range(60):
+            with closing(Client.connect(address)) as client:
+                assert ask(client)["pid"] == old
+        deployment.let_go()
+        gone(old)
+        with closing(Client.connect(address)) as client:
+            assert ask(client)["pid"] == new
 
 
 def test_reload_while_the_old_generation_drains(start: Start, deployment: Deployment, tmp_path: Path) -> None:

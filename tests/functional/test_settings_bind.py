@@ -203,3 +203,15 @@ def test_reuse_port(start: Start) -> None:
                 break
         assert served == workers
         assert len(workers) == 4
+
+
+@needs_linux
+@pytest.mark.skipif(gunicorn.version_info < (25,), reason="in older Gunicorns the master opens it")
+def test_reuse_port_that_another_does_not_share(start: Start) -> None:
+    with closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        server = start("probe:app", "--reuse-port", bind=[f"127.0.0.1:{sock.getsockname()[1]}"], ready=False)
+        assert server.wait_for_exit() == 3
+    (line,) = server.log(r"\[ERROR\] bind has an address", since=0)
+    assert line.endswith("[worker]")
