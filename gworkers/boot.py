@@ -4,16 +4,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, NoReturn
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import AppImportError
+from gunicorn.util import make_fail_app
 from gunicorn.workers.base import Worker
 
 from gworkers import bind, fork, hubs, psycopg
-from gworkers.checks import drivers, patching
-from gworkers.checks.causes import told
+from gworkers.checks import application, configuration, drivers, patching
+from gworkers.checks.causes import shortened, told
 from gworkers.checks.findings import Finding
 from gworkers.errors import SettingsError, StartError
 from gworkers.settings import Settings, function
@@ -78,15 +80,15 @@ class Booting(Worker):  # type: ignore[misc]
                 fork.settle(self, error)
             if self.status.phase != BOOTING or self._leaving or self.aborting:
                 raise
-            self._give_up(_broken("the application has ended the worker", error), Arbiter.APP_LOAD_ERROR)
+            self._give_up(self._unloadable(error), Arbiter.APP_LOAD_ERROR)
         except AppImportError as error:
-            self._give_up(_broken("there is no application", error), Arbiter.APP_LOAD_ERROR)
+            self._give_up(self._unloadable(error), Arbiter.APP_LOAD_ERROR)
         except StartError as error:
             self._give_up(error, Arbiter.WORKER_BOOT_ERROR)
         except Exception as error:
             if self.status.phase != BOOTING:
                 raise
-            self._give_up(_broken("the application could not be loaded", error), Arbiter.WORKER_BOOT_ERROR)
+            self._give_up(self._unloadable(error), Arbiter.WORKER_BOOT_ERROR)
 
     def _boot(self) -> None:
         if not self.sockets:
@@ -111,7 +113,7 @@ class Booting(Worker):  # type: ignore[misc]
         :raises StartError: if that is not possible
         """
         self.settings = Settings.resolve(self.overrides, os.environ)
-        imported = patching.early(self.hub_name)
+        imported = patching.early(self.hub_name, self.settings.patch)
         # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
         signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
         try:
@@ -141,12 +143,38 @@ class Booting(Worker):  # type: ignore[misc]
                 "worker", f"post_patch has raised {told(error)}", "the application would be without what it prepares",
                 "Mend it, or leave the setting out", fatal=True)) from (error if isinstance(error, Exception) else None)
 
+    def _unloadable(self, error: BaseException) -> StartError:
+        for finding in configuration.rival(self.hub_name):
+            # Most likely the error is about that.
+            return StartError(finding)
+        failure = StartError(application.unloadable(error, self.app, "Mend what is named"))
+        if application.is_within(error, self.app):
+            failure.__cause__ = shortened(error)
+        return failure
+
     def load_wsgi(self) -> None:
         """Load the application, then look at what it has brought along."""
-        super().load_wsgi()
+        try:
+            super().load_wsgi()
+        except Exception as error:
+            if not self.cfg.reload:
+                raise
+            self._answer_with(error)
+        for finding in configuration.rival(self.hub_name):
+            raise StartError(finding)
+        if self.tells:
+            self.warn(application.check(self.wsgi, self.app))
         found = self.new_drivers()
         if self.tells:
             self.warn(found)
+
+    def _answer_with(self, error: Exception) -> None:
+        """Show the developer what is wrong until a file changes, which Gunicorn does for a SyntaxError only."""
+        self.log.error("%s", self._unloadable(error), exc_info=error)
+        for frame in traceback.extract_tb(error.__traceback__):
+            if self.reloader is not None and os.path.isfile(frame.filename):
+                self.reloader.add_extra_file(frame.filename)
+        self.wsgi = make_fail_app("".join(traceback.format_exception(type(error), error, error.__traceback__)))
 
     def new_drivers(self) -> list[Finding]:
         """Return what is to be said of drivers that were imported since the last time."""
@@ -200,11 +228,3 @@ def _locks(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def _broken(what: str, error: BaseException) -> StartError:
-    """Return what to say of an application, with the traceback if there is more to see in that."""
-    failure = StartError(Finding("application", f"{what}: {told(error)}", "a worker cannot serve without it",
-                                 "Mend what is named", fatal=True))
-    failure.__cause__ = None if isinstance(error, (SystemExit, AppImportError)) else error
-    return failure

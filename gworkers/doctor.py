@@ -11,13 +11,12 @@ from typing import Any
 
 from gunicorn import SERVER_SOFTWARE, util
 from gunicorn.config import Config
-from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 from gunicorn.workers import SUPPORTED_WORKERS
 
 import gworkers
 from gworkers import hubs
-from gworkers.checks import configuration, deployment, drivers, requirements
+from gworkers.checks import application, config_file, configuration, deployment, drivers, requirements
 from gworkers.checks.causes import told
 from gworkers.checks.findings import Finding
 from gworkers.configured import Configured, Resolved, UsageError
@@ -108,7 +107,7 @@ def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
     else:
         report.settings = {name: Resolved(value, origins[name]) for name, value in vars(settings).items()}
         report.silence = settings.silence
-    found += [*configuration.own(settings, hub), *configuration.heartbeats(cfg)]
+    found += [*config_file.check(cfg), *configuration.own(settings, hub), *configuration.heartbeats(cfg)]
     report.findings += [*found, *configuration.gunicorns(cfg, settings, hub), *deployment.check(cfg, library)]
     report.parser = parser(cfg)
     return not any(finding.fatal for finding in found)
@@ -153,12 +152,9 @@ def _boot(report: Report, configured: Configured, worker_class: type[GreenWorker
     report.hub = worker.hub.title
     report.backend, report.resolver = facts
     try:
-        configured.wsgi()
+        report.findings += application.check(configured.wsgi(), configured)
     except (Exception, SystemExit) as error:
-        report.findings.append(Finding(
-            "application", f"{configured.app_uri} cannot be loaded: {told(error)}",
-            "workers end before they have served anything",
-            _application_mend(error, configured), fatal=True))
+        report.findings.append(application.unloadable(error, configured, _traceback(configured)))
     report.findings += drivers.check(worker.hub_name, set())
 
 
@@ -167,16 +163,9 @@ def _unfit(found: str, mend: str) -> Finding:
                    "workers end before they have loaded the application", mend, fatal=True)
 
 
-def _application_mend(error: BaseException, configured: Configured) -> str:
+def _traceback(configured: Configured) -> str:
     module, _, name = configured.app_uri.partition(":")
     if configured.cfg.paste is not None:
         return "Mend what is named"
-    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
-    if isinstance(error, AppImportError) or (missing and f"{module}.".startswith(f"{missing}.")):
-        return "Name it as module:variable or 'module:function()', and with --chdir the directory that the module is in"
-    if missing in getattr(sys, "stdlib_module_names", ()):
-        return f"That is Python's own: see that the user of the workers may read {sys.base_prefix}"
-    if missing:
-        return f"Install the package that has {missing}: {sys.executable} -m pip install ..."
     code = f"import {module}" + (f"; {module}.{name}" if "(" in name else "")
     return f"See the whole traceback: cd {shlex.quote(os.getcwd())}; {sys.executable} -c {shlex.quote(code)}"

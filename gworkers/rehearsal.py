@@ -99,7 +99,7 @@ def _perform(arbiter: Any, writer: int) -> None:
         verdict = json.dumps(cfg.bind).encode() + b"\n"
     except SystemExit as error:
         # Most often it is Gunicorn's, which has said why.
-        arbiter.log.error("Loading it has ended the process: %s", told(error))
+        arbiter.log.error("Loading the configuration has ended the process: %s", told(error))
     except Exception as error:
         arbiter.log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
     finally:

@@ -211,6 +211,8 @@ class Generations(Halting):
                 # They have been told to end.
                 self._listeners.keep()
                 return
+            # They serve, so whoever of them has to be replaced is tried at once.
+            self._failures = 0
             self._elder_age = trial.elder_age
             self._listeners.restore()
             if self.num_workers != trial.num_workers:
@@ -224,7 +226,8 @@ class Generations(Halting):
         for pid, worker in list(self.WORKERS.items()):
             if limit and status_of(worker).phase == BOOTING and monotonic() - worker.born > limit:
                 if not worker.aborted:
-                    self.log.critical("WORKER TIMEOUT (pid:%s): it has not booted within %g s", pid, limit)
+                    self.log.critical("WORKER TIMEOUT (pid:%s): it has not booted within %g s (boot_timeout)",
+                                      pid, limit)
                 self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
                 worker.aborted = True
 

@@ -16,11 +16,16 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Annotated, Any, Literal, Optional, cast, get_args, get_origin, get_type_hints
 
+from gunicorn.config import KNOWN_SETTINGS
+
 from gworkers.checks.causes import told
 from gworkers.checks.findings import setting
 from gworkers.errors import SettingsError
 
 PREFIX = "GWORKERS_"
+
+#: The names of Gunicorn's own settings.
+GUNICORNS = frozenset(known.name for known in KNOWN_SETTINGS)
 
 Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
@@ -143,7 +148,11 @@ def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:
     spellings = {name: spelling for spelling, name in names.items()}
     # Without the prefix, which would make every variable look like every other one.
     close = difflib.get_close_matches(spelled.removeprefix(PREFIX).lower(), spellings, n=1)
-    advice = f"Did you mean {spellings[close[0]]}?" if close else f"Known are {', '.join(names)}"
+    gunicorns = spelled.removeprefix(PREFIX).lower()
+    if gunicorns in GUNICORNS:
+        advice = f"It is Gunicorn's: write {gunicorns} = ... into gunicorn.conf.py"
+    else:
+        advice = f"Did you mean {spellings[close[0]]}?" if close else f"Known are {', '.join(names)}"
     raise SettingsError(setting(f"gworkers has no setting {spelled!r} ({origin})", "nothing would come of it", advice))
 
 

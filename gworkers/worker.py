@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gworkers import bind, drain, fork, hubs, reload
 from gworkers.boot import Booting
-from gworkers.checks import configuration, deployment, requirements
+from gworkers.checks import config_file, configuration, deployment, requirements
 from gworkers.checks.findings import setting
 from gworkers.errors import RequirementError, SettingsError, StartError
 from gworkers.memory import resident
@@ -76,7 +76,8 @@ class GreenWorker(Booting):
         settings = Settings.resolve(cls.overrides, os.environ)
         configuration.check(cfg, settings, cls.hub_name)
         library = hubs.HUBS[cls.hub_name].library
-        for finding in (*requirements.check(requirements.look(library)), *deployment.check(cfg, library)):
+        for finding in (*requirements.check(requirements.look(library)), *config_file.check(cfg),
+                        *deployment.check(cfg, library)):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
         reload.attend(cfg)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from server import PATIENCE
+from server import PATIENCE, lives
 
 Result = TypeVar("Result")
 
@@ -18,3 +18,8 @@ def until(condition: Callable[[], Result], what: str, limit: float = PATIENCE) -
         assert time.monotonic() < deadline, f"not in {limit} s: {what}"
         time.sleep(0.01)
     return result
+
+
+def gone(*pids: int, limit: float = PATIENCE) -> None:
+    """Wait until none of these processes is there."""
+    until(lambda: not any(map(lives, pids)), f"the end of {pids}", limit)

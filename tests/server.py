@@ -12,6 +12,7 @@ Tests get one from the fixtures ``serve`` and ``start`` in conftest.py.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -23,6 +24,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from client import Client
 from launch import GUNICORN_SETTINGS, WORKERS, Setup, hubs, importable, parsers
@@ -220,6 +222,18 @@ class Server:
         client = Client.connect(self.addresses[index], timeout)
         self.clients.append(client)
         return client
+
+    def ask(self, target: str = "/") -> Any:
+        """What an application that answers in JSON says, on a new connection."""
+        return json.loads(self.connect().request(target).body)
+
+    def refuses(self) -> bool:
+        """Whether the first listener takes no connection."""
+        try:
+            Client.connect(self.address).close()
+        except ConnectionError:
+            return True
+        return False
 
     def close_clients(self) -> None:
         while self.clients:

@@ -24,8 +24,17 @@ def told(error: BaseException) -> str:
         text, place = str(error), _place(error.__traceback__)
         if not isinstance(error, (GworkersError, ConfigError, AppImportError)):
             text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = text.rstrip(".")
     line = " ".join(f"{text} ({place})".split() if place else text.split())
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+
+
+def shortened(error: BaseException) -> BaseException:
+    """Leave out of an exception's traceback how it came to the application, if it did."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(DUMB):
+        trace = trace.tb_next
+    return error if trace is None else error.with_traceback(trace)
 
 
 def _place(trace: TracebackType | None) -> str:

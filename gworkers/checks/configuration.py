@@ -28,10 +28,10 @@ def check(cfg: Any, settings: Settings, hub: str) -> None:
     """Refuse what would silently do nothing, or fail later.
 
     :raises SettingsError: naming the setting
-    :raises RequirementError: if the application was loaded before the patch
+    :raises RequirementError: if the application was loaded before the patch, or the patch is not this hub's
     """
     for finding in (*own(settings, hub), *heartbeats(cfg), *gunicorns(cfg, settings, hub)):
-        raise (RequirementError if finding.code == "preload-unpatched" else SettingsError)(finding)
+        raise (SettingsError if finding.code == "setting" else RequirementError)(finding)
 
 
 def own(settings: Settings, hub: str) -> list[Finding]:
@@ -41,6 +41,7 @@ def own(settings: Settings, hub: str) -> list[Finding]:
         *(setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch that",
                   f"Known are {', '.join(parts)}") for part in settings.patch if part not in parts),
         *_importable(settings),
+        *_readiness(settings),
         *(setting(f"gworkers setting silence names {code!r}", "there is no such finding",
                   f"Known are {', '.join(sorted(CODES))}") for code in settings.silence if code not in CODES),
     ]
@@ -59,6 +60,14 @@ def _importable(settings: Settings) -> list[Finding]:
     return found
 
 
+def _readiness(settings: Settings) -> list[Finding]:
+    file = settings.readiness_file
+    if file is None or os.access(os.path.dirname(os.path.abspath(file)), os.W_OK | os.X_OK):
+        return []
+    return [setting(f"gworkers setting readiness_file is {file!r}", "the master cannot make a file there",
+                    "Name one in a directory that is there and that Gunicorn may write to")]
+
+
 def heartbeats(cfg: Any) -> list[Finding]:
     """Return why workers could not have the files that they beat their hearts on; without one there is no worker."""
     try:
@@ -72,7 +81,19 @@ def heartbeats(cfg: Any) -> list[Finding]:
 
 def gunicorns(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
     """Return what is wrong in *cfg*, Gunicorn's own configuration."""
-    return [*_unsupported(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
+    return [*rival(hub), *_unsupported(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
+
+
+def rival(hub: str) -> list[Finding]:
+    """Return what to say if another library than that of the worker's *hub* has patched this process."""
+    other = hubs.rival(hub)
+    if other is None:
+        return []
+    return [Finding(
+        "patched-otherwise", f"{other} has patched the standard library, but the worker runs on {hub}",
+        "every request that waits would block the others, or end the worker",
+        f"Take {other}'s monkey patch out of gunicorn.conf.py or the application: gworkers patches by itself",
+        fatal=True)]
 
 
 def _unsupported(cfg: Any) -> list[Finding]:
@@ -117,9 +138,11 @@ def _certificate(cfg: Any) -> list[Finding]:
 
 
 def _preload(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
-    if not cfg.preload_app or not settings.patch or hubs.is_patched(hub):
+    missing = hubs.unpatched(hub, settings.patch)
+    if not cfg.preload_app or not missing:
         return []
+    lacking = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not" if hubs.patched(hub) else "nothing is"
     return [Finding(
-        "preload-unpatched", "preload_app loads the application in the master, where nothing is patched",
+        "preload-unpatched", f"preload_app loads the application in the master, where {lacking} patched",
         "whatever it imports may block the hub, and with it all other requests",
         f"Turn preload_app off, or begin gunicorn.conf.py with: {PATCH_MASTER[hub]}", fatal=True)]

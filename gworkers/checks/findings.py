@@ -7,8 +7,8 @@ from dataclasses import dataclass
 CODES = frozenset((
     "application", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends", "greenlet-broken",
     "greenlet-missing", "greenlet-old", "imported-too-early", "keepalive-short", "library-broken", "library-clash",
-    "library-missing", "library-old", "preload-unpatched", "pypy-old", "root", "setting", "too-few-files",
-    "trusts-everyone", "worker",
+    "library-missing", "library-old", "not-wsgi", "patched-otherwise", "preload-unpatched", "pypy-old",
+    "root", "setting", "setting-ignored", "too-few-files", "trusts-everyone", "worker",
 ))
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gworkers.checks.findings import Finding
 from gworkers.checks.importers import importers, spelled, users
 from gworkers.checks.originals import CONSEQUENCES, NAMES, OBJECTS, Original, Originals, is_replaced, origin
-from gworkers.hubs import HUBS, is_patched
+from gworkers.hubs import HUBS, unpatched
 
 #: Packages that know what they do with names that are patched.
 TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
@@ -34,14 +34,14 @@ class Kept(NamedTuple):
     matters: str
 
 
-def early(hub: str) -> list[str]:
-    """Return the modules that are imported before the hub called *hub* patches; call it before it does, here."""
+def early(hub: str, parts: Sequence[str]) -> list[str]:
+    """Return the modules that are imported before the hub called *hub* patches *parts*; to be called before it does."""
     names = list(sys.modules)
-    if not is_patched(hub):
+    first = HUBS[hub].patching
+    if first not in names or unpatched(hub, parts):
         return names
     # The master was patched. Python lists modules in the order in which their imports were complete.
-    first = HUBS[hub].patching
-    return names[:names.index(first)] if first in names else []
+    return names[:names.index(first)]
 
 
 def check(imported: Iterable[str]) -> list[Finding]:

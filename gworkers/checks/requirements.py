@@ -33,8 +33,8 @@ class Floor:
 
 FLOORS = {
     # https://github.com/gevent/gevent/blob/master/CHANGES.rst
-    "gevent": Floor((24, 10, 3), "before it, and on Python 3.13, the other greenlets of a patched master go on in the "
-                                 "workers that are forked from it"),
+    "gevent": Floor((24, 10, 3), "with older ones, on Python 3.13, the other greenlets of a patched master go on in "
+                                 "the workers that are forked from it"),
     # https://github.com/eventlet/eventlet/pull/1047, https://github.com/eventlet/eventlet/pull/1062
     "eventlet": Floor((0, 40, 3), "before 0.40.1 a forked worker loses track of its threads, and before 0.40.3 "
                                   "eventlet's own server lets a request be smuggled in trailers"),
@@ -57,7 +57,7 @@ class Clash:
 
 #: What no release is behind.
 END: Version = (sys.maxsize,)
-LOCKS = "its locks raise RuntimeError while a process ends"
+LOCKS = "locks raise RuntimeError while a process ends"
 CLASHES = (
     # Built for greenlet 2, whose objects are laid out differently.
     Clash("gevent", ((), END), ((1,), (2,)), "workers crash as soon as they start", "'greenlet>=3.1.1'", fatal=True),

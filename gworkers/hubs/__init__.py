@@ -17,7 +17,7 @@ from gworkers.checks.requirements import installed
 from gworkers.errors import RequirementError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gworkers.hubs.base import Hub
 
@@ -33,6 +33,8 @@ class Backend(NamedTuple):
     parts: tuple[str, ...]
     #: module and attribute where it keeps a record of what it has patched
     record: tuple[str, str]
+    #: what is nothing worth to a worker if it is not patched: parts, by their names in that record
+    vital: Mapping[str, str]
     #: a module of its own that it imports no earlier than when it patches
     patching: str
 
@@ -40,10 +42,13 @@ class Backend(NamedTuple):
 HUBS = {
     "gevent": Backend("gevent", "gworkers.hubs.gevent", (
         "socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal", "queue"),
-        ("gevent.monkey", "saved"), "gevent.threading"),
+        ("gevent.monkey", "saved"),
+        {"socket": "socket", "ssl": "ssl", "select": "select", "threading": "thread", "time": "time"},
+        "gevent.threading"),
     "eventlet": Backend("eventlet", "gworkers.hubs.eventlet", (
         "os", "select", "socket", "thread", "time", "builtins", "subprocess"),
-        ("eventlet.patcher", "already_patched"), "eventlet.green.Queue"),
+        ("eventlet.patcher", "already_patched"),
+        {"socket": "socket", "select": "select", "thread": "thread", "time": "time"}, "eventlet.green.Queue"),
 }
 
 
@@ -84,13 +89,19 @@ def _working(library: str) -> Iterator[None]:
             "the worker runs on it", mend, fatal=True)) from None
 
 
-def is_patched(name: str) -> bool:
-    """Whether the library of the hub called *name* has patched anything in this process; does not import it."""
-    return bool(patched(name))
-
-
 def patched(name: str) -> list[str]:
     """Return what the library of the hub called *name* has patched in this process, in its own words."""
     module, attribute = HUBS[name].record
     # Among its names, gevent keeps some notes.
     return sorted(key for key in getattr(sys.modules.get(module), attribute, ()) if not key.startswith("_gevent"))
+
+
+def unpatched(name: str, parts: Sequence[str]) -> list[str]:
+    """Return which vital ones of *parts* the library of the hub called *name* has not patched in this process."""
+    done = patched(name)
+    return [part for key, part in HUBS[name].vital.items() if key not in done and ("all" in parts or part in parts)]
+
+
+def rival(name: str) -> str | None:
+    """Return which other hub's library than that of *name* has patched this process, if one has."""
+    return next((other for other in HUBS if other != name and patched(other)), None)

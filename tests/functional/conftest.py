@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deployment import Deployment
 from launch import WORKERS
 from server import Server, parsers
 from smoke import SELECTION
@@ -31,6 +32,11 @@ def site(serve: Callable[..., Server], form: str) -> Callable[..., Server]:
         return serve(f"{form}{name}" if form else f"{name}:app", *options, **more)
 
     return site
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
 
 
 @pytest.fixture

@@ -214,6 +214,30 @@ def test_application_that_cannot_be_loaded(ask: Run, hub: str, app: str, said: s
     assert visit.report["patched"]
 
 
+def test_factory_that_is_not_called(ask: Run) -> None:
+    visit = ask(app="def app():\n    return None\n")
+    assert visit.status == 0
+    finding = visit.finding("not-wsgi")
+    assert "takes 0 positional arguments" in finding["found"] or "too many positional arguments" in finding["found"]
+    assert "hello:app()" in finding["mend"]
+
+
+@pytest.mark.parametrize(("config", "said"), [
+    ("head_timeout = 5\n", "configure(head_timeout=...)"), ("wrokers = 2\n", "Did you mean workers?"),
+    ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
+])
+def test_setting_that_is_ignored(ask: Run, config: str, said: str) -> None:
+    visit = ask(config=config)
+    assert visit.status == 0
+    assert said in visit.finding("setting-ignored")["mend"]
+
+
+def test_names_that_are_used(ask: Run) -> None:
+    visit = ask(config="import os\nbind_to = '127.0.0.1:0'\nbind = bind_to\ndrain_delay = 1\nworkers = drain_delay\n"
+                       "names: list[str] = []\n")
+    assert "setting-ignored" not in [finding["code"] for finding in visit.findings]
+
+
 def test_application_that_does_not_exist(run: Run) -> None:
     finding = run("doctor", "--json", "-k", WORKERS[HUB], "nowhere.to_be:found").finding("application")
     assert "--chdir" in finding["mend"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from client import Client, request
 from held import Held
-from patience import until
-from server import PATIENCE, Server, lives
+from patience import gone, until
+from server import Server, lives
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -26,23 +26,11 @@ WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nCo
              b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
-def refuses(server: Server) -> bool:
-    try:
-        Client.connect(server.address).close()
-    except ConnectionError:
-        return True
-    return False
-
-
-def gone(pid: int, limit: float = PATIENCE) -> None:
-    until(lambda: not lives(pid), f"the end of {pid}", limit)
-
-
 def test_answer_that_is_made_after_the_signal_closes(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     requests = [Held(server, tmp_path, str(number)).running() for number in range(5)]
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     assert all(lives(pid) for pid in server.worker_pids())
     for held in requests:
         held.let_go()
@@ -75,7 +63,7 @@ def test_pipelined_requests_are_answered(start: Start, tmp_path: Path) -> None:
     held = Held(server, tmp_path).running()
     held.client.send(request("/variable?name=A") * 3)
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     held.let_go()
     response = held.client.receive()
     assert (response.status, response.closes) == (200, True)
@@ -111,7 +99,7 @@ def test_client_that_still_sends_a_body_gets_its_answer(start: Start) -> None:
     head = request("/read-late", method="POST", headers=["Content-Length: 3000000"])
     client.send(head + b"x" * 1000)
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     for _ in range(20):
         client.send(b"x" * 1000)
     assert client.receive().status == 200
@@ -179,7 +167,7 @@ def test_what_does_not_end_is_told_to(start: Start, kind: str) -> None:
     server = start("lasting:app", "--graceful-timeout", 3)
     client = opened(server, kind)
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     if kind == "upgrade":
         client.send(b"still here")
         assert client.read(10) == b"still here"

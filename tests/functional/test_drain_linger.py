@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import Client
 from held import Held
 from load import Load
 from patience import until
@@ -24,20 +23,12 @@ Start = Callable[..., Server]
 PROMPT = 15.0
 
 
-def refuses(server: Server) -> bool:
-    try:
-        Client.connect(server.address).close()
-    except ConnectionError:
-        return True
-    return False
-
-
 def test_idle_connection_may_have_a_last_request(start: Start) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60, settings={"drain_linger": 60})
     clients = [server.connect() for _ in range(3)]
     pids = {json.loads(client.request().body)["pid"] for client in clients}
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     for client in clients:
         # As long as one of them may still have a request, the worker is there.
         assert all(map(lives, pids))
@@ -56,7 +47,7 @@ def test_new_connection_may_have_its_first_request(start: Start) -> None:
         # It has been accepted when later ones are answered.
         load.goes_on()
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     response = silent.request()
     assert (response.status, response.closes) == (200, True)
     silent.expect_close()
@@ -127,7 +118,7 @@ def test_listener_stays_open_for_a_while(start: Start, tmp_path: Path) -> None:
     with Load(server) as load:
         load.goes_on()
         assert time.monotonic() - signalled < 3 or load.failures
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     assert time.monotonic() - signalled > 2.5
     assert not load.failures
     assert set(load.pids) == {worker}
@@ -141,7 +132,7 @@ def test_keepalive_during_the_delay(start: Start) -> None:
     server.signal(signal.SIGTERM)
     server.wait_for_log("Handling signal: term")
     assert client.request().closes is False
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     assert client.request().closes is True
     assert server.wait_for_exit() == 0
 

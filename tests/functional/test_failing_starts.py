@@ -165,3 +165,55 @@ def test_application_that_cannot_be_loaded_by_any_of_several_workers(start: Star
     assert not server.log("HaltServer: ", since=0)
     for _ in server.unexpected_tracebacks():
         server.expect_traceback("^ZeroDivisionError: ")
+
+
+@pytest.mark.parametrize(("app", "mend"), [
+    ("nowhere:app", "module:variable"), ("raising:app", "Install the package that has nowhere_to_be_found"),
+    ("probe:ap", "module:variable"),
+])
+def test_what_to_do_about_an_application(start: Start, tmp_path: Path, app: str, mend: str) -> None:
+    (tmp_path / "raising.py").write_text("import nowhere_to_be_found\n")
+    server = start(app, "--pythonpath", tmp_path, ready=False)
+    assert server.wait_for_exit() != 0
+    (line,) = server.log(r"\[ERROR\] .*\[application\]$", since=0)
+    assert mend in line
+    for _ in server.unexpected_tracebacks():
+        server.expect_traceback("^ModuleNotFoundError: ")
+
+
+@pytest.mark.parametrize("file", ["nowhere/ready", ""])
+def test_readiness_file_that_cannot_be_made(start: Start, tmp_path: Path, file: str) -> None:
+    (tmp_path / "file").touch()
+    server = start("probe:app", settings={"readiness_file": str(tmp_path / (file or "file/ready"))}, ready=False)
+    assert "readiness_file" in refusal(server)
+
+
+#: By hub: how the other one's library patches.
+RIVAL = {"gevent": "import eventlet\neventlet.monkey_patch()\n",
+         "eventlet": "from gevent.monkey import patch_all\npatch_all()\n"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("preload", [False, True])
+def test_configuration_that_patches_for_the_other_hub(start: Start, hub: str, preload: bool) -> None:
+    server = start("probe:app", *["--preload"] * preload, config=RIVAL[hub], ready=False)
+    assert refusal(server).endswith("[patched-otherwise]")
+
+
+def test_application_that_patches_for_the_other_hub(start: Start, hub: str, tmp_path: Path) -> None:
+    (tmp_path / "patching.py").write_text(RIVAL[hub] + "from probe import app\n")
+    server = start("patching:app", "--pythonpath", tmp_path, ready=False)
+    assert server.wait_for_exit() == BOOT
+    (line,) = server.log(r"\[ERROR\] .*\]$", since=0)
+    assert line.endswith("[patched-otherwise]")
+
+
+@pytest.mark.parametrize("parts", [["socket"], ["socket", "thread"]])
+def test_master_that_is_not_patched_enough(start: Start, hub: str, parts: list[str]) -> None:
+    patch = {"gevent": "from gevent import monkey\n" + "".join(f"monkey.patch_{part}()\n" for part in parts),
+             "eventlet": f"import eventlet\neventlet.monkey_patch(**dict.fromkeys({parts}, True))\n"}[hub]
+    line = refusal(start("probe:app", "--preload", config=patch, ready=False))
+    assert line.endswith("[preload-unpatched]")
+    assert "time" in line
+    server = start("probe:app", "--preload", config=patch, settings={"patch": ",".join(parts)})
+    assert server.connect().request().status == 200

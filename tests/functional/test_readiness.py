@@ -20,11 +20,6 @@ Start = Callable[..., Server]
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     (tmp_path / "state").mkdir()
     return tmp_path / "state" / "ready"

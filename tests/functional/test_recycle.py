@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from deployment import Deployment
@@ -33,15 +31,6 @@ def app(environ, start_response):
         return answer(start_response)
     return inner(environ, start_response)
 """
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
-def ask(server: Server) -> Any:
-    return json.loads(server.connect().request().body)
 
 
 # max_requests
@@ -119,7 +108,7 @@ def test_max_requests_under_an_arbiter_that_knows_nothing_of_it(start: Start, hu
     assert [client.request().closes for _ in range(3)][:2] == [False, False]
     until(lambda: not lives(old), "the end of the one that has served enough")
     until(server.worker_pids, "another one")
-    assert ask(server)["pid"] != old
+    assert server.ask()["pid"] != old
 
 
 # max_rss

@@ -25,11 +25,6 @@ KEPT = "127.0.0.1:0"
 LONG = 30.0
 
 
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
 class Bound:
     """A server whose addresses are in its configuration."""
 

@@ -38,11 +38,6 @@ LONG = 40.0
 HANGS = "while True:\n    time.sleep(0.1)\n"
 
 
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
 def serving(server: Server) -> list[int]:
     """The workers, once each one has answered: what is ready may not serve yet."""
     pids = server.worker_pids()
@@ -220,4 +215,4 @@ def test_exit_of_a_first_start_is_told(start: Start, deployment: Deployment) -> 
     deployment.release("sys.exit(7)\n")
     server = start("deployed:app", *deployment.options, ready=False)
     assert server.wait_for_exit() == 4
-    assert server.log("the application has ended the worker: SystemExit: 7")
+    assert server.log("deployed:app cannot be loaded: SystemExit: 7")

@@ -17,7 +17,7 @@ from client import Client
 from deployment import Deployment
 from held import Held
 from load import Load
-from patience import until
+from patience import gone, until
 from server import Server, lives
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
@@ -25,19 +25,10 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 Start = Callable[..., Server]
 
 
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
 def ask(client: Client) -> Any:
     response = client.request()
     assert response.status == 200
     return {**json.loads(response.body), "closes": response.closes}
-
-
-def gone(*pids: int) -> None:
-    until(lambda: not any(map(lives, pids)), f"the end of {pids}")
 
 
 def test_old_worker_serves_until_its_successor_is_ready(start: Start, deployment: Deployment) -> None:

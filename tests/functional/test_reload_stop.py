@@ -26,11 +26,6 @@ STOPS = [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT]
 PROMPT = 10.0
 
 
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
 def stops(server: Server, number: int) -> None:
     workers = server.worker_pids()
     started = time.monotonic()

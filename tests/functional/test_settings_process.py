@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import grp
-import json
 import os
 import pwd
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gunicorn
 import pytest
@@ -30,14 +28,10 @@ needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="r
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become someone else")
 
 
-def ask(server: Server, target: str = "/") -> Any:
-    return json.loads(server.connect().request(target).body)
-
-
 def test_workers(start: Start) -> None:
     server = start("probe:app", workers=3)
     assert len(set(server.worker_pids())) == 3
-    seen = ask(server)
+    seen = server.ask()
     assert seen["pid"] in server.worker_pids()
     assert seen["parent"] == server.pid
 
@@ -47,14 +41,14 @@ def test_user_and_group(start: Start) -> None:
     nobody = pwd.getpwnam("nobody")
     group = grp.getgrgid(nobody.pw_gid).gr_name
     server = start("probe:app", "--user", "nobody", "--group", group)
-    seen = ask(server)
+    seen = server.ask()
     assert (seen["uid"], seen["gid"]) == (nobody.pw_uid, nobody.pw_gid)
 
 
 @needs_root
 def test_initgroups(start: Start) -> None:
     nobody = pwd.getpwnam("nobody")
-    seen = ask(start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, "--initgroups"))
+    seen = start.ask(("probe:app", "--user", "nobody", "--group", nobody.pw_gid, "--initgroups"))
     assert seen["groups"] == sorted(os.getgrouplist("nobody", nobody.pw_gid))
 
 
@@ -63,25 +57,25 @@ def test_user_owns_the_unix_socket(start: Start, tmp_path: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     server = start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, bind=[f"unix:{tmp_path}/s"])
     assert (tmp_path / "s").stat().st_uid == nobody.pw_uid
-    assert ask(server)["uid"] == nobody.pw_uid
+    assert server.ask()["uid"] == nobody.pw_uid
 
 
 def test_chdir(start: Start, tmp_path: Path) -> None:
     (tmp_path / "nearby.py").write_text("from probe import app\n")
-    seen = ask(start("nearby:app", "--chdir", tmp_path))
+    seen = start.ask(("nearby:app", "--chdir", tmp_path))
     assert seen["cwd"] == os.path.realpath(tmp_path)
 
 
 def test_pythonpath(start: Start, tmp_path: Path) -> None:
     (tmp_path / "faraway.py").write_text("from probe import app\n")
-    assert str(tmp_path) in ask(start("faraway:app", "--pythonpath", f"/nonexistent,{tmp_path}"))["path"]
+    assert str(tmp_path) in start.ask(("faraway:app", "--pythonpath", f"/nonexistent,{tmp_path}"))["path"]
 
 
 def test_raw_env(start: Start) -> None:
     server = start("probe:app", "--env", "COLOUR=green=ish", "--env", "SIZE=")
-    assert ask(server, "/variable?name=COLOUR") == "green=ish"
-    assert ask(server, "/variable?name=SIZE") == ""
-    assert ask(server, "/variable?name=TASTE") is None
+    assert server.ask("/variable?name=COLOUR") == "green=ish"
+    assert server.ask("/variable?name=SIZE") == ""
+    assert server.ask("/variable?name=TASTE") is None
 
 
 def test_pidfile(start: Start, tmp_path: Path) -> None:
@@ -98,7 +92,7 @@ def test_worker_tmp_dir(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--worker-tmp-dir", tmp_path)
     files = Path(f"/proc/{server.worker_pids()[0]}/fd")
     assert any(os.readlink(file).startswith(f"{tmp_path}/wgunicorn-") for file in files.iterdir())
-    assert ask(server)["parent"] == server.pid
+    assert server.ask()["parent"] == server.pid
 
 
 @needs_linux
@@ -123,7 +117,7 @@ def test_preload(hub: str, start: Start) -> None:
                              "    write(2, b'loaded %d\\n' % bool(server.app.callable))\n")
     server = start("probe:app", "--preload", config=config, workers=2)
     server.wait_for_log("^loaded 1$")
-    assert ask(server)["pid"] in server.worker_pids()
+    assert server.ask()["pid"] in server.worker_pids()
 
 
 def test_preload_with_flask(hub: str, start: Start) -> None:
@@ -145,7 +139,7 @@ def test_master_that_is_already_patched(hub: str, start: Start, tmp_path: Path, 
     requests = [Held(server, tmp_path, str(number)) for number in range(3)]
     for held in requests:
         held.running()
-    assert [ask(server)["pid"]] == server.worker_pids()
+    assert [server.ask()["pid"]] == server.worker_pids()
     for held in requests:
         held.let_go()
         assert held.answer()["most"] == 3

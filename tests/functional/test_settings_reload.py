@@ -82,6 +82,20 @@ def test_reload_survives_a_syntax_error(start: Start, tmp_path: Path) -> None:
     assert server.connect().request().body == b"mended"
 
 
+def test_reload_shows_what_is_wrong_until_it_is_mended(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "changing.py"
+    write(path, "import nowhere_to_be_found\n")
+    server = start("changing:app", "--reload", "--reload-engine", "poll", "--chdir", tmp_path)
+    server.expect_traceback("^ModuleNotFoundError")
+    response = server.connect().request()
+    assert response.status == 500
+    assert "nowhere_to_be_found" in response.text
+    write(path, application("mended"))
+    change_until_noticed(server, path)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    assert server.connect().request().body == b"mended"
+
+
 def test_no_reload(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "changing.py"
     write(path, application("before"))

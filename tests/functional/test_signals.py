@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from client import Client, ClosedError, request
+from client import ClosedError, request
 from held import Held
 from patience import until
 from server import PATIENCE, Server, lives
@@ -22,10 +20,6 @@ Start = Callable[..., Server]
 
 #: Seconds in which a server without running requests should be gone.
 PROMPT = 5.0
-
-
-def ask(server: Server, target: str = "/") -> Any:
-    return json.loads(server.connect().request(target).body)
 
 
 # TERM
@@ -46,20 +40,12 @@ def test_term_lets_a_request_finish(start: Start, tmp_path: Path) -> None:
     held = Held(server, tmp_path).running()
     server.signal(signal.SIGTERM)
     server.wait_for_log("Handling signal: term")
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     held.let_go()
     assert held.answer()["most"] == 1
     held.client.expect_close()
     assert server.wait_for_exit() == 0
     assert not server.log("graceful timeout")
-
-
-def refuses(server: Server) -> bool:
-    try:
-        Client.connect(server.address).close()
-    except ConnectionError:
-        return True
-    return False
 
 
 def test_term_finishes_a_stream(start: Start) -> None:
@@ -92,7 +78,7 @@ def test_term_with_a_silent_connection(start: Start) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     silent = server.connect()
     # The worker has accepted it when it answers a later one.
-    assert ask(server)
+    assert server.ask()
     started = time.monotonic()
     server.signal(signal.SIGTERM)
     silent.expect_close()
@@ -104,9 +90,9 @@ def test_term_does_not_lose_a_request_that_is_on_its_way(start: Start) -> None:
     # Unlike one that is kept alive, a new connection that is closed before its first request looks like a failure.
     server = start("probe:app")
     client = server.connect()
-    assert ask(server)
+    assert server.ask()
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     response = client.request("/variable?name=A")
     assert (response.status, response.closes) == (200, True)
     client.expect_close()
@@ -119,7 +105,7 @@ def test_term_while_a_head_arrives(start: Start) -> None:
     client.send(b"GET /variable?name=A HTTP/1.1\r\n")
     client.wait_until_read(PATIENCE)
     server.signal(signal.SIGTERM)
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     client.send(b"Host: test\r\n\r\n")
     response = client.receive()
     assert (response.status, response.closes) == (200, True)
@@ -153,7 +139,7 @@ def test_term_to_a_worker_replaces_it(start: Start, tmp_path: Path) -> None:
     held.let_go()
     assert held.answer()["pid"] == old
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    assert ask(server)["pid"] != old
+    assert server.ask()["pid"] != old
 
 
 # QUIT and INT
@@ -197,7 +183,7 @@ def test_worker_drains_when_the_master_is_killed(start: Start, tmp_path: Path) -
     held = Held(server, tmp_path).running()
     os.kill(server.pid, signal.SIGKILL)
     server.wait_for_log("Parent changed, shutting down")
-    until(lambda: refuses(server), "the listener is closed")
+    until(lambda: server.refuses(), "the listener is closed")
     held.let_go()
     assert held.answer()["pid"] == worker
     until(lambda: not lives(worker), "the worker's end")
@@ -211,7 +197,7 @@ def test_worker_that_is_killed_is_replaced(start: Start) -> None:
     os.kill(old, signal.SIGKILL)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     client.expect_close()
-    assert ask(server)["pid"] != old
+    assert server.ask()["pid"] != old
 
 
 def test_heartbeat_while_green_requests_are_busy(start: Start) -> None:

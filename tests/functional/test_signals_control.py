@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from held import Held
@@ -18,10 +16,6 @@ from server import PATIENCE, Server, lives
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
-
-
-def ask(server: Server, target: str = "/") -> Any:
-    return json.loads(server.connect().request(target).body)
 
 
 def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
@@ -45,13 +39,13 @@ def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
 def test_hup_replaces_workers_and_reads_the_configuration_again(start: Start) -> None:
     server = start("probe:app", config='raw_env = ["COLOUR=green"]\n')
     (old,) = server.worker_pids()
-    assert ask(server, "/variable?name=COLOUR") == "green"
+    assert server.ask("/variable?name=COLOUR") == "green"
     path = server.directory / "gunicorn.conf.py"
     path.write_text(path.read_text().replace("green", "red"))
     server.signal(signal.SIGHUP)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     until(lambda: not lives(old), "the old worker's end")
-    assert ask(server, "/variable?name=COLOUR") == "red"
+    assert server.ask("/variable?name=COLOUR") == "red"
     assert server.process.poll() is None
 
 
@@ -73,7 +67,7 @@ def test_ttin_and_ttou(start: Start) -> None:
     assert len(server.worker_pids()) == 2
     server.signal(signal.SIGTTOU)
     until(lambda: len(server.worker_pids()) == 1, "one worker")
-    assert ask(server)["pid"] == server.worker_pids()[0]
+    assert server.ask()["pid"] == server.worker_pids()[0]
 
 
 def test_usr2_starts_a_new_master_on_the_same_listeners(start: Start, tmp_path: Path) -> None:
@@ -88,7 +82,7 @@ def test_usr2_starts_a_new_master_on_the_same_listeners(start: Start, tmp_path: 
         until(lambda: Path(f"{pidfile}.2").exists(), "the new master's pidfile")
         server.signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
-        assert ask(server)["parent"] == new
+        assert server.ask()["parent"] == new
         until(lambda: pidfile.exists() and int(pidfile.read_text()) == new, "the pidfile is the new master's")
     finally:
         with suppress(ProcessLookupError):
@@ -101,4 +95,4 @@ def test_winch_is_ignored(start: Start) -> None:
     (worker,) = server.worker_pids()
     server.signal(signal.SIGWINCH)
     os.kill(worker, signal.SIGWINCH)
-    assert ask(server)["pid"] == worker
+    assert server.ask()["pid"] == worker
