@@ -12,6 +12,7 @@ from gunicorn import sock, util
 from gworkers.checks.findings import Finding
 from gworkers.errors import StartError
 from gworkers.rehearsal import REFUSED
+from gworkers.sturdy import is_lost
 
 
 class Listeners:
@@ -29,7 +30,7 @@ class Listeners:
         self._addresses = arbiter.cfg.address if len(arbiter.cfg.address) == len(arbiter.LISTENERS) else None
         self._before: tuple[list[Any], list[Any]] | None = None
         # New workers do not accept there, and clients must not wait at an address where nobody ever will.
-        os.register_at_fork(after_in_child=self.keep)
+        os.register_at_fork(after_in_child=self._forget)
 
     def change(self, bind: list[str]) -> bool:
         """Listen on the addresses *bind* from now on, and on those of before until :meth:`keep` or :meth:`restore`.
@@ -69,6 +70,11 @@ class Listeners:
     def keep(self) -> None:
         """Give up what was listened on before the last change. Workers of that time have it still, until they end."""
         if self._before is not None:
+            _remove(self._before[1], self._arbiter.LISTENERS)
+            self._before = None
+
+    def _forget(self) -> None:
+        if self._before is not None:
             _close(self._before[1], self._arbiter.LISTENERS)
             self._before = None
 
@@ -84,7 +90,7 @@ class Listeners:
 def _remove(listeners: list[Any], kept: list[Any]) -> None:
     """Close *listeners* but for those in *kept*, and take away the files of those closed."""
     for address in _close(listeners, kept):
-        if isinstance(address, str):
+        if isinstance(address, str) and not is_lost(address):
             os.unlink(address)
 
 

@@ -17,6 +17,7 @@ from gworkers import bind, fork, hubs, psycopg
 from gworkers.checks import application, configuration, drivers, patching
 from gworkers.checks.causes import shortened, told
 from gworkers.checks.findings import Finding
+from gworkers.drain import end_within
 from gworkers.errors import SettingsError, StartError
 from gworkers.settings import Settings, function
 from gworkers.status import BOARD, BOOTING, Status
@@ -33,6 +34,8 @@ LOCKING = frozenset((
     "eventlet.green.thread", "eventlet.green.threading"))
 #: Seconds until a worker that was told to leave looks again whether it can; and how often, at most.
 RETRY, RETRIES = 0.01, 50
+#: Seconds until it is told again, if it has not heard.
+AGAIN = 0.5
 
 
 class Booting(Worker):  # type: ignore[misc]
@@ -72,14 +75,16 @@ class Booting(Worker):  # type: ignore[misc]
         signal.signal(signal.SIGQUIT, self.handle_quit)
         signal.signal(signal.SIGINT, self.handle_quit)
         if self.status.order:
-            self._leave()
+            self._end(0)
         try:
             self._boot()
         except SystemExit as error:
             if self.forker is not None:
                 fork.settle(self, error)
-            if self.status.phase != BOOTING or self._leaving or self.aborting:
+            if self.status.phase != BOOTING or self.aborting:
                 raise
+            if self._leaving:
+                self._end(0)
             self._give_up(self._unloadable(error), Arbiter.APP_LOAD_ERROR)
         except AppImportError as error:
             self._give_up(self._unloadable(error), Arbiter.APP_LOAD_ERROR)
@@ -99,13 +104,15 @@ class Booting(Worker):  # type: ignore[misc]
 
     def _give_up(self, error: StartError, status: int) -> NoReturn:
         """End a worker that cannot boot, and Gunicorn with it, unless there have been others that could."""
+        if self._leaving:
+            self._end(0)
         # After 1 the arbiter does not stop, but tries again.
         goes_on = BOARD.proven and BOARD.attended
         if BOARD.failure.claim():
             self.log.error("%s", error, exc_info=error.__cause__)
         elif goes_on:
             self.log.error("%s", error)
-        sys.exit(1 if goes_on else status)
+        self._end(1 if goes_on else status)
 
     def prepare(self) -> list[Finding]:
         """Patch the standard library, and what else has to be by then, and make the hub; return what came too late.
@@ -210,16 +217,28 @@ class Booting(Worker):  # type: ignore[misc]
 
     def _leave(self) -> NoReturn:
         self._leaving = True
+        # The application may swallow it.
+        self._call_again(self.handle_exit, AGAIN)
         sys.exit(0)
+
+    def _end(self, status: int) -> NoReturn:
+        # They would be an exception in the midst of the process's end.
+        for sig in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+            signal.signal(sig, signal.SIG_IGN)
+        end_within(self.cfg.graceful_timeout)
+        sys.exit(status)
 
     def _puts_off(self, handler: Callable[[int, FrameType | None], None], frame: FrameType | None) -> bool:
         """Let the handler that has interrupted *frame* be called a little later, if to end there could mean to hang."""
         if self._retries == RETRIES or not _locks(frame):
             return False
         self._retries += 1
-        signal.signal(signal.SIGALRM, handler)
-        signal.setitimer(signal.ITIMER_REAL, RETRY)
+        self._call_again(handler, RETRY)
         return True
+
+    def _call_again(self, handler: Callable[[int, FrameType | None], None], seconds: float) -> None:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _locks(frame: FrameType | None) -> bool:

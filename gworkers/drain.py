@@ -1,6 +1,7 @@
 """The worker's side of a graceful stop: from the signal to the last answer."""
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -12,8 +13,17 @@ if TYPE_CHECKING:
 LAST_PART, LAST_SECONDS = 0.25, 1.0
 
 
+def end_within(seconds: float) -> None:
+    """From now on let this process live for *seconds* at most, whatever its threads and its exit handlers do."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, LAST_SECONDS))
+
+
 def drain(worker: GreenWorker) -> None:
-    """Serve what has been begun, and what still comes on open connections, for at most ``graceful_timeout`` seconds."""
+    """Serve what has been begun, and what still comes on open connections, for at most ``graceful_timeout`` seconds.
+
+    What is left of them is for the end of the process.
+    """
     server = worker.server
     allowed = worker.cfg.graceful_timeout
     # The arbiter kills when the time is over.
@@ -32,6 +42,7 @@ def drain(worker: GreenWorker) -> None:
         if requests:
             worker.log.warning("Worker graceful timeout (pid:%s): %s requests were cut", worker.pid, requests)
         _wait(worker, busy, end)
+    end_within(end - monotonic())
 
 
 def _wait(worker: GreenWorker, while_: Callable[[], bool], until: float) -> None:

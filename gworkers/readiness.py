@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Readiness:
         try:
             if place and Path(place).read_text() != f"{os.getppid()}\n":
                 Path(place).unlink()
-        except OSError:
+        except (OSError, ValueError):
             # Mostly there is none; if it cannot be kept, that is said when it is written.
             pass
 
@@ -48,5 +49,6 @@ class Readiness:
         os.replace(draft, file)
 
     def _remove(self, file: Path) -> None:
-        if file.read_text() == self._text:
-            file.unlink()
+        with suppress(FileNotFoundError):
+            if file.read_text() == self._text:
+                file.unlink()

@@ -12,15 +12,13 @@ from time import monotonic
 from typing import Any, cast
 
 from gworkers.checks.causes import told
+from gworkers.sturdy import STOPPING
 
 #: Seconds that a rehearsal may take, at most.
 PATIENCE = 30.0
 
 #: What is said of a reload that does not take place.
 REFUSED = "The reload was refused, for it would have failed. The workers that run go on serving."
-
-#: Signals that stop the server, and so are not to wait for a rehearsal.
-STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 
 
 def rehearse(arbiter: Any) -> list[str] | None:
@@ -29,7 +27,13 @@ def rehearse(arbiter: Any) -> list[str] | None:
     :returns: its ``bind``; None if the reload would fail, which has been logged, or if the server is to stop
     """
     reader, writer = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        arbiter.log.error("A process to rehearse the reload in could not be forked: %s. %s", error, REFUSED)
+        return None
     if pid == 0:
         os.close(reader)
         _perform(arbiter, writer)
@@ -85,6 +89,11 @@ def _signals() -> Iterator[int]:
 def _perform(arbiter: Any, writer: int) -> None:
     verdict = b""
     try:
+        # If the master dies nobody else would end this, and clients would wait at a listener that it has still.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        for listener in arbiter.LISTENERS:
+            listener.close()
         _leave(arbiter.cfg)
         arbiter.app.reload()
         cfg = arbiter.app.cfg

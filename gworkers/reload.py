@@ -22,16 +22,21 @@ from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+
 from gworkers.bind import Listeners, left_to_worker
-from gworkers.halt import Halting
 from gworkers.readiness import Readiness
 from gworkers.rehearsal import rehearse
 from gworkers.settings import Settings
 from gworkers.signal_queue import SignalQueue
 from gworkers.status import BOARD, BOOTING, LEAVE, READY, RELIEVED, RETIRING, Status
+from gworkers.sturdy import Sturdy
 
 #: Seconds until a worker that could not boot is tried again: the first time, and at most. Each time twice as long.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+#: Attempts, as long as none has ever succeeded. Most failures stop Gunicorn at once, but not all can tell why they are.
+FIRST_ATTEMPTS = 3
 
 #: Signals after which a worker is to end.
 ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
@@ -65,10 +70,9 @@ class Trial:
     num_workers: int
 
 
-class Generations(Halting):
+class Generations(Sturdy):
     """An arbiter whose workers go only when those that take their place are there."""
 
-    LISTENERS: list[Any]
     SIG_QUEUE: Any
     num_workers: int
     _num_workers: int
@@ -137,7 +141,13 @@ class Generations(Halting):
     def spawn_worker(self) -> int:
         """Fork a worker; the worker does not return."""
         with left_to_worker(self.cfg, self.LISTENERS):
-            pid: int = super().spawn_worker()
+            try:
+                pid: int = super().spawn_worker()
+            except OSError as error:
+                # The process may have as many as it is allowed.
+                self.log.error("A worker could not be forked: %s", error)
+                self._pause()
+                return 0
         worker = self.WORKERS.get(pid)
         # Gunicorn 23 buries the dead in a signal handler, so it may be gone by now.
         if worker is not None:
@@ -188,14 +198,20 @@ class Generations(Halting):
         gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
         self._known = dict(self.WORKERS)
         if any(status_of(worker).phase == BOOTING and not status_of(worker).order for worker in gone):
-            self._failures += 1
-            pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
-            self._retry_at = monotonic() + pause
-            if self._trial is None:
-                self.log.error("A worker could not boot. The next attempt is in %g s; the others go on.", pause)
+            self._pause()
+            if not BOARD.proven and self._failures == FIRST_ATTEMPTS:
+                raise HaltServer("No worker could boot.", Arbiter.WORKER_BOOT_ERROR)
         if self._failures and any(status_of(worker).phase == READY and worker.born > self._retry_at
                                   for worker in self._to_stay()):
             self._failures = 0
+
+    def _pause(self) -> None:
+        self._failures += 1
+        pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
+        self._retry_at = monotonic() + pause
+        if self._trial is None and not self._forking:
+            self.log.error("A worker could not boot. The next attempt is in %g s; workers that serve: %s.",
+                           pause, len(self._serving()))
 
     def _end_trial(self) -> None:
         trial = self._trial

@@ -20,6 +20,9 @@ class Sharing(greenlet.greenlet):
 greenlet.greenlet = Sharing
 """
 
+#: For an environment in which greenlet cannot be imported, which coverage would need.
+UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
+
 
 def path(first: Path) -> str:
     """A PYTHONPATH that begins with that directory."""

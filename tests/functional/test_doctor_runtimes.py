@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import SHARING, at_start, bare, release, unimportable, without_extensions
+from broken import SHARING, UNMEASURED, at_start, bare, release, unimportable, without_extensions
 from visit import Run, Visit
 
 from gworkers.checks.findings import CODES
@@ -50,7 +50,7 @@ def stopped(visit: Visit, code: str) -> str:
 @pytest.mark.parametrize("code", PARAMETERS)
 def test_refused(ask: Run, place: Path, hub: str, code: str) -> None:
     make, said = RUNTIMES[code]
-    visit = ask(hub=hub, env={"PYTHONPATH": make(place, hub)}, app="print('loaded')\n")
+    visit = ask(hub=hub, env={"PYTHONPATH": make(place, hub), **UNMEASURED}, app="print('loaded')\n")
     assert said in stopped(visit, code)
     assert visit.err == ""
 
@@ -58,7 +58,7 @@ def test_refused(ask: Run, place: Path, hub: str, code: str) -> None:
 @on_cpython
 @pytest.mark.parametrize("code", BARE)
 def test_not_installed(ask: Run, place: Path, hub: str, code: str) -> None:
-    env = {"PYTHONPATH": bare(place, *BARE[code])}
+    env = {"PYTHONPATH": bare(place, *BARE[code]), **UNMEASURED}
     visit = ask(hub=hub, env=env, command=("-S", "-m", "gworkers"), app="print('loaded')\n")
     missing = hub if code == "library-missing" else "greenlet"
     assert stopped(visit, code) == f"{missing} is not installed"

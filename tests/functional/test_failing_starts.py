@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import path, unimportable, without_extensions
+from broken import UNMEASURED, path, unimportable, without_extensions
 from server import Server
 from test_settings_start import refusal
 
@@ -43,7 +43,7 @@ def test_library_that_has_lost_its_extensions(start: Start, hub: str, tmp_path: 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in")
 def test_greenlet_that_has_lost_its_extension(start: Start, tmp_path: Path) -> None:
-    server = start("probe:app", env={"PYTHONPATH": without_extensions(tmp_path, "greenlet")}, ready=False)
+    server = start("probe:app", env={"PYTHONPATH": without_extensions(tmp_path, "greenlet"), **UNMEASURED}, ready=False)
     line = refusal(server)
     assert "greenlet is installed but cannot be imported" in line
     assert line.endswith("[greenlet-broken]")

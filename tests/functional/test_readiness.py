@@ -99,7 +99,9 @@ def test_configured_in_a_reload(start: Start, hub: str, file: Path) -> None:
 
 
 def test_that_cannot_be_written(start: Start, file: Path) -> None:
-    server = start("probe:app", settings={"readiness_file": file / "not" / "there"})
+    file.mkdir()
+    (file / "child").touch()
+    server = start("probe:app", settings={"readiness_file": file})
     server.wait_for_log(r"\[ERROR\] The readiness file cannot be kept: ")
     assert server.connect().request().status == 200
     (old,) = server.worker_pids()

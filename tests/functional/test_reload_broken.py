@@ -165,9 +165,9 @@ def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Dep
     staying, dying = serving(server)
     deployment.release("raise LookupError('deliberate')\n")
     os.kill(dying, signal.SIGKILL)
-    server.wait_for_log(r"A worker could not boot\. The next attempt is in 1 s; the others go on\.", LONG)
-    server.wait_for_log(r"A worker could not boot\. The next attempt is in 2 s; the others go on\.", LONG)
-    server.wait_for_log(r"A worker could not boot\. The next attempt is in 4 s; the others go on\.", LONG)
+    server.wait_for_log(r"A worker could not boot\. The next attempt is in 1 s; workers that serve: 1\.", LONG)
+    server.wait_for_log(r"A worker could not boot\. The next attempt is in 2 s; workers that serve: 1\.", LONG)
+    server.wait_for_log(r"A worker could not boot\. The next attempt is in 4 s; workers that serve: 1\.", LONG)
     server.expect_traceback("LookupError: deliberate")
     attempts = deployment.boots() - {staying, dying}
     assert len(attempts) == 3

@@ -237,3 +237,26 @@ def test_worker_that_boots_does_not_leave_in_the_midst_of_a_lock(start: Start, t
     assert server.wait_for_exit() == 0
     assert server.log("the handler has had its time", since=0)
     assert len(server.log("Worker exiting", since=0)) == 1
+
+
+SWALLOWING = """
+import time
+swallowed = 0
+while True:
+    try:
+        print("the application goes on", flush=True)
+        time.sleep(60)
+    except BaseException:
+        swallowed += 1
+        if swallowed == 3:
+            raise ValueError("what is it?")
+"""
+
+
+def test_application_that_swallows_what_ends_its_loading(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "swallowing.py").write_text(SWALLOWING)
+    server = start("swallowing:app", "--pythonpath", tmp_path, "--graceful-timeout", 60, ready=False)
+    server.wait_for_log("^the application goes on$")
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert len(server.log("^the application goes on$", since=0)) == 3

@@ -241,7 +241,7 @@ def descriptors(server: Server, certificates: Certificates) -> int:
 def test_application_that_looks_at_the_session(start: Serve, certificates: Certificates, fact: str) -> None:
     server = start("leftovers:app", "--keep-alive", 1, *certificates.options)
     before = descriptors(server, certificates)
-    client = connect_in_pieces(server, certificates.context(), 1)
+    client = connect_in_pieces(server, certificates.context(), 20)
     answers = [client.request(f"/asks?{fact}") for _ in range(3)]
     assert [(answer.status, answer.closes) for answer in answers] == [(200, False)] * 3
     client.expect_close()

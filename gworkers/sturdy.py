@@ -1,0 +1,146 @@
+"""An arbiter that is not ended by what need not end it."""
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from gunicorn.pidfile import Pidfile
+
+from gworkers.checks.causes import told
+from gworkers.status import BOARD
+
+#: Signals that stop the server, and so are not to wait for others.
+STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
+
+
+class Sturdy(Arbiter):  # type: ignore[misc]
+    """Gunicorn's, with a second thought where its own is an exception that ends the server, or another reason to."""
+
+    LISTENERS: list[Any]
+    pidfile: Any
+    _reason: HaltServer | None = None
+    #: whether the pidfile has not got its name yet
+    _nameless = False
+    #: whether the pidfile is left alone, and what the configuration says of it meanwhile
+    _keeps_pidfile = False
+    _pidfile_wanted: str | None = None
+
+    # Workers that cannot boot: it halts for the first one, whatever becomes of the others, for which Gunicorn's would
+    # start to halt all over again, and end in a traceback with another exit status.
+
+    def reap_workers(self) -> None:
+        """Collect the workers that have ended."""
+        if BOARD.proven:
+            # No worker ends with that.
+            self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
+        try:
+            super().reap_workers()
+        except HaltServer as reason:
+            # Gunicorn 23 is in a signal handler here: what that raises may end up anywhere, or nowhere.
+            self._reason = self._reason or reason
+
+    def murder_workers(self) -> None:
+        """Kill the workers that do not beat. The arbiter's loop comes by here after each signal."""
+        if self._reason is not None:
+            raise self._reason
+        super().murder_workers()
+
+    def halt(self, *args: Any, **kwargs: Any) -> None:
+        """Stop the workers and end the process."""
+        self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
+        # Of some that ended together Gunicorn 23 hears once, and would wait for the rest until graceful_timeout.
+        self.reap_workers()
+        super().halt(*args, **kwargs)
+
+    # Signals
+
+    def wait_for_signals(self, *args: Any, **kwargs: Any) -> list[int]:
+        """Return the signals that have come, those that stop the server instead of others. Gunicorn 23 does not ask."""
+        signals: list[int] = super().wait_for_signals(*args, **kwargs)
+        # The last of many reloads does what they all would.
+        reloads = signals.count(signal.SIGHUP) - 1
+        for _ in range(reloads):
+            signals.remove(signal.SIGHUP)
+        return [sig for sig in signals if sig in STOPPING] or signals
+
+    def stop(self, graceful: bool = True) -> None:
+        """Stop the workers, whatever somebody has done to the files of the sockets."""
+        for listener in list(self.LISTENERS):
+            if is_lost(listener.getsockname()):
+                self.LISTENERS.remove(listener)
+                listener.close()
+        super().stop(graceful)
+
+    # Another master
+
+    def reexec(self) -> None:
+        """Start another master beside this one."""
+        pid = os.getpid()
+        try:
+            super().reexec()
+        except (Exception, SystemExit) as error:
+            self.log.error("Another master could not be started: %s", told(error))
+            if os.getpid() != pid:
+                # It is to be the other one, or nothing.
+                os._exit(1)
+
+    def maybe_promote_master(self) -> None:
+        """Take the place of a master that has gone, and its pidfile's name as soon as that is free."""
+        told_already = self._nameless
+        try:
+            if self._nameless:
+                self.pidfile.create(self.pid)
+                self._nameless = False
+            super().maybe_promote_master()
+        except (OSError, RuntimeError) as error:
+            self._nameless = True
+            if not told_already:
+                self.log.warning("The pidfile is not there yet, and is tried again: %s", error)
+
+    # The pidfile in a reload, which takes it away and makes it anew, even where that cannot be
+
+    def setup(self, app: Any) -> None:
+        """Take over what the configuration says."""
+        super().setup(app)
+        if self._keeps_pidfile:
+            self._pidfile_wanted = self.cfg.pidfile
+            self.cfg.set("pidfile", None)
+
+    def reload(self) -> None:
+        """Load the configuration and start workers."""
+        pidfile, self.pidfile = self.pidfile, None
+        self._pidfile_wanted = self.cfg.pidfile
+        self._keeps_pidfile = True
+        try:
+            super().reload()
+        finally:
+            self._keeps_pidfile = False
+            self.cfg.set("pidfile", self._pidfile_wanted)
+            self.pidfile = self._moved(pidfile)
+
+    def _moved(self, pidfile: Any) -> Any:
+        name = self._pidfile_wanted
+        if name is not None and self.master_pid:
+            # As Gunicorn names it while there are two.
+            name += ".2"
+        if name == (pidfile and pidfile.fname):
+            return pidfile
+        new = None
+        if name is not None:
+            new = Pidfile(name)
+            try:
+                new.create(self.pid)
+            except (OSError, RuntimeError) as error:
+                self.log.error("The pidfile stays where it was: %s", error)
+                return pidfile
+        if pidfile is not None:
+            pidfile.unlink()
+        return new
+
+
+def is_lost(address: Any) -> bool:
+    """Whether *address* is a path, of a socket, where nothing is any more."""
+    return isinstance(address, str) and not address.startswith("\0") and not os.path.lexists(address)
