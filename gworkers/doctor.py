@@ -87,7 +87,8 @@ def green(cfg: Any) -> type[GreenWorker]:
     except Exception as error:
         # Gunicorn's own words have the whole traceback of that.
         cause = error.__context__ if isinstance(error, RuntimeError) and error.__context__ else error
-        raise UsageError(f"the worker class {named!r} cannot be loaded: {told(cause)}") from None
+        raise UsageError(f"the worker class {named!r} cannot be loaded: {told(cause)}. If it is to be "
+                         f"a green one, {advice}") from None
     if isinstance(worker_class, type) and issubclass(worker_class, GreenWorker) and hasattr(worker_class, "hub_name"):
         return worker_class
     raise UsageError(f"the worker class {plain(named)} is none of gworkers': {advice}")

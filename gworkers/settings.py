@@ -212,8 +212,12 @@ def function(hook: Any) -> Callable[..., Any]:
         return cast("Callable[..., Any]", hook)
     module, _, name = hook.partition(":")
     try:
-        return cast("Callable[..., Any]", getattr(import_module(module), name))
+        found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise SettingsError(setting(
             f"gworkers setting post_patch is {hook!r}", f"that cannot be imported ({told(error)})",
             "Correct the name, or what it imports; --pythonpath puts a directory on the path")) from None
+    if not callable(found):
+        raise SettingsError(setting(f"gworkers setting post_patch is {hook!r}", "that cannot be called",
+                                    "Name a function"))
+    return cast("Callable[..., Any]", found)

@@ -104,6 +104,9 @@ def _unsupported(cfg: Any) -> list[Finding]:
     if getattr(cfg, "http2_cleartext", "off") != "off":
         found.append(setting(f"http2_cleartext is {cfg.http2_cleartext!r}", "gworkers does not speak HTTP/2 yet",
                              "Set it to 'off'"))
+    if cfg.worker_connections < 1:
+        found.append(setting(f"worker_connections is {cfg.worker_connections}", "nobody would be served",
+                             "Set it to the number of clients that a worker may have at once, 1000 for instance"))
     if getattr(cfg, "protocol", "http") != "http":
         found.append(setting(f"protocol is {cfg.protocol!r}", "gworkers speaks HTTP only",
                              "Use 'http', and proxy_pass instead of uwsgi_pass in nginx"))

@@ -8,6 +8,8 @@ from typing import Any
 
 #: How many importers are named.
 LONGEST_CHAIN = 6
+#: What Gunicorn calls the module that it makes of gunicorn.conf.py.
+CONFIGURATION = "__config__"
 #: What knows where it comes from, besides classes.
 DEFINED = (FunctionType, BuiltinFunctionType)
 
@@ -28,13 +30,15 @@ def importers(name: str, using: Mapping[str, Sequence[str]]) -> list[str]:
         candidates = [other for other in using.get(mine, ()) if other not in chain and other.partition(".")[0] != mine]
         if not candidates:
             break
-        chain.append(min(candidates, key=lambda other: (place[other] < place[last], place[other])))
+        # Gunicorn lists its configuration before it is executed.
+        chain.append(CONFIGURATION if CONFIGURATION in candidates else
+                     min(candidates, key=lambda other: (place[other] < place[last], place[other])))
     return [spelled(importer) for importer in chain[1:]]
 
 
 def spelled(module: str) -> str:
     """Return the name that a user knows a module by."""
-    return "gunicorn.conf.py" if module == "__config__" else module
+    return "gunicorn.conf.py" if module == CONFIGURATION else module
 
 
 def users() -> dict[str, list[str]]:

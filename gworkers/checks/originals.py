@@ -20,8 +20,9 @@ IDENT = "it tells all requests the same, as if they were one thread, and so they
 RLOCK = "it takes all requests for one thread, and lets them in together"
 JOIN = "join() of a thread made with it never returns"
 STARTS = "the threads that it starts are real ones, which locks and sockets of greenlets are not made for"
+TLS = "TLS connections that are made with it fail with RecursionError"
 #: The worst first.
-CONSEQUENCES = (LOCAL, IDENT, RLOCK, WAITS, JOIN, STARTS, BLOCKS)
+CONSEQUENCES = (TLS, LOCAL, IDENT, RLOCK, WAITS, JOIN, STARTS, BLOCKS)
 
 
 class Original(NamedTuple):
@@ -62,6 +63,8 @@ NAMES: Originals = {
     ("_thread", "get_ident"): Original("threading.get_ident", IDENT, "threading.get_ident"),
     **_originals(WAITS, "_thread.allocate"),
     **_originals(RLOCK, "threading.RLock"),
+    # Its properties look for themselves in whatever is called ssl.SSLContext by then.
+    **_originals(TLS, "ssl.SSLContext"),
     **_originals(STARTS, "_thread.start_new_thread _thread.start_new _thread.start_joinable_thread"),
     **_originals(BLOCKS, "time.sleep os.fdopen subprocess.Popen ssl.SSLSocket socket.socket socket.getaddrinfo"),
     **_originals(BLOCKS, "os.wait os.waitpid", module="posix"),

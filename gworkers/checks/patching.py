@@ -14,7 +14,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import NamedTuple
 
 from gworkers.checks.findings import Finding
-from gworkers.checks.importers import importers, spelled, users
+from gworkers.checks.importers import CONFIGURATION, importers, spelled, users
 from gworkers.checks.originals import CONSEQUENCES, NAMES, OBJECTS, Original, Originals, is_replaced, origin
 from gworkers.hubs import HUBS, unpatched
 
@@ -142,6 +142,10 @@ def _values(module: ModuleType) -> Iterator[object]:
 def _finding(kept: Sequence[Kept], using: Mapping[str, Sequence[str]]) -> Finding:
     worst = min(kept, key=lambda one: CONSEQUENCES.index(one.matters))
     more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
+    if worst.module == CONFIGURATION:
+        return Finding(
+            "imported-too-early", f"gunicorn.conf.py has {worst.what}{more} from before the patch", worst.matters,
+            "Have it in the application, or in a worker's hook; or begin gunicorn.conf.py with the patch itself")
     by = " <- ".join(importers(worst.module, using)) or "nobody that could be found"
     return Finding(
         "imported-too-early",

@@ -178,7 +178,7 @@ def _greenlet(runtime: Runtime) -> list[Finding]:
             f"Use PyPy {spelled(PYPY)} or newer", fatal=True)]
     if runtime.greenlet is None:
         return [Finding("greenlet-missing", "greenlet is not installed", "green workers run on it",
-                        "pip install greenlet", fatal=True)]
+                        f"pip install 'gworkers[{runtime.library}]'", fatal=True)]
     if parsed(runtime.greenlet) < GREENLET:
         return [Finding(
             "greenlet-old", f"greenlet {runtime.greenlet} does not keep the context variables of greenlets apart",

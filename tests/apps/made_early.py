@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from queue import Queue, SimpleQueue
+from ssl import SSLContext
 from threading import Condition, Event, get_ident
 
-__all__ = ["Condition", "Event", "Queue", "get_ident"]
+__all__ = ["Condition", "Event", "Queue", "SSLContext", "get_ident"]
 
 barrier = threading.Barrier(2)
 event = threading.Event()

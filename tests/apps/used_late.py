@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -79,8 +80,18 @@ def leave(_: str) -> object:
     return leaving.set()
 
 
-ROUTES = {"/wait": wait, "/end": end, "/store": store, "/identify": identify, "/enter": enter, "/try": attempt,
-          "/leave": leave}
+def connect(_: str) -> object:
+    """As far as clients of TLS begin."""
+    context = made_early.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    except RecursionError as error:
+        return type(error).__name__
+    return context
+
+
+ROUTES = {"/connect": connect, "/wait": wait, "/end": end, "/store": store, "/identify": identify, "/enter": enter,
+          "/try": attempt, "/leave": leave}
 
 
 def app(environ: Any, start_response: Any) -> Iterable[bytes]:
