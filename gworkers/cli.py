@@ -24,7 +24,10 @@ Exit status: 0 fine, perhaps with warnings; 1 a worker could not serve like that
 
 def main() -> int:
     """Do what ``sys.argv`` says; return the exit status."""
-    command, *words = sys.argv[1:] or ["nothing"]
+    if len(sys.argv) < 2:
+        sys.stderr.write(USAGE)
+        return 2
+    command, *words = sys.argv[1:]
     if command in ("-h", "--help"):
         sys.stdout.write(USAGE)
         return 0
@@ -50,8 +53,9 @@ def doctor(words: list[str]) -> int:
         from gworkers.configured import UsageError
         from gworkers.doctor import examine
     except ValueError as error:
-        # Gunicorn reads WEB_CONCURRENCY when it is imported.
-        return _complain(f"Gunicorn cannot be imported: {error}")
+        # Gunicorn reads it when it is imported.
+        return _complain(f"Gunicorn cannot be imported: {error}. WEB_CONCURRENCY is "
+                         f"{os.environ.get('WEB_CONCURRENCY', 'not set')!r}, and has to be a number of workers")
     prog = "gworkers doctor"
     sys.argv = [prog, *(word for word in words if word != "--json")]
     out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
