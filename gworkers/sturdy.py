@@ -20,6 +20,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     """Gunicorn's, with a second thought where its own is an exception that ends the server, or another reason to."""
 
     LISTENERS: list[Any]
+    pid: int
     pidfile: Any
     _reason: HaltServer | None = None
     #: whether the pidfile has not got its name yet
@@ -91,9 +92,10 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         """Take the place of a master that has gone, and its pidfile's name as soon as that is free."""
         told_already = self._nameless
         try:
-            if self._nameless:
+            # A reload may have done without it meanwhile.
+            if self._nameless and self.pidfile is not None:
                 self.pidfile.create(self.pid)
-                self._nameless = False
+            self._nameless = False
             super().maybe_promote_master()
         except (OSError, RuntimeError) as error:
             self._nameless = True
@@ -117,9 +119,11 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         try:
             super().reload()
         finally:
-            self._keeps_pidfile = False
-            self.cfg.set("pidfile", self._pidfile_wanted)
-            self.pidfile = self._moved(pidfile)
+            # A worker that was forked in there comes by, too, when it ends.
+            if os.getpid() == self.pid:
+                self._keeps_pidfile = False
+                self.cfg.set("pidfile", self._pidfile_wanted)
+                self.pidfile = self._moved(pidfile)
 
     def _moved(self, pidfile: Any) -> Any:
         name = self._pidfile_wanted
