@@ -199,7 +199,7 @@ class Generations(Sturdy):
         self._known = dict(self.WORKERS)
         if any(status_of(worker).phase == BOOTING and not status_of(worker).order for worker in gone):
             self._pause()
-            if not BOARD.proven and self._failures == FIRST_ATTEMPTS:
+            if not BOARD.proven and self._failures >= FIRST_ATTEMPTS:
                 raise HaltServer("No worker could boot.", Arbiter.WORKER_BOOT_ERROR)
         if self._failures and any(status_of(worker).phase == READY and worker.born > self._retry_at
                                   for worker in self._to_stay()):
