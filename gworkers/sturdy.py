@@ -70,7 +70,8 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, whatever somebody has done to the files of the sockets."""
         for listener in list(self.LISTENERS):
-            if is_lost(listener.getsockname()):
+            # A process that was forked, and comes by because it has failed, may have closed it.
+            if listener.sock is not None and is_lost(listener.getsockname()):
                 self.LISTENERS.remove(listener)
                 listener.close()
         super().stop(graceful)
