@@ -48,7 +48,7 @@ def test_user_and_group(start: Start) -> None:
 @needs_root
 def test_initgroups(start: Start) -> None:
     nobody = pwd.getpwnam("nobody")
-    seen = start.ask(("probe:app", "--user", "nobody", "--group", nobody.pw_gid, "--initgroups"))
+    seen = start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, "--initgroups").ask()
     assert seen["groups"] == sorted(os.getgrouplist("nobody", nobody.pw_gid))
 
 
@@ -62,13 +62,13 @@ def test_user_owns_the_unix_socket(start: Start, tmp_path: Path) -> None:
 
 def test_chdir(start: Start, tmp_path: Path) -> None:
     (tmp_path / "nearby.py").write_text("from probe import app\n")
-    seen = start.ask(("nearby:app", "--chdir", tmp_path))
+    seen = start("nearby:app", "--chdir", tmp_path).ask()
     assert seen["cwd"] == os.path.realpath(tmp_path)
 
 
 def test_pythonpath(start: Start, tmp_path: Path) -> None:
     (tmp_path / "faraway.py").write_text("from probe import app\n")
-    assert str(tmp_path) in start.ask(("faraway:app", "--pythonpath", f"/nonexistent,{tmp_path}"))["path"]
+    assert str(tmp_path) in start("faraway:app", "--pythonpath", f"/nonexistent,{tmp_path}").ask()["path"]
 
 
 def test_raw_env(start: Start) -> None:
