@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 #: Modules whose functions hold locks, or are about to. Who leaves in the midst of them may find them locked for ever.
 LOCKING = frozenset((
     "logging", "threading", "queue", "gevent.lock", "gevent.thread", "gevent.threading", "eventlet.semaphore",
-    "eventlet.green.thread", "eventlet.green.threading"))
+    "eventlet.green.thread", "eventlet.green.threading",
+    # It takes one whenever a function is called for the first time.
+    "coverage.collector"))
 #: Seconds until a worker that was told to leave looks again whether it can; and how often, at most.
 RETRY, RETRIES = 0.01, 50
 #: Seconds until it is told again, if it has not heard.
