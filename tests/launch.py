@@ -81,6 +81,8 @@ class Setup:
             name: value for name, value in os.environ.items()
             if not name.startswith(("GWORKERS_", "GUNICORN_")) and name not in ("WEB_CONCURRENCY", "PORT")
         }
+        # A file that has changed is read again, even if it is as long as before and of the same second.
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(APPS), *filter(None, [environment.get("PYTHONPATH")])])
         for name, value in self.settings:

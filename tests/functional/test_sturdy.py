@@ -200,7 +200,7 @@ def test_reload_with_a_pidfile_that_cannot_be(start: Start, pidfile: Path, tmp_p
     assert number(tmp_path / "taken") == os.getpid()
 
     # What comes next works.
-    third = tmp_path / "third"
+    third = tmp_path / "the third"
     reconfigure(server, f"pidfile = {str(third)!r}\n")
     newer = renewed(server, new)
     assert (number(pidfile), number(third)) == (None, server.pid)
