@@ -15,6 +15,9 @@ from gworkers.status import BOARD
 #: Signals that stop the server, and so are not to wait for others.
 STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 
+#: Whether the arbiter's handler of SIGCHLD does more than to leave a note.
+REAPS_IN_HANDLER = not hasattr(Arbiter, "wait_for_signals")
+
 
 class Sturdy(Arbiter):  # type: ignore[misc]
     """Gunicorn's, with a second thought where its own is an exception that ends the server, or another reason to."""
@@ -23,6 +26,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     pid: int
     pidfile: Any
     _reason: HaltServer | None = None
+    _stops = False
     #: whether the pidfile has not got its name yet
     _nameless = False
     #: whether the pidfile is left alone, and what the configuration says of it meanwhile
@@ -34,17 +38,23 @@ class Sturdy(Arbiter):  # type: ignore[misc]
 
     def reap_workers(self) -> None:
         """Collect the workers that have ended."""
+        # Gunicorn 23 is in a signal handler here. What is logged there may be in the midst of another line, and what is
+        # raised may end up anywhere; so it is left to the loop, which comes by at once, unless that waits in stop().
+        if self._stops or not REAPS_IN_HANDLER:
+            self._reap()
+
+    def _reap(self) -> None:
         if BOARD.proven:
             # No worker ends with that.
             self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
         try:
             super().reap_workers()
         except HaltServer as reason:
-            # Gunicorn 23 is in a signal handler here: what that raises may end up anywhere, or nowhere.
             self._reason = self._reason or reason
 
     def murder_workers(self) -> None:
         """Kill the workers that do not beat. The arbiter's loop comes by here after each signal."""
+        self._reap()
         if self._reason is not None:
             raise self._reason
         super().murder_workers()
@@ -53,7 +63,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         """Stop the workers and end the process."""
         self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
         # Of some that ended together Gunicorn 23 hears once, and would wait for the rest until graceful_timeout.
-        self.reap_workers()
+        self._reap()
         super().halt(*args, **kwargs)
 
     # Signals
@@ -69,6 +79,8 @@ class Sturdy(Arbiter):  # type: ignore[misc]
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, whatever somebody has done to the files of the sockets."""
+        self._stops = True
+        self._reap()
         for listener in list(self.LISTENERS):
             # A process that was forked, and comes by because it has failed, may have closed it.
             if listener.sock is not None and is_lost(listener.getsockname()):

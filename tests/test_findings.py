@@ -92,7 +92,7 @@ def test_old_pypy_is_told_by_its_own_version(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.skipif(hasattr(sys, "pypy_version_info"), reason="greenlet is part of PyPy")
 def test_remains_of_greenlet_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "greenlet", types.ModuleType("greenlet"))
-    (finding,) = requirements.check(requirements.look("gevent"))
+    finding = requirements.check(requirements.look("gevent"))[0]
     assert finding.code == "greenlet-broken"
     assert "no attribute 'greenlet'" in finding.found
 

@@ -36,8 +36,7 @@ def sockets() -> list[str]:
 
 
 def handlers() -> dict[str, str]:
-    return {name: str(getattr(signal.getsignal(getattr(signal, f"SIG{name}")), "__name__", signal.SIG_DFL))
-            for name in SIGNALS}
+    return {name: getattr(signal.getsignal(getattr(signal, f"SIG{name}")), "__name__", "default") for name in SIGNALS}
 
 
 def child(gate: str) -> None:

@@ -20,6 +20,8 @@ from load import Load
 from patience import gone, until
 from server import Server, lives
 
+from gworkers.checks.configuration import PATCH_MASTER
+
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
@@ -214,10 +216,8 @@ def test_number_of_workers_in_the_configuration(start: Start, before: int, after
 
 @pytest.mark.parametrize("event", ["reload", "recycling"])
 def test_preload(start: Start, hub: str, event: str) -> None:
-    patch = {"gevent": "from gevent.monkey import patch_all\npatch_all()\n",
-             "eventlet": "from eventlet import monkey_patch\nmonkey_patch()\n"}[hub]
     server = start("probe:app", *(["--max-requests", 150] if event == "recycling" else []),
-                   config=patch + "preload_app = True\n")
+                   config=f"{PATCH_MASTER[hub]}\npreload_app = True\n")
     (old,) = server.worker_pids()
     with Load(server) as load:
         load.goes_on()
