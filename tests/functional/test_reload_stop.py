@@ -59,8 +59,8 @@ def test_while_the_first_generation_boots(start: Start, deployment: Deployment, 
 def test_while_a_rehearsal_hangs(start: Start, tmp_path: Path, number: int) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     path = server.directory / "gunicorn.conf.py"
-    path.write_text(f"import os, time\nopen({str(tmp_path / 'rehearses')!r}, 'w').write(str(os.getpid()))\n"
-                    "time.sleep(3600)\n")
+    path.write_text("import os, time\nfrom pathlib import Path\n"
+                    f"Path({str(tmp_path / 'rehearses')!r}).write_text(str(os.getpid()))\ntime.sleep(3600)\n")
     server.signal(signal.SIGHUP)
     rehearsal = int(until(lambda: (tmp_path / "rehearses").exists() and (tmp_path / "rehearses").read_text(),
                           "the rehearsal has begun"))
