@@ -20,11 +20,13 @@ PATIENCE = 20
 #: Follows the server's configuration: says how long the worker took, with the checks and, each second time, without.
 TIMED = """
 import io, time
-from gworkers.checks import drivers, patching
+from gworkers.checks import application, configuration, drivers, patching
 WITHOUT = {without}
 if WITHOUT:
     patching.check = lambda imported: []
-    patching.early = lambda hub: []
+    patching.early = lambda hub, parts: []
+    application.check = lambda loaded, app: []
+    configuration.rival = lambda hub: []
     drivers.check = lambda library, known: []
 
 def pre_fork(server, worker):
