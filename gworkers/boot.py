@@ -153,9 +153,10 @@ class Booting(Worker):  # type: ignore[misc]
                 "Mend it, or leave the setting out", fatal=True)) from (error if isinstance(error, Exception) else None)
 
     def _unloadable(self, error: BaseException) -> StartError:
-        for finding in configuration.rival(self.hub_name):
+        rival = configuration.rival(self.hub_name)
+        if rival is not None:
             # Most likely the error is about that.
-            return StartError(finding)
+            return StartError(rival)
         failure = StartError(application.unloadable(error, self.app, "Mend what is named"))
         if application.is_within(error, self.app):
             failure.__cause__ = shortened(error)
@@ -169,8 +170,9 @@ class Booting(Worker):  # type: ignore[misc]
             if not self.cfg.reload:
                 raise
             self._answer_with(error)
-        for finding in configuration.rival(self.hub_name):
-            raise StartError(finding)
+        rival = configuration.rival(self.hub_name)
+        if rival is not None:
+            raise StartError(rival)
         if self.tells:
             self.warn(application.check(self.wsgi, self.app))
         found = self.new_drivers()

@@ -45,7 +45,7 @@ def rehearse(arbiter: Any) -> list[str] | None:
         try:
             os.waitpid(pid, 0)
         except ChildProcessError:
-            # The arbiter was quicker to collect it.
+            # A library of a preloaded application may collect every child that there is.
             pass
 
 

@@ -148,11 +148,8 @@ class Generations(Sturdy):
                 self.log.error("A worker could not be forked: %s", error)
                 self._pause()
                 return 0
-        worker = self.WORKERS.get(pid)
-        # Gunicorn 23 buries the dead in a signal handler, so it may be gone by now.
-        if worker is not None:
-            worker.born = monotonic()
-            self._known[pid] = worker
+        worker = self._known[pid] = self.WORKERS[pid]
+        worker.born = monotonic()
         return pid
 
     def kill_worker(self, pid: int, sig: int) -> None:

@@ -25,7 +25,9 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     LISTENERS: list[Any]
     pid: int
     pidfile: Any
+    #: why the server ends, once that is certain
     _reason: HaltServer | None = None
+    #: whether the arbiter is in stop(), where only signal handlers and nobody of the loop collects the dead
     _stops = False
     #: whether the pidfile has not got its name yet
     _nameless = False

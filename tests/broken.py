@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
 from launch import APPS
+from server import Server
 
 #: Makes greenlets share one context, as old ones did.
 SHARING = """
@@ -75,3 +77,19 @@ def package(name: str) -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
+
+
+def refuses_reload(server: Server, config: str) -> None:
+    """Reload with another configuration, which is refused and changes nothing, then with the first, which works."""
+    file = server.directory / "gunicorn.conf.py"
+    good, workers = file.read_text(), server.worker_pids()
+    file.write_text(config)
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    assert server.connect().request().status == 200
+    assert server.worker_pids() == workers
+
+    file.write_text(good)
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2 * len(workers))
+    assert server.connect().request().status == 200

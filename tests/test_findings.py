@@ -18,7 +18,7 @@ import pytest
 from gunicorn.config import Config
 
 import gworkers
-from gworkers.checks import deployment, drivers, importers, originals, patching, requirements
+from gworkers.checks import config_file, deployment, drivers, importers, originals, patching, requirements
 from gworkers.checks.findings import CODES, Finding
 from gworkers.checks.requirements import Runtime
 
@@ -278,3 +278,21 @@ def test_every_code_is_used() -> None:
 def test_every_code_is_documented() -> None:
     sections = re.findall(r"^## ([a-z-]+)$", DOCUMENTATION.read_text(), re.MULTILINE)
     assert sorted(sections) == sorted(CODES)
+
+
+# gunicorn.conf.py, which Gunicorn has read by then
+
+
+@pytest.mark.parametrize(("content", "found"), [
+    (b"# coding: latin-1\nname = '\xe9'\nhead_timeout = 5\n", ["setting-ignored"]),
+    (b"name = '\xe9'\n", []),
+    (b"def (\n", []),
+    (b"\0", []),
+    (None, []),
+])
+def test_configuration_file(tmp_path: Path, content: bytes | None, found: list[str]) -> None:
+    """Whatever is where it was, it stops no start: with chdir it may be another one."""
+    path = tmp_path / "gunicorn.conf.py"
+    if content is not None:
+        path.write_bytes(content)
+    assert codes(config_file.check(configuration(config=str(path)))) == found

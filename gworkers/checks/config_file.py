@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import ast
 import difflib
-import os
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from gworkers.checks.findings import Finding
@@ -19,10 +19,11 @@ ALIKE = 0.8
 def check(cfg: Any) -> list[Finding]:
     """Return what the file that *cfg* was read from sets in vain."""
     location = (cfg.config or "").removeprefix("file:")
-    if not os.path.isfile(location):
+    try:
+        tree = ast.parse(Path(location).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        # There is none. Or with --chdir this is another one: Gunicorn has read its own.
         return []
-    with open(location, encoding="utf-8") as file:
-        tree = ast.parse(file.read())
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return [_finding(location, name, meant) for name in sorted({*_names(tree)} - used - GUNICORNS)
             if (meant := _meant(name)) is not None]

@@ -81,19 +81,21 @@ def heartbeats(cfg: Any) -> list[Finding]:
 
 def gunicorns(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
     """Return what is wrong in *cfg*, Gunicorn's own configuration."""
-    return [*rival(hub), *_unsupported(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
+    found = [*_unsupported(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
+    other = rival(hub)
+    return found if other is None else [other, *found]
 
 
-def rival(hub: str) -> list[Finding]:
+def rival(hub: str) -> Finding | None:
     """Return what to say if another library than that of the worker's *hub* has patched this process."""
     other = hubs.rival(hub)
     if other is None:
-        return []
-    return [Finding(
+        return None
+    return Finding(
         "patched-otherwise", f"{other} has patched the standard library, but the worker runs on {hub}",
         "every request that waits would block the others, or end the worker",
         f"Take {other}'s monkey patch out of gunicorn.conf.py or the application: gworkers patches by itself",
-        fatal=True)]
+        fatal=True)
 
 
 def _unsupported(cfg: Any) -> list[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import SHARING, at_start
+from broken import SHARING, at_start, refuses_reload
 from launch import importable
 from server import Server
 from test_settings_start import configured, refusal
@@ -193,19 +193,8 @@ def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -
         pytest.skip("the same with the other")
     server = start("probe:app", worker_class="from config" if kind in ("setting", "class", "hook") else "",
                    config="worker_class = 'gworkers.GeventWorker'\n" if kind in ("setting", "class", "hook") else "")
-    workers = server.worker_pids()
-    file = server.directory / "gunicorn.conf.py"
-    good = file.read_text()
-    file.write_text(BROKEN[kind] if kind != "preload" else BROKEN[kind] + good)
-    server.signal(signal.SIGHUP)
-    server.wait_for_log(r"\[ERROR\] The reload was refused")
-    assert server.connect().request().status == 200
-    assert server.worker_pids() == workers
-
-    file.write_text(good)
-    server.signal(signal.SIGHUP)
-    server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    assert server.connect().request().status == 200
+    good = (server.directory / "gunicorn.conf.py").read_text()
+    refuses_reload(server, BROKEN[kind] if kind != "preload" else BROKEN[kind] + good)
     if kind == "syntax":
         server.expect_traceback("SyntaxError")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import UNMEASURED, path, unimportable, without_extensions
+from broken import UNMEASURED, path, refuses_reload, unimportable, without_extensions
 from server import Server
 from test_settings_start import refusal
 
@@ -60,33 +59,16 @@ def test_library_that_is_asked_for_what_there_is_not(start: Start, hub: str, var
 
 def test_reload_with_a_library_that_does_not_work_is_refused(start: Start, hub: str) -> None:
     server = start("probe:app")
-    workers = server.worker_pids()
-    file = server.directory / "gunicorn.conf.py"
-    good = file.read_text()
-    file.write_text(f"raw_env = ['{VARIABLES[hub]}=nope']\n{good}")
-    server.signal(signal.SIGHUP)
-    server.wait_for_log(r"\[ERROR\] .*\[library-broken\]$")
-    server.wait_for_log(r"\[ERROR\] The reload was refused")
-    assert server.connect().request().status == 200
-    assert server.worker_pids() == workers
-
-    file.write_text(good)
-    server.signal(signal.SIGHUP)
-    server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    assert server.connect().request().status == 200
+    good = (server.directory / "gunicorn.conf.py").read_text()
+    refuses_reload(server, f"raw_env = ['{VARIABLES[hub]}=nope']\n{good}")
+    assert server.log(r"\[ERROR\] .*\[library-broken\]$")
 
 
 def test_reload_with_a_setting_in_raw_env_that_cannot_be_used_is_refused(start: Start) -> None:
     server = start("probe:app", config="raw_env = ['GWORKERS_HEAD_TIMEOUT=3']\n")
-    workers = server.worker_pids()
-    file = server.directory / "gunicorn.conf.py"
-    good = file.read_text()
-    file.write_text(good.replace("TIMEOUT=3", "TIMOUT=3"))
-    server.signal(signal.SIGHUP)
-    server.wait_for_log(r"\[ERROR\] .*'GWORKERS_HEAD_TIMOUT'.*\[setting\]$")
-    server.wait_for_log(r"\[ERROR\] The reload was refused")
-    assert server.connect().request().status == 200
-    assert server.worker_pids() == workers
+    good = (server.directory / "gunicorn.conf.py").read_text()
+    refuses_reload(server, good.replace("TIMEOUT=3", "TIMOUT=3"))
+    assert server.log(r"\[ERROR\] .*'GWORKERS_HEAD_TIMOUT'.*\[setting\]$")
 
 
 # Files that settings name
@@ -112,12 +94,9 @@ def test_no_directory_for_temporary_files(start: Start, tmp_path: Path) -> None:
 
 def test_reload_with_a_worker_tmp_dir_that_is_nowhere_is_refused(start: Start) -> None:
     server = start("probe:app")
-    file = server.directory / "gunicorn.conf.py"
-    file.write_text(f"worker_tmp_dir = '/nowhere/to/be/found'\n{file.read_text()}")
-    server.signal(signal.SIGHUP)
-    server.wait_for_log(r"\[ERROR\] worker_tmp_dir .*\[setting\]$")
-    server.wait_for_log(r"\[ERROR\] The reload was refused")
-    assert server.connect().request().status == 200
+    good = (server.directory / "gunicorn.conf.py").read_text()
+    refuses_reload(server, f"worker_tmp_dir = '/nowhere/to/be/found'\n{good}")
+    assert server.log(r"\[ERROR\] worker_tmp_dir .*\[setting\]$")
 
 
 # What is the user's own
