@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -18,13 +19,19 @@ STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 #: Whether the arbiter's handler of SIGCHLD does more than to leave a note.
 REAPS_IN_HANDLER = not hasattr(Arbiter, "wait_for_signals")
 
+#: Seconds that Gunicorn's control server may take to start before nobody waits for it any more.
+CONTROL_PATIENCE = 1.0
+
 
 class Sturdy(Arbiter):  # type: ignore[misc]
     """Gunicorn's, with a second thought where its own is an exception that ends the server, or another reason to."""
 
     LISTENERS: list[Any]
     pid: int
+    _control_server: Any
     pidfile: Any
+    #: Gunicorn's control server, if it is one that does not hear while it starts
+    _deaf_control: Any = None
     #: why the server ends, once that is certain
     _reason: HaltServer | None = None
     #: whether the arbiter is in stop(), where only signal handlers and nobody of the loop collects the dead
@@ -89,6 +96,26 @@ class Sturdy(Arbiter):  # type: ignore[misc]
                 self.LISTENERS.remove(listener)
                 listener.close()
         super().stop(graceful)
+
+    # Gunicorn 25.3's control server is a thread that is stopped before each fork, and before the end. One that has just
+    # been started does not hear that: Gunicorn waits for it in vain, then leaves it behind with its descriptors.
+
+    def _start_control_server(self) -> None:
+        super()._start_control_server()
+        if hasattr(self._control_server, "_server") and not hasattr(self._control_server, "_ready"):
+            self._deaf_control = self._control_server
+            os.register_at_fork(before=self._await_control_server)
+
+    def _stop_control_server(self) -> None:
+        self._await_control_server()
+        super()._stop_control_server()
+
+    def _await_control_server(self) -> None:
+        server, until = self._deaf_control, time.monotonic() + CONTROL_PATIENCE
+        while (server is not None and server._running and server._server is None and server._thread.is_alive()
+               and time.monotonic() < until):
+            # A patched master's, if it is: the thread may be a greenlet.
+            time.sleep(0.001)
 
     # Another master
 

@@ -48,6 +48,7 @@ SELECTION = {module: tests.split() for module, tests in {
     "test_settings_limits": """
         test_worker_connections_are_counted_over_all_listeners test_max_requests_replaces_the_worker
         test_max_requests_with_jitter_is_when_the_worker_asks""",
+    "test_settings_master": "test_control_socket_is_the_only_one_after_reloads",
     "test_settings_process": "test_proc_name",
     "test_settings_proxy_protocol": "test_v1 test_v2",
     "test_settings_start": """

@@ -96,6 +96,22 @@ def test_control_socket(run: Start, tmp_path: Path) -> None:
     assert server.connect().request().status == 200
 
 
+@pytest.mark.skipif("control_socket" not in GUNICORN_SETTINGS, reason="this Gunicorn has no control socket")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_control_socket_is_the_only_one_after_reloads(run: Start, tmp_path: Path) -> None:
+    """The arbiter starts it anew after each fork, and the next worker's fork comes at once."""
+    path = tmp_path / "control"
+    server = run(Controlled, "probe:app", options=("--control-socket", str(path)), workers=2)
+    files = Path(f"/proc/{server.pid}/fd")
+    until(path.exists, "the control socket")
+    few = len(os.listdir(files))
+    for number in range(2, 7):
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"^worker \d+ is ready$", count=2 * number)
+    until(path.exists, "the control socket")
+    until(lambda: len(os.listdir(files)) <= few, "as few descriptors as before")
+
+
 DIRTY = """
 from gunicorn.dirty.app import DirtyApp
 
