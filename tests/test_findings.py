@@ -187,6 +187,10 @@ def test_driver_that_blocks(modules: types.SimpleNamespace, driver: drivers.Driv
     modules.put(driver.package, is_thin_mode=lambda: False)
     if driver.package == "psycopg2":
         modules.put("psycopg2.extensions", get_wait_callback=lambda: None)
+    if driver.package == "pymssql":
+        modules.put("pymssql._mssql", wait_callback=None)
+    if driver.package == "mysql.connector":
+        modules.put("_mysql_connector")
     known: set[str] = set()
     assert codes(drivers.check(library, known)) == ["driver-blocks"]
     assert drivers.check(library, known) == [], "it is told once"
@@ -196,6 +200,9 @@ def test_tamed_drivers(modules: types.SimpleNamespace) -> None:
     modules.put("psycopg2")
     modules.put("psycopg2.extensions", get_wait_callback=lambda: print)
     modules.put("oracledb", is_thin_mode=lambda: True)
+    modules.put("pymssql")
+    modules.put("pymssql._mssql", wait_callback=print)
+    modules.put("mysql.connector")
     modules.put("grpc")
     modules.put("grpc._cython.cygrpc", g_gevent_activated=True)
     for name in ("psycopg", "pymysql"):

@@ -32,6 +32,15 @@ def _oracledb(module: Any, library: str) -> bool:
     return bool(module.is_thin_mode())
 
 
+def _mysql(module: Any, library: str) -> bool:
+    # Without its extension it is pure Python.
+    return "_mysql_connector" not in sys.modules
+
+
+def _pymssql(module: Any, library: str) -> bool:
+    return sys.modules["pymssql._mssql"].wait_callback is not None
+
+
 def _zmq(module: Any, library: str) -> bool:
     return {"gevent": "zmq.green", "eventlet": "eventlet.green.zmq"}[library] in sys.modules
 
@@ -43,7 +52,7 @@ def _same(text: str) -> dict[str, str]:
 DRIVERS = (
     Driver("psycopg2", _same("Set psycopg2='wait' (GWORKERS_PSYCOPG2=wait), or move to psycopg 3"), _psycopg2),
     Driver("MySQLdb", _same("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),
-    Driver("mysql.connector.abstracts", _same("Connect with use_pure=True")),
+    Driver("mysql.connector", _same("Connect with use_pure=True"), _mysql),
     Driver("grpc", {
         "gevent": "Call grpc.experimental.gevent.init_gevent() in post_patch",
         "eventlet": "Move to gevent, where grpc.experimental.gevent.init_gevent() helps",
@@ -51,8 +60,8 @@ DRIVERS = (
     Driver("cx_Oracle", _same("Use oracledb in its thin mode: pip install oracledb")),
     Driver("oracledb", _same("Do not call oracledb.init_oracle_client(): thin mode is cooperative"), _oracledb),
     Driver("pyodbc", _same("Call it in a thread: gevent.get_hub().threadpool.apply, or eventlet.tpool.execute")),
-    Driver("pymssql", _same("pymssql.set_wait_callback() can be given one that waits on the hub")),
-    Driver("zmq.backend", {
+    Driver("pymssql", _same("pymssql.set_wait_callback() can be given one that waits on the hub"), _pymssql),
+    Driver("zmq", {
         "gevent": "Import zmq.green instead of zmq",
         "eventlet": "Import eventlet.green.zmq instead of zmq",
     }, _zmq),
@@ -76,8 +85,7 @@ def check(library: str, known: set[str]) -> list[Finding]:
             continue
         if not tamed:
             known.add(driver.package)
-            name = driver.package.partition(".")[0]
             found.append(Finding(
-                "driver-blocks", f"{name} waits for its server in C, where no patch reaches",
+                "driver-blocks", f"{driver.package} waits for its server in C, where no patch reaches",
                 "no other request of the worker is served meanwhile", driver.mend[library]))
     return found

@@ -1,0 +1,97 @@
+"""The drivers that are said to block the hub, and those that are not: real ones, which pip installs for these tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from broken import path
+from server import Server
+from test_checks import findings
+from test_runtimes import lacking
+
+pytestmark = [
+    pytest.mark.only(transport="tcp", parser="fast"),
+    pytest.mark.skipif(sys.implementation.name != "cpython", reason="wheels are for CPython"),
+]
+
+Start = Callable[..., Server]
+Load = Callable[[str], Server]
+
+#: What is installed; drivers for which this takes more than pip are not here.
+PACKAGES = ("grpcio", "mysql-connector-python", "oracledb", "psycopg[binary]", "psycopg2-binary", "pymssql", "pymysql",
+            "pyzmq")
+
+#: module, and on which hubs it blocks
+BLOCKING = {"grpc": {"gevent", "eventlet"}, "psycopg2": {"gevent"}, "pymssql": {"gevent", "eventlet"},
+            "zmq": {"gevent", "eventlet"}}
+#: what an application does besides, which tames it
+TAMED = [
+    "import oracledb",
+    "import psycopg",
+    "import pymysql",
+    "import psycopg2.extensions; psycopg2.extensions.set_wait_callback(print)",
+    "import pymssql; pymssql.set_wait_callback(print)",
+]
+GREEN = {
+    "gevent": ["import zmq.green", "import grpc.experimental.gevent as own; own.init_gevent()"],
+    "eventlet": ["import eventlet.green.zmq"],
+}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("drivers")
+    pip = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target", directory, *PACKAGES],
+        capture_output=True, text=True, check=False)
+    if pip.returncode:
+        lacking(f"pip cannot install {' '.join(PACKAGES)}: {pip.stderr.strip().splitlines()[-1]}")
+    return directory
+
+
+@pytest.fixture
+def load(start: Start, installed: Path, tmp_path: Path) -> Load:
+    """Starts an application with that code, which serves; nothing else is found."""
+
+    def load(code: str) -> Server:
+        (tmp_path / "shop.py").write_text(f"{code}\nfrom probe import app\n")
+        server = start("shop:app", "--chdir", tmp_path, env={"PYTHONPATH": path(installed)})
+        assert server.connect().request().status == 200
+        assert set(findings(server)) <= {"driver-blocks"}
+        return server
+
+    return load
+
+
+def found(server: Server) -> list[str]:
+    return server.log(r"\[driver-blocks\]$", since=0)
+
+
+@pytest.mark.parametrize(("name", "hubs"), BLOCKING.items(), ids=BLOCKING)
+def test_blocks(load: Load, hub: str, name: str, hubs: set[str]) -> None:
+    lines = found(load(f"import {name}"))
+    assert len(lines) == (hub in hubs)
+    for line in lines:
+        assert f" {name} waits for its server" in line
+
+
+def test_blocks_with_its_extension(load: Load) -> None:
+    # The one in its wheel needs a newer OpenSSL than some systems have.
+    server = load("import mysql.connector, sys\n"
+                  "print('extension', mysql.connector.HAVE_CEXT, file=sys.stderr, flush=True)")
+    (line,) = server.log("^extension ", since=0)
+    assert len(found(server)) == (line == "extension True")
+
+
+@pytest.mark.parametrize("code", TAMED, ids=lambda code: code.split()[1].rstrip(";"))
+def test_tamed(load: Load, code: str) -> None:
+    assert found(load(code)) == []
+
+
+def test_green(load: Load, hub: str) -> None:
+    for code in GREEN[hub]:
+        assert found(load(code)) == []
