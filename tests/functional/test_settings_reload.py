@@ -68,28 +68,19 @@ def test_reload_extra_files(start: Start, tmp_path: Path) -> None:
     assert set(server.worker_pids()) - set(old)
 
 
-def test_reload_survives_a_syntax_error(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("broken", "options", "error", "shown"), [
+    ("def app(:\n", (), "SyntaxError", "load_wsgi"),
+    ("import nowhere_to_be_found\n", ("--reload-engine", "poll"), "^ModuleNotFoundError", "nowhere_to_be_found"),
+], ids=["syntax", "import"])
+def test_reload_shows_what_is_wrong_until_it_is_mended(
+        start: Start, tmp_path: Path, broken: str, options: tuple[str, ...], error: str, shown: str) -> None:
     path = tmp_path / "changing.py"
-    write(path, "def app(:\n")
-    server = start("changing:app", "--reload", "--chdir", tmp_path)
-    server.expect_traceback("SyntaxError")
+    write(path, broken)
+    server = start("changing:app", "--reload", *options, "--chdir", tmp_path)
+    server.expect_traceback(error)
     response = server.connect().request()
     assert response.status == 500
-    assert "load_wsgi" in response.text
-    write(path, application("mended"))
-    change_until_noticed(server, path)
-    server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    assert server.connect().request().body == b"mended"
-
-
-def test_reload_shows_what_is_wrong_until_it_is_mended(start: Start, tmp_path: Path) -> None:
-    path = tmp_path / "changing.py"
-    write(path, "import nowhere_to_be_found\n")
-    server = start("changing:app", "--reload", "--reload-engine", "poll", "--chdir", tmp_path)
-    server.expect_traceback("^ModuleNotFoundError")
-    response = server.connect().request()
-    assert response.status == 500
-    assert "nowhere_to_be_found" in response.text
+    assert shown in response.text
     write(path, application("mended"))
     change_until_noticed(server, path)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)

@@ -329,28 +329,18 @@ def test_first_worker_that_cannot_be_forked(start: Start, forks: Forks) -> None:
     goes_on(server, *server.worker_pids())
 
 
-def test_rehearsal_that_cannot_be_forked(start: Start, forks: Forks) -> None:
+@pytest.mark.parametrize(("plan", "said", "workers"), [
+    ("fails", r"\[ERROR\] A process to rehearse the reload in could not be forked: .*refused", 0),
+    ("works fails", FAILED, 1),
+], ids=["rehearsal", "worker"])
+def test_reload_that_cannot_fork(start: Start, forks: Forks, plan: str, said: str, workers: int) -> None:
     server = start("probe:app", config=forks.config)
     (old,) = server.worker_pids()
     with Load(server) as load:
-        forks.plan("fails")
+        forks.plan(plan)
         server.signal(signal.SIGHUP)
-        server.wait_for_log(r"\[ERROR\] A process to rehearse the reload in could not be forked: .*refused")
-        load.goes_on()
-        goes_on(server, old)
-        server.signal(signal.SIGHUP)
-        renewed(server, old)
-    assert not load.failures
-
-
-def test_new_worker_that_cannot_be_forked(start: Start, forks: Forks) -> None:
-    server = start("probe:app", config=forks.config)
-    (old,) = server.worker_pids()
-    with Load(server) as load:
-        forks.plan("works fails")
-        server.signal(signal.SIGHUP)
-        server.wait_for_log(FAILED)
-        assert len(server.log(COULD_NOT)) == 1
+        server.wait_for_log(said)
+        assert len(server.log(COULD_NOT)) == workers
         load.goes_on()
         goes_on(server, old)
         server.signal(signal.SIGHUP)
