@@ -76,6 +76,7 @@ class Booting(Worker):  # type: ignore[misc]
         signal.signal(signal.SIGTERM, self.handle_exit)
         signal.signal(signal.SIGQUIT, self.handle_quit)
         signal.signal(signal.SIGINT, self.handle_quit)
+        signal.signal(signal.SIGUSR1, self.handle_usr1)
         if self.status.order:
             self._end(0)
         try:
@@ -223,6 +224,8 @@ class Booting(Worker):  # type: ignore[misc]
         self._leaving = True
         # The application may swallow it.
         self._call_again(self.handle_exit, AGAIN)
+        # And in a finalizer it ends nothing, but is reported.
+        sys.unraisablehook = _report_unraisable
         sys.exit(0)
 
     def _end(self, status: int) -> NoReturn:
@@ -243,6 +246,11 @@ class Booting(Worker):  # type: ignore[misc]
     def _call_again(self, handler: Callable[[int, FrameType | None], None], seconds: float) -> None:
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _report_unraisable(unraisable: Any) -> None:
+    if not isinstance(unraisable.exc_value, SystemExit):
+        sys.__unraisablehook__(unraisable)
 
 
 def _locks(frame: FrameType | None) -> bool:

@@ -15,6 +15,8 @@ LAST_PART, LAST_SECONDS = 0.25, 1.0
 
 def end_within(seconds: float) -> None:
     """From now on let this process live for *seconds* at most, whatever its threads and its exit handlers do."""
+    # What is left of Python's own end gives signals their default back, which for this one is a death to be reported.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, LAST_SECONDS))
 

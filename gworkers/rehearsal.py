@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, cast
 
 from gworkers.checks.causes import told
-from gworkers.sturdy import STOPPING
+from gworkers.sturdy import STOPPING, leave_environment
 
 #: Seconds that a rehearsal may take, at most.
 PATIENCE = 30.0
@@ -47,6 +47,15 @@ def rehearse(arbiter: Any) -> list[str] | None:
         except ChildProcessError:
             # A library of a preloaded application may collect every child that there is.
             pass
+
+
+def report(log: Any, error: BaseException) -> None:
+    """Say why the configuration could not be loaded."""
+    if isinstance(error, SystemExit):
+        # Most often it is Gunicorn's.
+        log.error("The configuration cannot be loaded: %s; what is said above may tell why", told(error))
+    else:
+        log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
 
 
 def _verdict(arbiter: Any, pid: int, reader: int) -> list[str] | None:
@@ -94,7 +103,7 @@ def _perform(arbiter: Any, writer: int) -> None:
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         for listener in arbiter.LISTENERS:
             listener.close()
-        _leave(arbiter.cfg)
+        leave_environment(arbiter.cfg)
         arbiter.app.reload()
         cfg = arbiter.app.cfg
         worker_class = cfg.worker_class
@@ -106,11 +115,8 @@ def _perform(arbiter: Any, writer: int) -> None:
         if hasattr(worker_class, "rehearse"):
             worker_class.rehearse(arbiter)
         verdict = json.dumps(cfg.bind).encode() + b"\n"
-    except SystemExit as error:
-        # Most often it is Gunicorn's, which has said why.
-        arbiter.log.error("Loading the configuration has ended the process: %s", told(error))
-    except Exception as error:
-        arbiter.log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
+    except (Exception, SystemExit) as error:
+        report(arbiter.log, error)
     finally:
         # Come what may: this process must never go on as if it were the arbiter.
         try:
@@ -123,12 +129,3 @@ def _perform(arbiter: Any, writer: int) -> None:
                 os.write(writer, verdict)
             finally:
                 os._exit(0)
-
-
-def _leave(cfg: Any) -> None:
-    """Take what *cfg* has put into the environment out again, as a reload does."""
-    for name in cfg.env:
-        if name in cfg.env_orig:
-            os.environ[name] = cfg.env_orig[name]
-        else:
-            os.environ.pop(name, None)

@@ -27,11 +27,11 @@ from gunicorn.errors import HaltServer
 
 from gworkers.bind import Listeners, left_to_worker
 from gworkers.readiness import Readiness
-from gworkers.rehearsal import rehearse
+from gworkers.rehearsal import REFUSED, rehearse, report
 from gworkers.settings import Settings
 from gworkers.signal_queue import SignalQueue
 from gworkers.status import BOARD, BOOTING, LEAVE, READY, RELIEVED, RETIRING, Status
-from gworkers.sturdy import Sturdy
+from gworkers.sturdy import Forked, NotReloadedError, Sturdy
 
 #: Seconds until a worker that could not boot is tried again: the first time, and at most. Each time twice as long.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -68,12 +68,13 @@ class Trial:
     #: the age of the youngest worker of the generation before the elder one
     elder_age: int
     num_workers: int
+    #: how many workers the reload has asked for
+    wanted: int = 0
 
 
 class Generations(Sturdy):
     """An arbiter whose workers go only when those that take their place are there."""
 
-    SIG_QUEUE: Any
     num_workers: int
     _num_workers: int
 
@@ -85,6 +86,8 @@ class Generations(Sturdy):
         self._elder_age = 0
         self._trial: Trial | None = None
         self._forking = False
+        #: the addresses that a reload has been rehearsed with
+        self._bind: list[str] | None = None
         #: the workers that were there the last time, and those started since
         self._known: dict[int, Any] = {}
         self._failures = 0
@@ -92,6 +95,7 @@ class Generations(Sturdy):
         # Gunicorn 23 has a list.
         if type(self.SIG_QUEUE).__module__ not in ("_queue", "builtins"):
             self.SIG_QUEUE = SignalQueue()
+        self.listen_to_signals()
         self._configure()
         self._readiness.begin(self._settings.readiness_file)
         BOARD.attended = True
@@ -103,28 +107,42 @@ class Generations(Sturdy):
 
     def reload(self) -> None:
         """Load the configuration and start a new generation, unless a rehearsal says that it would fail."""
-        bind = rehearse(self)
-        if bind is None or not self._listeners.change(bind):
+        bind = self.cfg.bind
+        self._bind = rehearse(self)
+        if self._bind is None or not self._listeners.change(self._bind):
             return
         trial = Trial(self._elder_age, self.num_workers) if self._trial is None else self._trial
+        before = self._elder_age, self._failures, self._retry_at
         self._elder_age = self.worker_age
         self._failures, self._retry_at = 0, 0.0
         self._forking = True
         try:
             with BOARD.reload():
                 super().reload()
-        except _Forked:
-            pass
+        except NotReloadedError as failure:
+            self._elder_age, self._failures, self._retry_at = before
+            if self._trial is None:
+                self._listeners.restore()
+                self.cfg.set("bind", bind)
+            report(self.log, failure.error)
+            self.log.error(REFUSED)
+            return
         finally:
             self._forking = False
         self._trial = trial
+        trial.wanted = self.num_workers
         self._configure()
+
+    def setup(self, app: Any) -> None:
+        """Take over what the configuration says, but for other addresses than those that are listened on by now."""
+        app.cfg.set("bind", self._bind)
+        super().setup(app)
 
     def manage_workers(self) -> None:
         """Start workers that are missing, end those whose place is taken."""
         if self._forking:
             # All that is left to do in Gunicorn's reload is to wait for the elder generation, deaf to signals.
-            raise _Forked
+            raise Forked
         self._bury()
         self._end_trial()
         self._abort_late()
@@ -194,13 +212,17 @@ class Generations(Sturdy):
         """Count the attempts to boot that have failed since the last time."""
         gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
         self._known = dict(self.WORKERS)
-        if any(status_of(worker).phase == BOOTING and not status_of(worker).order for worker in gone):
-            self._pause()
-            if not BOARD.proven and self._failures >= FIRST_ATTEMPTS:
+        # Those of one attempt may come by one after the other.
+        if any(status_of(worker).phase == BOOTING and not status_of(worker).order and worker.born >= self._retry_at
+               for worker in gone):
+            if not BOARD.proven and self._failures + 1 >= FIRST_ATTEMPTS:
                 raise HaltServer("No worker could boot.", Arbiter.WORKER_BOOT_ERROR)
+            self._pause()
         if self._failures and any(status_of(worker).phase == READY and worker.born > self._retry_at
-                                  for worker in self._to_stay()):
-            self._failures = 0
+                                  for worker in (*gone, *self._to_stay())):
+            self._failures, self._retry_at = 0, 0.0
+            # The next one is another.
+            BOARD.failure.renew()
 
     def _pause(self) -> None:
         self._failures += 1
@@ -220,15 +242,16 @@ class Generations(Sturdy):
             self._listeners.keep()
         elif not generation:
             self._trial = None
-            if not self._failures:
-                # They have been told to end.
+            if not self._failures or not self.num_workers:
+                # They have been told to end, by WINCH for instance.
                 self._listeners.keep()
                 return
             # They serve, so whoever of them has to be replaced is tried at once.
-            self._failures = 0
+            self._failures, self._retry_at = 0, 0.0
             self._elder_age = trial.elder_age
             self._listeners.restore()
-            if self.num_workers != trial.num_workers:
+            # Unless somebody has asked for others meanwhile.
+            if trial.num_workers != self.num_workers == trial.wanted:
                 self.num_workers = trial.num_workers
             self.log.error("The reload has failed, for none of the new workers could boot. %s of before go on serving.",
                            len(self._serving()))
@@ -254,7 +277,8 @@ class Generations(Sturdy):
             patient = monotonic() >= self._retry_at and not any(status_of(worker).phase == BOOTING for worker in there)
             missing = 1 if patient else 0
         for _ in range(missing):
-            self.spawn_worker()
+            if not self.spawn_worker():
+                break
 
     def _relieve(self) -> None:
         """End those whose place is taken, and those that are too many."""
@@ -277,10 +301,6 @@ class Generations(Sturdy):
     def _end(self, worker: Any, order: int) -> None:
         status_of(worker).order = order
         self.kill_worker(worker.pid, signal.SIGTERM)
-
-
-class _Forked(Exception):
-    """The new generation is on its way."""
 
 
 def status_of(worker: Any) -> Status:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
@@ -13,20 +13,36 @@ from gunicorn.pidfile import Pidfile
 from gworkers.checks.causes import told
 from gworkers.status import BOARD
 
+if TYPE_CHECKING:
+    from types import FrameType
+
 #: Signals that stop the server, and so are not to wait for others.
 STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 
-#: Whether the arbiter's handler of SIGCHLD does more than to leave a note.
-REAPS_IN_HANDLER = not hasattr(Arbiter, "wait_for_signals")
+#: Whether the arbiter has a list of at most five signals, and collects the dead in a signal handler.
+GUNICORN_23 = not hasattr(Arbiter, "wait_for_signals")
 
 #: Seconds that Gunicorn's control server may take to start before nobody waits for it any more.
 CONTROL_PATIENCE = 1.0
+
+
+class Forked(Exception):
+    """Raised in the midst of Gunicorn's reload: new workers are there, and nobody is to wait for the old ones' end."""
+
+
+class NotReloadedError(Exception):
+    """The configuration could not be loaded, because of *error*, and is what it was."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Sturdy(Arbiter):  # type: ignore[misc]
     """Gunicorn's, with a second thought where its own is an exception that ends the server, or another reason to."""
 
     LISTENERS: list[Any]
+    SIG_QUEUE: Any
     pid: int
     _control_server: Any
     pidfile: Any
@@ -49,7 +65,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         """Collect the workers that have ended."""
         # Gunicorn 23 is in a signal handler here. What is logged there may be in the midst of another line, and what is
         # raised may end up anywhere; so it is left to the loop, which comes by at once, unless that waits in stop().
-        if self._stops or not REAPS_IN_HANDLER:
+        if self._stops or not GUNICORN_23:
             self._reap()
 
     def _reap(self) -> None:
@@ -78,13 +94,18 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     # Signals
 
     def wait_for_signals(self, *args: Any, **kwargs: Any) -> list[int]:
-        """Return the signals that have come, those that stop the server instead of others. Gunicorn 23 does not ask."""
-        signals: list[int] = super().wait_for_signals(*args, **kwargs)
-        # The last of many reloads does what they all would.
-        reloads = signals.count(signal.SIGHUP) - 1
-        for _ in range(reloads):
-            signals.remove(signal.SIGHUP)
-        return [sig for sig in signals if sig in STOPPING] or signals
+        """Return the signals that have come, as far as they are due. Gunicorn 23 does not ask."""
+        return due(super().wait_for_signals(*args, **kwargs))
+
+    def listen_to_signals(self) -> None:
+        """Let all of them be heard: Gunicorn 23 drops those that come while five wait, for a reload perhaps."""
+        if GUNICORN_23:
+            for sig in self.SIGNALS:
+                signal.signal(sig, self._hear)
+
+    def _hear(self, sig: int, frame: FrameType | None) -> None:
+        self.SIG_QUEUE[:] = due([*self.SIG_QUEUE, sig])
+        self.wakeup()
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, whatever somebody has done to the files of the sockets."""
@@ -144,7 +165,8 @@ class Sturdy(Arbiter):  # type: ignore[misc]
             if not told_already:
                 self.log.warning("The pidfile is not there yet, and is tried again: %s", error)
 
-    # The pidfile in a reload, which takes it away and makes it anew, even where that cannot be
+    # The configuration in a reload: what has been rehearsed may have changed meanwhile. And the pidfile, which a reload
+    # takes away and makes anew, even where that cannot be.
 
     def setup(self, app: Any) -> None:
         """Take over what the configuration says."""
@@ -154,12 +176,25 @@ class Sturdy(Arbiter):  # type: ignore[misc]
             self.cfg.set("pidfile", None)
 
     def reload(self) -> None:
-        """Load the configuration and start workers."""
-        pidfile, self.pidfile = self.pidfile, None
-        self._pidfile_wanted = self.cfg.pidfile
+        """Load the configuration and start workers.
+
+        :raises NotReloadedError: if the configuration cannot be loaded
+        """
+        before, pidfile, self.pidfile = self.cfg, self.pidfile, None
+        self._pidfile_wanted = before.pidfile
         self._keeps_pidfile = True
         try:
             super().reload()
+        except Forked:
+            pass
+        except (Exception, SystemExit) as error:
+            if os.getpid() != self.pid:
+                raise
+            if self.cfg is not before:
+                leave_environment(self.cfg)
+            self.app.cfg = before
+            self.setup(self.app)
+            raise NotReloadedError(error) from error
         finally:
             # A worker that was forked in there comes by, too, when it ends.
             if os.getpid() == self.pid:
@@ -185,6 +220,23 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         if pidfile is not None:
             pidfile.unlink()
         return new
+
+
+def due(signals: list[int]) -> list[int]:
+    """Return those of *signals* that are to be dealt with: what stops the server instead of all others."""
+    # The last of many reloads does what they all would.
+    for _ in range(signals.count(signal.SIGHUP) - 1):
+        signals.remove(signal.SIGHUP)
+    return [sig for sig in signals if sig in STOPPING] or signals
+
+
+def leave_environment(cfg: Any) -> None:
+    """Take what *cfg* has put into the environment out again, as a reload does."""
+    for name in cfg.env:
+        if name in cfg.env_orig:
+            os.environ[name] = cfg.env_orig[name]
+        else:
+            os.environ.pop(name, None)
 
 
 def is_lost(address: Any) -> bool:

@@ -112,6 +112,7 @@ class GreenWorker(Booting):
         self.booted = True
         fork.watch(self)
         self._limit_memory()
+        self._reopen_if_told()
         self.server.start()
         self._enter(READY)
         while self.alive:
@@ -162,12 +163,15 @@ class GreenWorker(Booting):
             self.hub.wait_readable(self.PIPE[0], HEARTBEAT)
         if woken:
             posix.read(self.PIPE[0], 4096)
-        if self._reopen_logs:
-            self._reopen_logs = False
-            self.log.reopen_files()
+        self._reopen_if_told()
         # Some are imported by the request that first needs them.
         self.warn(self.new_drivers())
         self.quit_if_told()
+
+    def _reopen_if_told(self) -> None:
+        if self._reopen_logs:
+            self._reopen_logs = False
+            self.log.reopen_files()
 
     def quit_if_told(self) -> None:
         """Leave at once if a signal has said so."""

@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 import greenlet
+import gunicorn
 import pytest
 from gunicorn.config import Config
 
@@ -134,19 +135,30 @@ def configuration(**settings: object) -> Config:
     ({"bind": "0.0.0.0:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
     ({"bind": "[::]:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
     ({"bind": ":80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
+    ({"bind": "0:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
+    ({"bind": "[::ffff:0.0.0.0]:80", "keepalive": 75, "forwarded_allow_ips": "*"}, ["trusts-everyone"]),
     ({"bind": "127.0.0.1:80", "forwarded_allow_ips": "*"}, []),
     ({"bind": "unix:/tmp/socket", "forwarded_allow_ips": "*"}, []),
     ({"bind": "10.0.0.1:80"}, ["keepalive-short"]),
     ({"bind": "10.0.0.1:80", "keepalive": 0}, []),
     ({"bind": "10.0.0.1:80", "keepalive": 59}, ["keepalive-short"]),
     ({"bind": "10.0.0.1:80", "keepalive": 60}, []),
+    ({"bind": "no-such-host.invalid:80"}, ["keepalive-short"]),
     ({"bind": "localhost:80"}, []),
+    ({"bind": "[::ffff:127.0.0.1]:80"}, []),
     ({"worker_connections": 10 ** 9}, ["too-few-files"]),
 ])
 def test_deployment(settings: dict[str, object], found: list[str]) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.RLIM_INFINITY and "too-few-files" in found:
         pytest.skip("open files are not limited here")
     assert codes(deployment.check(configuration(**settings), "gevent")) == found
+
+
+@pytest.mark.skipif(gunicorn.version_info < (25,), reason="this Gunicorn knows no networks")
+@pytest.mark.parametrize("trusted", ["0.0.0.0/0", "10.0.0.1,::/0"])
+def test_network_of_everyone(trusted: str) -> None:
+    config = configuration(bind="0.0.0.0:80", keepalive=75, forwarded_allow_ips=trusted)
+    assert codes(deployment.check(config, "gevent")) == ["trusts-everyone"]
 
 
 def test_root(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from datetime import date
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from gworkers.checks.findings import Finding
@@ -73,17 +74,22 @@ def _end_of_support(library: str) -> list[Finding]:
 
 
 def _is_any(host: str) -> bool:
-    try:
-        return host == "" or ip_address(host).is_unspecified
-    except ValueError:
-        return False
+    return any(number.is_unspecified for number in _numbers(host))
 
 
 def _is_loopback(host: str) -> bool:
+    numbers = _numbers(host)
+    return bool(numbers) and all(number.is_loopback for number in numbers)
+
+
+def _numbers(host: str) -> list[IPv4Address | IPv6Address]:
+    """Return what *host* stands for; nothing if that is not known, which binding to it will tell."""
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return []
+    numbers = [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
+    return [getattr(number, "ipv4_mapped", None) or number for number in numbers]
 
 
 def _spelled(bind: tuple[Any, ...]) -> str:

@@ -196,3 +196,32 @@ def test_master_that_is_not_patched_enough(start: Start, hub: str, parts: list[s
     assert "time" in line
     server = start("probe:app", "--preload", config=patch, settings={"patch": ",".join(parts)})
     assert server.connect().request().status == 200
+
+
+# Signals to workers that are not there yet
+
+
+FINALIZER = """
+import os, signal, time
+from probe import app
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)
+try:
+    os.mkdir({first!r})
+except FileExistsError:
+    pass
+else:
+    Told()
+    while True:
+        time.sleep(0.01)
+"""
+
+
+def test_term_in_a_finalizer(start: Start, tmp_path: Path) -> None:
+    """Where an exception ends nothing, but is reported; the worker leaves a moment later."""
+    (tmp_path / "finalizer.py").write_text(FINALIZER.format(first=str(tmp_path / "first")))
+    server = start("finalizer:app", "--chdir", tmp_path)
+    assert len(server.log("Booting worker", since=0)) == 2
+    assert not server.log("Exception ignored", since=0)

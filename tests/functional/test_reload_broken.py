@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from deployment import Deployment
+from launch import ANNOUNCE, WORKERS
 from load import Load
-from patience import until
+from patience import gone, until
 from server import Server, lives
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
@@ -181,6 +182,73 @@ def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Dep
     assert server.worker_pids() == [staying, new]
 
 
+def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, workers=4)
+    old = serving(server)
+    deployment.release("sys.exit(1)\n")
+    deployment.hold()
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    first = deployment.booting(4, but=set(old))
+    deployment.let_go()
+    server.wait_for_log(r"A worker could not boot\. The next attempt is in 2 s; workers that serve: 0\.", LONG)
+    gone(*first)
+    assert len(server.log(r"A worker could not boot\. ")) == 2
+    assert len(deployment.boots() - first - set(old)) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_reload_that_fails_changes_no_number_of_workers(start: Start, deployment: Deployment, workers: int) -> None:
+    server = start("deployed:app", *deployment.options, config="workers = 2\n", workers=0)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2, since=0)
+    old = serving(server)
+    (server.directory / "gunicorn.conf.py").write_text(f"workers = {workers}\n{ANNOUNCE}")
+    deployment.release("sys.exit(1)\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(FAILED + " 2 of before go on serving", LONG)
+    tried = deployment.boots()
+    assert len(tried) == 2 + workers
+    # Who is missing is started when the arbiter handles a signal, at the latest.
+    server.signal(signal.SIGUSR1)
+    server.wait_for_log("Handling signal: usr1")
+    server.signal(signal.SIGUSR1)
+    server.wait_for_log("Handling signal: usr1", count=2)
+    assert server.worker_pids() == old
+    assert deployment.boots() == tried
+
+
+def test_each_failure_has_its_traceback(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options)
+    for error in ("first", "second"):
+        (serves,) = serving(server)
+        deployment.release(f"raise LookupError('{error}')\n")
+        os.kill(serves, signal.SIGKILL)
+        server.expect_traceback(f"LookupError: {error}", LONG)
+        seen = deployment.boots()
+        deployment.release()
+        deployment.booting(1, but=seen)
+        # It has to be ready before it fails again.
+        assert server.connect().request().status == 200
+
+
+def test_fewer_workers_are_asked_for_while_a_reload_fails(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options, workers=3)
+    old = server.worker_pids()
+    deployment.release("sys.exit(1)\n")
+    deployment.hold()
+    server.signal(signal.SIGHUP)
+    first, *others = sorted(deployment.booting(3, but=set(old)))
+    deployment.let_go(first)
+    gone(first)
+    server.signal(signal.SIGTTOU)
+    server.wait_for_log("Handling signal: ttou")
+    assert all(map(lives, others))
+    deployment.let_go()
+    server.wait_for_log(FAILED, LONG)
+    until(lambda: len(server.worker_pids()) == 2, "as many as were asked for")
+    assert set(server.worker_pids()) < set(old)
+
+
 def test_reload_does_not_wait_for_the_next_attempt(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
     staying, dying = serving(server)
@@ -193,6 +261,71 @@ def test_reload_does_not_wait_for_the_next_attempt(start: Start, deployment: Dep
     deployment.booting(2, but=seen)
     until(lambda: not lives(staying), "the old worker's end")
     assert len(server.worker_pids()) == 2
+
+
+# The configuration is read twice: in a rehearsal, and then by the master, for whom it may have changed meanwhile
+
+
+#: Goes wrong in the process that ``here`` names, which a rehearsal is not.
+FICKLE = """
+import os
+from pathlib import Path
+
+def is_here():
+    here = Path({here!r})
+    return here.exists() and int(here.read_text()) == os.getpid()
+
+raw_env = ["RELEASE=" + ("second" if is_here() else "first")]
+{what}
+"""
+FICKLE_KINDS = {
+    "exception": ("if is_here():\n    raise LookupError('deliberate')\n", "LookupError: deliberate"),
+    "value": ("workers = 'many' if is_here() else 1\n", None),
+    "class": ("worker_class = 'gworkers.Nothing' if is_here() else worker_class\n", None),
+    "hook": ("def on_reload(server):\n    if is_here():\n        raise LookupError('deliberate')\n",
+             "LookupError: deliberate"),
+}
+
+
+@pytest.mark.parametrize("kind", FICKLE_KINDS)
+def test_configuration_that_the_master_cannot_read(start: Start, hub: str, tmp_path: Path, kind: str) -> None:
+    what, traceback = FICKLE_KINDS[kind]
+    here = tmp_path / "here"
+    config = f"worker_class = {WORKERS[hub]!r}\n" + FICKLE.format(here=str(here), what=what)
+    server = start("probe:app", worker_class="from config", config=config)
+    (old,) = server.worker_pids()
+    here.write_text(str(server.pid))
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"\[ERROR\] The reload was refused")
+        if traceback is not None:
+            server.expect_traceback(traceback)
+        load.goes_on()
+        assert server.worker_pids() == [old]
+        # Nothing of it is left, neither in the environment nor otherwise.
+        server.signal(signal.SIGTTIN)
+        server.wait_for_log(r"^worker \d+ is ready$", count=2)
+        os.kill(old, signal.SIGTERM)
+        gone(old)
+        assert server.ask("/variable?name=RELEASE") == "first"
+        here.unlink()
+        second = server.worker_pids()
+        server.signal(signal.SIGHUP)
+        gone(*second)
+        load.goes_on()
+    assert not load.failures
+    assert len(server.worker_pids()) == 1
+
+
+def test_addresses_are_those_of_the_rehearsal(start: Start, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    server = start("probe:app", bind=("from config",), config=FICKLE.format(
+        here=str(here), what="bind = '127.0.0.1:1' if is_here() else '127.0.0.1:0'\n"))
+    (old,) = server.worker_pids()
+    here.write_text(str(server.pid))
+    server.signal(signal.SIGHUP)
+    gone(old)
+    assert server.ask()["pid"] not in (None, old)
 
 
 # At the first start

@@ -55,9 +55,7 @@ def test_while_the_first_generation_boots(start: Start, deployment: Deployment, 
     assert not any(map(lives, new))
 
 
-@pytest.mark.parametrize("number", STOPS)
-def test_while_a_rehearsal_hangs(start: Start, tmp_path: Path, number: int) -> None:
-    server = start("probe:app", "--graceful-timeout", 60)
+def hanging_rehearsal(server: Server, tmp_path: Path) -> int:
     path = server.directory / "gunicorn.conf.py"
     path.write_text("import os, time\nfrom pathlib import Path\n"
                     f"Path({str(tmp_path / 'rehearses')!r}).write_text(str(os.getpid()))\ntime.sleep(3600)\n")
@@ -65,7 +63,23 @@ def test_while_a_rehearsal_hangs(start: Start, tmp_path: Path, number: int) -> N
     rehearsal = int(until(lambda: (tmp_path / "rehearses").exists() and (tmp_path / "rehearses").read_text(),
                           "the rehearsal has begun"))
     assert server.connect().request().status == 200
+    return rehearsal
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_while_a_rehearsal_hangs(start: Start, tmp_path: Path, number: int) -> None:
+    server = start("probe:app", "--graceful-timeout", 60)
+    rehearsal = hanging_rehearsal(server, tmp_path)
     stops(server, number)
+    assert not lives(rehearsal)
+
+
+def test_behind_many_signals(start: Start, tmp_path: Path) -> None:
+    server = start("probe:app", "--graceful-timeout", 60)
+    rehearsal = hanging_rehearsal(server, tmp_path)
+    for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGWINCH) * 3:
+        server.signal(number)
+    stops(server, signal.SIGTERM)
     assert not lives(rehearsal)
 
 

@@ -36,6 +36,26 @@ def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
     assert len(server.worker_pids()) == 1
 
 
+def test_usr1_while_a_worker_patches(start: Start, tmp_path: Path) -> None:
+    """It is not one yet that serves, but has the log files open."""
+    log, old, patching = tmp_path / "access", tmp_path / "access.old", tmp_path / "patching"
+    (tmp_path / "prepared.py").write_text(
+        "import os, time\nfrom pathlib import Path\ndef prepare(worker):\n"
+        f"    patching = Path({str(patching)!r})\n    patching.write_text(str(os.getpid()))\n"
+        "    while patching.exists():\n        time.sleep(0.01)\n")
+    server = start("probe:app", "--access-logfile", log, "--chdir", tmp_path, ready=False,
+                   settings={"post_patch": "prepared:prepare"})
+    worker = int(until(lambda: patching.exists() and patching.read_text(), "the worker has not loaded anything"))
+    log.rename(old)
+    os.kill(worker, signal.SIGUSR1)
+    server.signal(signal.SIGUSR1)
+    server.wait_for_log("Handling signal: usr1")
+    patching.unlink()
+    assert server.ready().connect().request("/variable?name=after").status == 200
+    until(lambda: log.exists() and "after" in log.read_text(), "a new access log")
+    assert server.worker_pids() == [worker]
+
+
 def test_hup_replaces_workers_and_reads_the_configuration_again(start: Start) -> None:
     server = start("probe:app", config='raw_env = ["COLOUR=green"]\n')
     (old,) = server.worker_pids()
