@@ -291,8 +291,8 @@ def test_every_code_is_documented() -> None:
 
 
 @pytest.mark.parametrize(("content", "found"), [
-    (b"# coding: latin-1\nname = '\xe9'\nhead_timeout = 5\n", ["setting-ignored"]),
-    (b"name = '\xe9'\n", []),
+    (b"# coding: latin-1\ntitle = '\xe9'\nhead_timeout = 5\n", ["setting-ignored"]),
+    (b"title = '\xe9'\n", []),
     (b"def (\n", []),
     (b"\0", []),
     (None, []),
@@ -302,4 +302,33 @@ def test_configuration_file(tmp_path: Path, content: bytes | None, found: list[s
     path = tmp_path / "gunicorn.conf.py"
     if content is not None:
         path.write_bytes(content)
-    assert codes(config_file.check(configuration(config=str(path)))) == found
+    assert codes(config_file.check(configuration(config=str(path)), gworkers.GeventWorker)) == found
+
+
+@pytest.mark.parametrize(("line", "meant"), [
+    ("preload = True", "preload_app"), ("pre_load = True", "preload_app"), ("preload_ap = True", "preload_app"),
+    ("access_logfile = '-'", "accesslog"), ("error_logfile = '-'", "errorlog"), ("log_file = '-'", "errorlog"),
+    ("logfile: str = '-'", "errorlog"), ("pid = 'pid'", "pidfile"), ("env = []", "raw_env"),
+    ("name = 'shop'", "proc_name"), ("wrokers = 2", "workers"), ("worker_conections = 9", "worker_connections"),
+    # A function is a hook, and only a function is.
+    ("worker_count = 4", None), ("worker_count = 2 * 2 + 1", None), ("on_reloads = True", None),
+    ("def on_reloads(server): pass", "on_reload"), ("on_reloads = lambda server: None", "on_reload"),
+    ("def preload(server): pass", None), ("def worker_cont(worker): pass", "worker_int"),
+    ("names = ['a', 'b']", None), ("cores = 4\nworkers = cores", None),
+])
+def test_setting_that_is_meant(tmp_path: Path, line: str, meant: str | None) -> None:
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text(f"{line}\n")
+    found = config_file.check(configuration(config=str(path)), gworkers.GeventWorker)
+    assert [finding.mend for finding in found] == ([f"Did you mean {meant}?"] if meant else [])
+
+
+@pytest.mark.parametrize(("module", "imported"), [
+    ("gworkers.worker", "from gworkers import Mine; "), ("shop.workers", "from shop.workers import Mine; "),
+    ("__config__", ""),
+])
+def test_own_setting_goes_into_the_class_in_use(tmp_path: Path, module: str, imported: str) -> None:
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text("head_timeout = 5\n")
+    (finding,) = config_file.check(configuration(config=str(path)), type("Mine", (), {"__module__": module}))
+    assert finding.mend.startswith(f"{imported}worker_class = Mine.configure(head_timeout=...), ")

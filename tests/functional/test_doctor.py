@@ -223,8 +223,9 @@ def test_factory_that_is_not_called(ask: Run) -> None:
 
 
 @pytest.mark.parametrize(("config", "said"), [
-    ("head_timeout = 5\n", "configure(head_timeout=...)"), ("wrokers = 2\n", "Did you mean workers?"),
-    ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
+    ("head_timeout = 5\n", f"from gworkers import {CLASS}; worker_class = {CLASS}.configure(head_timeout=...),"),
+    ("wrokers = 2\n", "Did you mean workers?"), ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
+    ("preload = True\n", "Did you mean preload_app?"),
 ])
 def test_setting_that_is_ignored(ask: Run, config: str, said: str) -> None:
     visit = ask(config=config)
