@@ -263,7 +263,9 @@ def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "keeping_module", module)
     assert patching.check(["keeping_module"]) == []
     monkeypatch.setattr(time, "sleep", functools.partial(time.sleep))
-    assert codes(patching.check(["keeping_module"])) == ["imported-too-early"]
+    (finding,) = patching.check(["keeping_module"])
+    assert finding.code == "imported-too-early"
+    assert finding.mend == "Import it in the application, not in your configuration file", "no patch would help"
 
 
 def test_consequences_are_ordered() -> None:
