@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import resource
 import sys
+import tempfile
 import threading
 import time
 import types
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,8 +22,10 @@ from gunicorn.config import Config
 
 import gworkers
 from gworkers.checks import config_file, deployment, drivers, importers, originals, patching, requirements
+from gworkers.checks.configuration import gunicorns
 from gworkers.checks.findings import CODES, Finding
 from gworkers.checks.requirements import Runtime
+from gworkers.settings import Settings
 
 pytestmark = pytest.mark.smoke
 
@@ -163,6 +168,48 @@ def test_end_of_eventlet() -> None:
     assert finding.code == "eventlet-ends"
     assert date(2027, 4, 1) == deployment.EVENTLET_ENDS
     assert "April 2027" in str(finding)
+
+
+# configuration
+
+
+@pytest.mark.parametrize(("bind", "found"), [
+    ("127.0.0.1:65535", []), ("127.0.0.1:0", []), ("unix:/tmp/99999", []), ("fd://99999", []),
+    ("127.0.0.1:65536", ["bind has port 65536"]), ("127.0.0.1:-1", ["bind has port -1"]),
+    (["[::1]:99999", "127.0.0.1:80", ":70000"], ["bind has port 99999", "bind has port 70000"]),
+])
+def test_ports(bind: object, found: list[str]) -> None:
+    findings = gunicorns(configuration(bind=bind), Settings(), "gevent")
+    assert [finding.found for finding in findings] == found
+    assert all(finding.fatal for finding in findings)
+
+
+@pytest.fixture(params=["file", "directory"])
+def forbidden(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file that this process may not read, or may not even see, not as root either."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "key.pem")
+        path.touch(0o000)
+        Path(directory).chmod(0o711 if request.param == "file" else 0o000)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        yield path
+        os.seteuid(user)
+        Path(directory).chmod(0o700)
+
+
+def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
+    (finding,) = gunicorns(configuration(keyfile=str(forbidden)), Settings(), "gevent")
+    assert (finding.code, finding.found) == ("setting", f"keyfile is {str(forbidden)!r}")
+    assert finding.matters == "that cannot be read (Permission denied)"
+    assert "the user who starts Gunicorn may read it" in finding.mend
+
+
+def test_certificates_that_are_no_files(tmp_path: Path) -> None:
+    findings = gunicorns(configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key")), Settings(), "gevent")
+    assert [finding.matters for finding in findings] == [
+        "that cannot be read (Is a directory)", "there is no such file"]
 
 
 # drivers

@@ -288,6 +288,12 @@ def test_gunicorns_setting_that_cannot_be_used(ask: Run) -> None:
     assert visit.report["patched"]
 
 
+def test_port_that_is_none(ask: Run) -> None:
+    visit = ask("--bind", "127.0.0.1:99999")
+    assert visit.status == 1
+    assert visit.finding("setting")["found"] == "bind has port 99999"
+
+
 def test_preload_without_a_patch(ask: Run, hub: str) -> None:
     visit = ask("--preload", hub=hub)
     assert visit.status == 1
