@@ -6,6 +6,8 @@ master looks the class up before it forks, and a hub library must first be seen 
 """
 from __future__ import annotations
 
+from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,14 +23,22 @@ def __getattr__(name: str) -> object:
         from gworkers import worker
 
         return getattr(worker, name)
-    if name[:1].isupper():
+    # Importing a submodule asks for it first, and tools ask any module for names that begin with an underscore.
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}") is None:
         from gworkers.checks.findings import setting
         from gworkers.errors import SettingsError
 
         # Gunicorn mistakes an AttributeError here for one of its own, and goes on to a traceback.
-        raise SettingsError(setting(f"gworkers has no {name}", "there is no worker of that name",
-                                    f"Its worker classes are {' and '.join(__all__[:2])}"))
+        raise SettingsError(setting(f"gworkers has no {name}", "there is no worker of that name", _advice(name)))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _advice(name: str) -> str:
+    classes = {known.lower(): known for known in __all__[:2]}
+    close = get_close_matches(name.lower(), classes, n=1)
+    if close:
+        return f"Did you mean gworkers.{classes[close[0]]}?"
+    return f"Its worker classes are {' and '.join(classes.values())}"
 
 
 def __dir__() -> list[str]:

@@ -108,7 +108,7 @@ def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
     else:
         report.settings = {name: Resolved(value, origins[name]) for name, value in vars(settings).items()}
         report.silence = settings.silence
-    found += [*config_file.check(cfg), *configuration.own(settings, hub), *configuration.heartbeats(cfg)]
+    found += [*config_file.check(cfg, worker_class), *configuration.own(settings, hub), *configuration.heartbeats(cfg)]
     report.findings += [*found, *configuration.gunicorns(cfg, settings, hub), *deployment.check(cfg, library)]
     report.parser = parser(cfg)
     return not any(finding.fatal for finding in found)

@@ -76,7 +76,7 @@ class GreenWorker(Booting):
         settings = Settings.resolve(cls.overrides, os.environ)
         configuration.check(cfg, settings, cls.hub_name)
         library = hubs.HUBS[cls.hub_name].library
-        for finding in (*requirements.check(requirements.look(library)), *config_file.check(cfg),
+        for finding in (*requirements.check(requirements.look(library)), *config_file.check(cfg, cls),
                         *deployment.check(cfg, library)):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import resource
 import sys
+import tempfile
 import threading
 import time
 import types
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -20,8 +23,10 @@ from gunicorn.config import Config
 
 import gworkers
 from gworkers.checks import config_file, deployment, drivers, importers, originals, patching, requirements
+from gworkers.checks.configuration import gunicorns
 from gworkers.checks.findings import CODES, Finding
 from gworkers.checks.requirements import Runtime
+from gworkers.settings import Settings
 
 pytestmark = pytest.mark.smoke
 
@@ -177,6 +182,48 @@ def test_end_of_eventlet() -> None:
     assert "April 2027" in str(finding)
 
 
+# configuration
+
+
+@pytest.mark.parametrize(("bind", "found"), [
+    ("127.0.0.1:65535", []), ("127.0.0.1:0", []), ("unix:/tmp/99999", []), ("fd://99999", []),
+    ("127.0.0.1:65536", ["bind has port 65536"]), ("127.0.0.1:-1", ["bind has port -1"]),
+    (["[::1]:99999", "127.0.0.1:80", ":70000"], ["bind has port 99999", "bind has port 70000"]),
+])
+def test_ports(bind: object, found: list[str]) -> None:
+    findings = gunicorns(configuration(bind=bind), Settings(), "gevent")
+    assert [finding.found for finding in findings] == found
+    assert all(finding.fatal for finding in findings)
+
+
+@pytest.fixture(params=["file", "directory"])
+def forbidden(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file that this process may not read, or may not even see, not as root either."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "key.pem")
+        path.touch(0o000)
+        Path(directory).chmod(0o711 if request.param == "file" else 0o000)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        yield path
+        os.seteuid(user)
+        Path(directory).chmod(0o700)
+
+
+def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
+    (finding,) = gunicorns(configuration(keyfile=str(forbidden)), Settings(), "gevent")
+    assert (finding.code, finding.found) == ("setting", f"keyfile is {str(forbidden)!r}")
+    assert finding.matters == "that cannot be read (Permission denied)"
+    assert "the user who starts Gunicorn may read it" in finding.mend
+
+
+def test_certificates_that_are_no_files(tmp_path: Path) -> None:
+    findings = gunicorns(configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key")), Settings(), "gevent")
+    assert [finding.matters for finding in findings] == [
+        "that cannot be read (Is a directory)", "there is no such file"]
+
+
 # drivers
 
 
@@ -275,7 +322,9 @@ def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "keeping_module", module)
     assert patching.check(["keeping_module"]) == []
     monkeypatch.setattr(time, "sleep", functools.partial(time.sleep))
-    assert codes(patching.check(["keeping_module"])) == ["imported-too-early"]
+    (finding,) = patching.check(["keeping_module"])
+    assert finding.code == "imported-too-early"
+    assert finding.mend == "Import it in the application, not in your configuration file", "no patch would help"
 
 
 def test_consequences_are_ordered() -> None:
@@ -303,8 +352,8 @@ def test_every_code_is_documented() -> None:
 
 
 @pytest.mark.parametrize(("content", "found"), [
-    (b"# coding: latin-1\nname = '\xe9'\nhead_timeout = 5\n", ["setting-ignored"]),
-    (b"name = '\xe9'\n", []),
+    (b"# coding: latin-1\ntitle = '\xe9'\nhead_timeout = 5\n", ["setting-ignored"]),
+    (b"title = '\xe9'\n", []),
     (b"def (\n", []),
     (b"\0", []),
     (None, []),
@@ -314,4 +363,33 @@ def test_configuration_file(tmp_path: Path, content: bytes | None, found: list[s
     path = tmp_path / "gunicorn.conf.py"
     if content is not None:
         path.write_bytes(content)
-    assert codes(config_file.check(configuration(config=str(path)))) == found
+    assert codes(config_file.check(configuration(config=str(path)), gworkers.GeventWorker)) == found
+
+
+@pytest.mark.parametrize(("line", "meant"), [
+    ("preload = True", "preload_app"), ("pre_load = True", "preload_app"), ("preload_ap = True", "preload_app"),
+    ("access_logfile = '-'", "accesslog"), ("error_logfile = '-'", "errorlog"), ("log_file = '-'", "errorlog"),
+    ("logfile: str = '-'", "errorlog"), ("pid = 'pid'", "pidfile"), ("env = []", "raw_env"),
+    ("name = 'shop'", "proc_name"), ("wrokers = 2", "workers"), ("worker_conections = 9", "worker_connections"),
+    # A function is a hook, and only a function is.
+    ("worker_count = 4", None), ("worker_count = 2 * 2 + 1", None), ("on_reloads = True", None),
+    ("def on_reloads(server): pass", "on_reload"), ("on_reloads = lambda server: None", "on_reload"),
+    ("def preload(server): pass", None), ("def worker_cont(worker): pass", "worker_int"),
+    ("names = ['a', 'b']", None), ("cores = 4\nworkers = cores", None),
+])
+def test_setting_that_is_meant(tmp_path: Path, line: str, meant: str | None) -> None:
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text(f"{line}\n")
+    found = config_file.check(configuration(config=str(path)), gworkers.GeventWorker)
+    assert [finding.mend for finding in found] == ([f"Did you mean {meant}?"] if meant else [])
+
+
+@pytest.mark.parametrize(("module", "imported"), [
+    ("gworkers.worker", "from gworkers import Mine; "), ("shop.workers", "from shop.workers import Mine; "),
+    ("__config__", ""),
+])
+def test_own_setting_goes_into_the_class_in_use(tmp_path: Path, module: str, imported: str) -> None:
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text("head_timeout = 5\n")
+    (finding,) = config_file.check(configuration(config=str(path)), type("Mine", (), {"__module__": module}))
+    assert finding.mend.startswith(f"{imported}worker_class = Mine.configure(head_timeout=...), ")

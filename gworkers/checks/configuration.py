@@ -81,7 +81,7 @@ def heartbeats(cfg: Any) -> list[Finding]:
 
 def gunicorns(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
     """Return what is wrong in *cfg*, Gunicorn's own configuration."""
-    found = [*_unsupported(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
+    found = [*_unsupported(cfg), *_ports(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
     other = rival(hub)
     return found if other is None else [other, *found]
 
@@ -115,6 +115,12 @@ def _unsupported(cfg: Any) -> list[Finding]:
     return found
 
 
+def _ports(cfg: Any) -> list[Finding]:
+    # Gunicorn takes whatever is a number.
+    return [setting(f"bind has port {address[1]}", "ports are numbers from 0 to 65535", "Choose one of them")
+            for address in cfg.address if isinstance(address, tuple) and not 0 <= address[1] <= 65535]
+
+
 def _parser(cfg: Any) -> list[Finding]:
     try:
         fast_parser(cfg)
@@ -127,19 +133,32 @@ def _certificate(cfg: Any) -> list[Finding]:
     if not cfg.is_ssl or cfg.settings["ssl_context"].get() is not NewSSLContext.default:
         return []
     # OpenSSL does not say which one.
-    missing = [name for name in ("certfile", "keyfile", "ca_certs")
-               if getattr(cfg, name) and not os.path.exists(getattr(cfg, name))]
-    if missing:
-        return [setting(f"{name} is {getattr(cfg, name)!r}", "there is no such file", "Correct the path")
-                for name in missing]
+    unreadable = [_unreadable(name, getattr(cfg, name)) for name in ("certfile", "keyfile", "ca_certs")]
+    if any(unreadable):
+        return list(filter(None, unreadable))
     try:
         ssl_context(cfg)
     except (OSError, TypeError, ValueError) as error:
         used = [f"{name} {getattr(cfg, name)!r}" for name in ("certfile", "keyfile", "ca_certs", "ciphers")
                 if getattr(cfg, name)]
-        return [setting(f"there can be no TLS with {', '.join(used)}", str(error),
+        # An SSLError without a number spells itself as a tuple.
+        words = str(error.args[-1] if error.args else error).rstrip(".")
+        return [setting(f"there can be no TLS with {', '.join(used)}", words,
                         "See that the files are PEM, the key is the certificate's, and OpenSSL knows the ciphers")]
     return []
+
+
+def _unreadable(name: str, path: str | None) -> Finding | None:
+    if not path:
+        return None
+    try:
+        with open(path, "rb"):
+            return None
+    except FileNotFoundError:
+        return setting(f"{name} is {path!r}", "there is no such file", "Correct the path")
+    except OSError as error:
+        return setting(f"{name} is {path!r}", f"that cannot be read ({error.strerror})",
+                       "See that it is a file, and that the user who starts Gunicorn may read it")
 
 
 def _preload(cfg: Any, settings: Settings, hub: str) -> list[Finding]:

@@ -50,7 +50,10 @@ def _same(text: str) -> dict[str, str]:
 
 
 DRIVERS = (
-    Driver("psycopg2", _same("Set psycopg2='wait' (GWORKERS_PSYCOPG2=wait), or move to psycopg 3"), _psycopg2),
+    Driver("psycopg2", {
+        library: f"Write from gworkers import {name}; worker_class = {name}.configure(psycopg2='wait') into "
+                 "gunicorn.conf.py, or set GWORKERS_PSYCOPG2=wait in the environment, or move to psycopg 3"
+        for library, name in (("gevent", "GeventWorker"), ("eventlet", "EventletWorker"))}, _psycopg2),
     Driver("MySQLdb", _same("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),
     Driver("mysql.connector", _same("Connect with use_pure=True"), _mysql),
     Driver("grpc", {

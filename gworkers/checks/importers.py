@@ -1,6 +1,7 @@
 """Who has imported a module. Python does not write it down; it can be told from what modules have among their names."""
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -38,7 +39,13 @@ def importers(name: str, using: Mapping[str, Sequence[str]]) -> list[str]:
 
 def spelled(module: str) -> str:
     """Return the name that a user knows a module by."""
-    return "gunicorn.conf.py" if module == CONFIGURATION else module
+    return configuration() if module == CONFIGURATION else module
+
+
+def configuration() -> str:
+    """Return what the file is called that Gunicorn has read its configuration from."""
+    file = getattr(sys.modules.get(CONFIGURATION), "__file__", None)
+    return "your configuration file" if file is None else os.path.basename(file)
 
 
 def users() -> dict[str, list[str]]:

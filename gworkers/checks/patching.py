@@ -13,10 +13,11 @@ from threading import Condition
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import NamedTuple
 
+from gworkers.checks import importers
+from gworkers.checks.configuration import PATCH_MASTER
 from gworkers.checks.findings import Finding
-from gworkers.checks.importers import CONFIGURATION, importers, spelled, users
 from gworkers.checks.originals import CONSEQUENCES, NAMES, OBJECTS, Original, Originals, is_replaced, origin
-from gworkers.hubs import HUBS, unpatched
+from gworkers.hubs import HUBS, patched, unpatched
 
 #: Packages that know what they do with names that are patched.
 TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
@@ -54,7 +55,7 @@ def check(imported: Iterable[str]) -> list[Finding]:
         if isinstance(module, ModuleType) and module.__name__ == name and not _is_exempt(name, module):
             for kept in scan.module(module):
                 packages.setdefault(name.partition(".")[0], []).append(kept)
-    using = users() if packages else {}
+    using = importers.users() if packages else {}
     return [_finding(kept, using) for kept in packages.values()]
 
 
@@ -142,13 +143,15 @@ def _values(module: ModuleType) -> Iterator[object]:
 def _finding(kept: Sequence[Kept], using: Mapping[str, Sequence[str]]) -> Finding:
     worst = min(kept, key=lambda one: CONSEQUENCES.index(one.matters))
     more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
-    if worst.module == CONFIGURATION:
+    file = importers.configuration()
+    # None, if it is not a hub that has patched here.
+    patch = "".join(f"; or begin {file} with: {PATCH_MASTER[hub]}" for hub in HUBS if patched(hub))
+    if worst.module == importers.CONFIGURATION:
         return Finding(
-            "imported-too-early", f"gunicorn.conf.py has {worst.what}{more} from before the patch", worst.matters,
-            "Have it in the application, or in a worker's hook; or begin gunicorn.conf.py with the patch itself")
-    by = " <- ".join(importers(worst.module, using)) or "nobody that could be found"
+            "imported-too-early", f"{file} has {worst.what}{more} from before the patch", worst.matters,
+            f"Have it in the application, or in a worker's hook{patch}")
+    by = " <- ".join(importers.importers(worst.module, using)) or "nobody that could be found"
     return Finding(
         "imported-too-early",
-        f"{spelled(worst.module)} was imported before the patch and keeps {worst.what}{more} (imported by {by})",
-        worst.matters,
-        "Import it in the application, not in gunicorn.conf.py; or begin gunicorn.conf.py with the patch itself")
+        f"{importers.spelled(worst.module)} was imported before the patch and keeps {worst.what}{more} "
+        f"(imported by {by})", worst.matters, f"Import it in the application, not in {file}{patch}")

@@ -101,7 +101,10 @@ def test_psycopg2_can_wait_on_the_hub(start: Start, hub: str, tmp_path: Path) ->
     pytest.importorskip("psycopg2")
     (tmp_path / "shop.py").write_text("import psycopg2\nfrom probe import app\n")
     # eventlet sees to it by itself.
-    assert findings(start("shop:app", "--chdir", tmp_path)) == ["driver-blocks"] * (hub == "gevent")
+    server = start("shop:app", "--chdir", tmp_path)
+    assert findings(server) == ["driver-blocks"] * (hub == "gevent")
+    for line in server.log("driver-blocks", since=0):
+        assert "worker_class = GeventWorker.configure(psycopg2='wait') into " in line
     assert findings(start("shop:app", "--chdir", tmp_path, settings={"psycopg2": "wait"})) == []
 
 

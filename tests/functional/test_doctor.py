@@ -223,8 +223,9 @@ def test_factory_that_is_not_called(ask: Run) -> None:
 
 
 @pytest.mark.parametrize(("config", "said"), [
-    ("head_timeout = 5\n", "configure(head_timeout=...)"), ("wrokers = 2\n", "Did you mean workers?"),
-    ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
+    ("head_timeout = 5\n", f"from gworkers import {CLASS}; worker_class = {CLASS}.configure(head_timeout=...),"),
+    ("wrokers = 2\n", "Did you mean workers?"), ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
+    ("preload = True\n", "Did you mean preload_app?"),
 ])
 def test_setting_that_is_ignored(ask: Run, config: str, said: str) -> None:
     visit = ask(config=config)
@@ -285,6 +286,12 @@ def test_gunicorns_setting_that_cannot_be_used(ask: Run) -> None:
     assert "nowhere.pem" in visit.finding("setting")["found"]
     # What else is wrong is found nevertheless.
     assert visit.report["patched"]
+
+
+def test_port_that_is_none(ask: Run) -> None:
+    visit = ask("--bind", "127.0.0.1:99999")
+    assert visit.status == 1
+    assert visit.finding("setting")["found"] == "bind has port 99999"
 
 
 def test_preload_without_a_patch(ask: Run, hub: str) -> None:

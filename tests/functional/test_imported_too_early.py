@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from client import request
-from launch import APPS, importable
+from launch import ANNOUNCE, APPS, importable
 from server import Server
 
 from gworkers.checks.configuration import PATCH_MASTER
@@ -162,10 +163,33 @@ def test_only_sockets_are_patched(start: Start, imports: str) -> None:
     assert not found & {"time.sleep", "threading.local", "threading.Lock", "threading.get_ident", "subprocess.Popen"}
 
 
-def test_configuration_itself(start: Start) -> None:
+def test_configuration_itself(start: Start, hub: str) -> None:
     server = start("probe:app", config="import threading\nfrom time import sleep\n")
     (line,) = server.log(r"\[imported-too-early\]$", since=0)
     assert "gunicorn.conf.py has time.sleep from before the patch" in line
+    assert line.endswith(f"; or begin gunicorn.conf.py with: {PATCH_MASTER[hub]} [imported-too-early]")
+
+
+def test_configuration_of_another_name(start: Start, hub: str, tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text("from time import sleep\n")
+    (tmp_path / "shop.conf").write_text(
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport early\nfrom time import sleep\n{ANNOUNCE}")
+    server = start("probe:app", "-c", tmp_path / "shop.conf")
+    own, other = sorted(server.log(r"\[imported-too-early\]$", since=0), key=lambda line: "imported by" in line)
+    assert "shop.conf has time.sleep from before the patch" in own
+    assert "(imported by shop.conf)" in other
+    for line in own, other:
+        assert f"; or begin shop.conf with: {PATCH_MASTER[hub]} [" in line
+        assert "gunicorn.conf.py" not in line
+
+
+def test_configuration_that_is_a_module(start: Start, hub: str, tmp_path: Path) -> None:
+    (tmp_path / "shop_conf.py").write_text(f"from time import sleep\n{ANNOUNCE}")
+    path = os.pathsep.join(filter(None, [str(APPS), str(tmp_path), os.environ.get("PYTHONPATH")]))
+    server = start("probe:app", "-c", "python:shop_conf", env={"PYTHONPATH": path})
+    (line,) = server.log(r"\[imported-too-early\]$", since=0)
+    assert line.endswith(f"Import it in the application, not in your configuration file; or begin your configuration "
+                         f"file with: {PATCH_MASTER[hub]} [imported-too-early]")
 
 
 # Whether it is so. The configuration imports made_early, and the application uses it.

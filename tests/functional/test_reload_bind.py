@@ -97,6 +97,16 @@ def test_another_one(start: Start, deployment: Deployment, place: str) -> None:
     assert bound.server.worker_pids() == [new]
 
 
+def test_port_that_is_none(start: Start, deployment: Deployment) -> None:
+    bound = Bound(start, deployment, KEPT)
+    workers = bound.server.worker_pids()
+    bound.reload(KEPT, "127.0.0.1:99999")
+    bound.server.wait_for_log(r"\[ERROR\] bind has port 99999: .* \[setting\]$")
+    bound.server.wait_for_log(r"\[ERROR\] The reload was refused")
+    assert bound.server.connect().request().status == 200
+    assert bound.server.worker_pids() == workers
+
+
 def test_one_that_cannot_be_had(start: Start, deployment: Deployment) -> None:
     bound = Bound(start, deployment, KEPT)
     old = bound.server.worker_pids()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
-from server import GUNICORN_SETTINGS, WORKERS, Server
+from server import GUNICORN_SETTINGS, WORKERS, Server, hubs
+
+import gworkers
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -62,11 +67,30 @@ def test_worker_class_as_a_class(hub: str, start: Start) -> None:
     assert server.log(f"Using worker: {class_name(hub)}$")
 
 
-def test_worker_class_that_does_not_exist(start: Start) -> None:
-    line = refusal(start("probe:app", worker_class="gworkers.GevntWorker", ready=False))
-    assert "GevntWorker" in line
-    for name in ("GeventWorker", "EventletWorker"):
-        assert name in line
+@pytest.mark.parametrize(("name", "said"), [
+    ("GevntWorker", "Did you mean gworkers.GeventWorker?"), ("geventworker", "Did you mean gworkers.GeventWorker?"),
+    ("gevent", "Did you mean gworkers.GeventWorker?"), ("eventlet", "Did you mean gworkers.EventletWorker?"),
+    ("EventletWroker", "Did you mean gworkers.EventletWorker?"),
+    ("tornado", "Its worker classes are EventletWorker and GeventWorker"),
+])
+def test_worker_class_that_does_not_exist(start: Start, hub: str, name: str, said: str) -> None:
+    if hub != hubs()[0]:
+        pytest.skip("the same with the other")
+    line = refusal(start("probe:app", worker_class=f"gworkers.{name}", ready=False))
+    assert f"gworkers has no {name}: " in line
+    assert said in line
+
+
+def test_names_that_are_asked_for_by_the_way() -> None:
+    """Imports and tools ask a module for names that it need not have, and must hear so in the usual way."""
+    names = [name for _, name, _ in pkgutil.iter_modules(gworkers.__path__)]
+    code = (f"import gworkers, sys\nfor name in {names!r}:\n"
+            "    known = f'gworkers.{name}' in sys.modules\n    assert hasattr(gworkers, name) == known, name\n"
+            "assert not hasattr(gworkers, '__wrapped__')\nassert not hasattr(gworkers, '_repr_html_')\n"
+            "from gworkers import *\nfrom gworkers import bind, hubs\n"
+            "import inspect, pickle\nassert inspect.getmembers(gworkers)\n"
+            "assert pickle.loads(pickle.dumps(GeventWorker)) is gworkers.GeventWorker\n")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 # gworkers' own settings, in order of precedence. What values they take is for tests/test_settings.py.

@@ -352,6 +352,11 @@ def test_ciphers(start: Serve, certificates: Certificates) -> None:
         connect(server, other)
 
 
+def test_ciphers_that_are_none(start: Serve, certificates: Certificates) -> None:
+    line = refusal(start("echo:app", "--ciphers", "nonsense", *certificates.options, ready=False))
+    assert "ciphers 'nonsense': No cipher can be selected. See that" in line
+
+
 def test_ssl_context_hook(start: Serve, certificates: Certificates) -> None:
     config = """
 import os, ssl
