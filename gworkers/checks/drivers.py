@@ -4,6 +4,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from gworkers.checks.findings import Finding
@@ -21,6 +22,11 @@ class Driver:
 def _psycopg2(module: Any, library: str) -> bool:
     extensions = sys.modules.get("psycopg2.extensions")
     return extensions is not None and extensions.get_wait_callback() is not None
+
+
+def _psycopg(module: Any, library: str) -> bool:
+    # It knows gevent's patch, and eventlet's not: there it waits in C, if it has been installed with its C part.
+    return library == "gevent" or isinstance(sys.modules["psycopg.waiting"].wait, FunctionType)
 
 
 def _grpc(module: Any, library: str) -> bool:
@@ -54,6 +60,7 @@ DRIVERS = (
         library: f"Write from gworkers import {name}; worker_class = {name}.configure(psycopg2='wait') into "
                  "gunicorn.conf.py, or set GWORKERS_PSYCOPG2=wait in the environment, or move to psycopg 3"
         for library, name in (("gevent", "GeventWorker"), ("eventlet", "EventletWorker"))}, _psycopg2),
+    Driver("psycopg", _same("Set PSYCOPG_WAIT_FUNC=wait_selector in the environment"), _psycopg),
     Driver("MySQLdb", _same("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),
     Driver("mysql.connector", _same("Connect with use_pure=True"), _mysql),
     Driver("grpc", {

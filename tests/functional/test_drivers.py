@@ -26,12 +26,12 @@ PACKAGES = ("grpcio", "mysql-connector-python", "oracledb", "psycopg[binary]", "
             "pyzmq")
 
 #: module, and on which hubs it blocks
-BLOCKING = {"grpc": {"gevent", "eventlet"}, "psycopg2": {"gevent"}, "pymssql": {"gevent", "eventlet"},
-            "zmq": {"gevent", "eventlet"}}
+BLOCKING = {"grpc": {"gevent", "eventlet"}, "psycopg": {"eventlet"}, "psycopg2": {"gevent"},
+            "pymssql": {"gevent", "eventlet"}, "zmq": {"gevent", "eventlet"}}
 #: what an application does besides, which tames it
 TAMED = [
     "import oracledb",
-    "import psycopg",
+    "import os; os.environ['PSYCOPG_WAIT_FUNC'] = 'wait_selector'; import psycopg",
     "import pymysql",
     "import psycopg2.extensions; psycopg2.extensions.set_wait_callback(print)",
     "import pymssql; pymssql.set_wait_callback(print)",
@@ -87,7 +87,7 @@ def test_blocks_with_its_extension(load: Load) -> None:
     assert len(found(server)) == (line == "extension True")
 
 
-@pytest.mark.parametrize("code", TAMED, ids=lambda code: code.split()[1].rstrip(";"))
+@pytest.mark.parametrize("code", TAMED, ids=lambda code: code.split()[-1])
 def test_tamed(load: Load, code: str) -> None:
     assert found(load(code)) == []
 
