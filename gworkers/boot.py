@@ -15,7 +15,7 @@ from gunicorn.workers.base import Worker
 
 from gworkers import bind, fork, hubs, psycopg
 from gworkers.checks import application, configuration, drivers, patching
-from gworkers.checks.causes import shortened, told
+from gworkers.checks.causes import meant, shortened, told
 from gworkers.checks.findings import Finding
 from gworkers.drain import end_within
 from gworkers.errors import SettingsError, StartError
@@ -158,15 +158,29 @@ class Booting(Worker):  # type: ignore[misc]
         if rival is not None:
             # Most likely the error is about that.
             return StartError(rival)
-        failure = StartError(application.unloadable(error, self.app, "Mend what is named"))
-        if application.is_within(error, self.app):
-            failure.__cause__ = shortened(error)
+        passed = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+        if Booting.load_wsgi.__code__ in passed:
+            finding = application.unloadable(error, self.app, "Mend what is named")
+        else:
+            hook = getattr(self.cfg.post_worker_init, "__code__", None) in passed
+            found = "post_worker_init has raised" if hook else "a worker cannot be set up:"
+            finding = Finding("worker", f"{found} {told(error)}", "workers end before they have served anything",
+                              "Mend what is named", fatal=True)
+        failure = StartError(finding)
+        if application.is_within(meant(error)):
+            failure.__cause__ = shortened(meant(error))
         return failure
 
     def load_wsgi(self) -> None:
-        """Load the application, then look at what it has brought along."""
+        """Load the application, then look at what it has brought along.
+
+        :raises StartError: if a worker cannot serve with that
+        """
         try:
             super().load_wsgi()
+            unfit = application.check(self.wsgi, self.app)
+            if unfit:
+                raise StartError(unfit[0])
         except Exception as error:
             if not self.cfg.reload:
                 raise
@@ -174,19 +188,21 @@ class Booting(Worker):  # type: ignore[misc]
         rival = configuration.rival(self.hub_name)
         if rival is not None:
             raise StartError(rival)
-        if self.tells:
-            self.warn(application.check(self.wsgi, self.app))
         found = self.new_drivers()
         if self.tells:
             self.warn(found)
 
     def _answer_with(self, error: Exception) -> None:
         """Show the developer what is wrong until a file changes, which Gunicorn does for a SyntaxError only."""
-        self.log.error("%s", self._unloadable(error), exc_info=error)
-        for frame in traceback.extract_tb(error.__traceback__):
-            if self.reloader is not None and os.path.isfile(frame.filename):
-                self.reloader.add_extra_file(frame.filename)
-        self.wsgi = make_fail_app("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+        failure = error if isinstance(error, StartError) else self._unloadable(error)
+        cause = failure.__cause__
+        self.log.error("%s", failure, exc_info=cause)
+        for file in files:
+            if self.reloader is not None and os.path.isfile(file):
+                self.reloader.add_extra_file(file)
+        self.wsgi = make_fail_app(
+            "".join(traceback.format_exception(type(cause), cause, cause.__traceback__)) if cause else f"{failure}\n")
 
     def new_drivers(self) -> list[Finding]:
         """Return what is to be said of drivers that were imported since the last time."""

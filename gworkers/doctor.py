@@ -169,4 +169,8 @@ def _traceback(configured: Configured) -> str:
     if configured.cfg.paste is not None:
         return "Mend what is named"
     code = f"import {module}" + (f"; {module}.{name}" if "(" in name else "")
+    try:
+        compile(code, "", "exec")
+    except (SyntaxError, ValueError):
+        return "Mend what is named"
     return f"See the whole traceback: cd {shlex.quote(os.getcwd())}; {sys.executable} -c {shlex.quote(code)}"

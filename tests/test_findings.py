@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import resource
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from gunicorn.config import Config
 
 import gworkers
 from gworkers.checks import config_file, deployment, drivers, importers, originals, patching, requirements
+from gworkers.checks.application import check as check_application
 from gworkers.checks.configuration import gunicorns
 from gworkers.checks.findings import CODES, Finding
 from gworkers.checks.requirements import Runtime
@@ -272,6 +274,87 @@ def test_tamed_drivers(modules: types.SimpleNamespace) -> None:
         modules.put(name)
     assert drivers.check("gevent", set()) == []
     assert codes(drivers.check("eventlet", set())) == ["driver-blocks"], "gRPC knows nothing of eventlet"
+
+
+# application
+
+
+class Meta(type):
+    def __call__(cls, *args: object) -> object:
+        return super().__call__()
+
+
+class Fine:
+    def __init__(self, environ: object, start_response: object) -> None: ...
+    def __call__(self, environ: object, start_response: object) -> None: ...
+    def takes_none(self) -> None: ...
+
+
+class Static:
+    @staticmethod
+    def __call__(environ: object, start_response: object) -> None: ...
+
+
+class Chosen(metaclass=Meta): ...
+
+
+class Made:
+    def __new__(cls) -> Made:
+        return super().__new__(cls)
+
+
+class Inherits(dict):  # type: ignore[type-arg]
+    ...
+
+
+class Bare: ...
+
+
+def takes_none() -> None: ...
+
+
+def takes_any(*args: object) -> None: ...
+
+
+@functools.wraps(takes_none)
+def decorated(*args: object) -> None: ...
+
+
+def tells_wrong(environ: object, start_response: object) -> None: ...
+
+
+tells_wrong.__signature__ = inspect.Signature()  # type: ignore[attr-defined]
+
+
+def is_annotated(environ: object, start_response: object) -> None: ...
+
+
+is_annotated.__annotations__ = {"environ": "NowhereToBeFound"}
+
+
+def needs_a_name(environ: object, start_response: object, *, name: object) -> None: ...
+
+
+def has_a_name(environ: object, start_response: object, *, name: object = None) -> None: ...
+
+
+async def awaits(environ: object, start_response: object) -> None: ...
+
+
+async def yields(environ: object, start_response: object) -> AsyncIterator[bytes]:
+    yield b""
+
+
+@pytest.mark.parametrize(("application", "found"), [
+    *((application, []) for application in (
+        Fine, Fine(1, 2), Static(), Chosen, Inherits, takes_any, decorated, tells_wrong, is_annotated, has_a_name,
+        functools.partial(takes_none), Fine(1, 2).takes_none, dict, len, print)),
+    *((application, ["not-wsgi"]) for application in (Made, Bare, takes_none, needs_a_name, awaits, yields)),
+])
+def test_what_is_no_application(application: Callable[..., object], found: list[str]) -> None:
+    """Only what is certain: what is written in C, and what is called by somebody else's code, is not."""
+    app = types.SimpleNamespace(app_uri="some:thing", cfg=Config())
+    assert codes(check_application(application, app)) == found
 
 
 # patching

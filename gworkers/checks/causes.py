@@ -4,7 +4,6 @@ from __future__ import annotations
 import importlib
 import os
 import traceback
-from types import TracebackType
 
 import gunicorn
 from gunicorn.errors import AppImportError, ConfigError
@@ -16,29 +15,51 @@ from gworkers.errors import GworkersError
 DUMB = ("<frozen ", *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
 
 
+def meant(error: BaseException) -> BaseException:
+    """Return the exception that somebody is to be told of.
+
+    Gunicorn looks for the code of what has raised a TypeError when it was called, and fails where there is none.
+    """
+    first = error.__context__
+    return first if isinstance(error, AttributeError) and isinstance(first, TypeError) and not place(error) else error
+
+
 def told(error: BaseException) -> str:
     """Return what an exception says, and where it was raised, on one line."""
     if isinstance(error, SyntaxError):
-        text, place = f"{type(error).__name__}: {error.msg}", f"{error.filename}:{error.lineno}"
+        text, where = f"{type(error).__name__}: {error.msg}", f"{error.filename}:{error.lineno}"
     else:
-        text, place = str(error), _place(error.__traceback__)
+        text, where = str(error), place(error)
         if not isinstance(error, (GworkersError, ConfigError, AppImportError)):
             text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     text = text.rstrip(".")
-    line = " ".join(f"{text} ({place})".split() if place else text.split())
+    line = " ".join(f"{text} ({where})".split() if where else text.split())
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 def shortened(error: BaseException) -> BaseException:
-    """Leave out of an exception's traceback how it came to the application, if it did."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(DUMB):
-        trace = trace.tb_next
-    return error if trace is None else error.with_traceback(trace)
+    """Leave out of an exception's traceback, and of those before it, how it came to the application, if it did."""
+    chain: list[BaseException] = []
+    following: list[BaseException | None] = [error]
+    while following:
+        one = following.pop()
+        if one is None or one in chain:
+            continue
+        chain.append(one)
+        following += [one.__cause__, one.__context__]
+        trace = one.__traceback__
+        while trace is not None and _is_dumb(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        one.__traceback__ = trace
+    return error
 
 
-def _place(trace: TracebackType | None) -> str:
-    """Return file and line of the innermost frame that says something."""
-    frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
-    telling = [frame for frame in frames if not frame.startswith(DUMB)]
+def place(error: BaseException) -> str:
+    """Return file and line of the innermost frame that says something; nothing if none does."""
+    frames = traceback.extract_tb(error.__traceback__)
+    telling = [f"{frame.filename}:{frame.lineno}" for frame in frames if not _is_dumb(frame.filename)]
     return telling[-1] if telling else ""
+
+
+def _is_dumb(file: str) -> bool:
+    return file.startswith(DUMB)

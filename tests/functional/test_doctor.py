@@ -216,10 +216,24 @@ def test_application_that_cannot_be_loaded(ask: Run, hub: str, app: str, said: s
 
 def test_factory_that_is_not_called(ask: Run) -> None:
     visit = ask(app="def app():\n    return None\n")
-    assert visit.status == 0
+    assert visit.status == 1
     finding = visit.finding("not-wsgi")
-    assert "takes 0 positional arguments" in finding["found"] or "too many positional arguments" in finding["found"]
+    assert finding["fatal"]
+    assert "too many positional arguments" in finding["found"]
     assert "hello:app()" in finding["mend"]
+
+
+@pytest.mark.parametrize("name", ["./hello:app", "hello.py:app"])
+def test_application_that_is_named_as_a_file(run: Run, name: str) -> None:
+    mend = run("doctor", "--json", "-k", WORKERS[HUB], name, app=HELLO).finding("application")["mend"]
+    assert mend.endswith("name it hello:app")
+
+
+def test_no_command_for_what_cannot_be_written_in_one(run: Run, place: Path) -> None:
+    (place / "my-app.py").write_text("1 / 0\n")
+    finding = run("doctor", "--json", "-k", WORKERS[HUB], "my-app:app").finding("application")
+    assert "ZeroDivisionError" in finding["found"]
+    assert finding["mend"] == "Mend what is named"
 
 
 @pytest.mark.parametrize(("config", "said"), [

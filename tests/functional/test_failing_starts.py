@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from broken import UNMEASURED, path, refuses_reload, unimportable, without_extensions
+from deployment import Deployment
 from server import Server
 from test_settings_start import refusal
 
@@ -146,18 +149,134 @@ def test_application_that_cannot_be_loaded_by_any_of_several_workers(start: Star
         server.expect_traceback("^ZeroDivisionError: ")
 
 
-@pytest.mark.parametrize(("app", "mend"), [
-    ("nowhere:app", "module:variable"), ("raising:app", "Install the package that has nowhere_to_be_found"),
-    ("probe:ap", "module:variable"),
-])
-def test_what_to_do_about_an_application(start: Start, tmp_path: Path, app: str, mend: str) -> None:
-    (tmp_path / "raising.py").write_text("import nowhere_to_be_found\n")
-    server = start(app, "--pythonpath", tmp_path, ready=False)
+#: An application, what makes some, and what is none.
+MISTAKEN = """
+class App:
+    def __call__(self, environ, start_response): ...
+class Asgi:
+    async def __call__(self, scope, receive, send): ...
+class Needs:
+    def __init__(self, config): ...
+def create_app(): App()
+def factory(config): return App()
+async def asgi(scope, receive, send): ...
+async def awaiting(environ, start_response): ...
+app, wrong, nothing = App(), Asgi(), None
+"""
+
+
+def of_application(server: Server, code: str) -> str:
+    """What the workers of a server that does not start say of its application."""
     assert server.wait_for_exit() != 0
-    (line,) = server.log(r"\[ERROR\] .*\[application\]$", since=0)
-    assert mend in line
+    (line,) = server.log(r"\[ERROR\] .* \[[a-z-]+\]$", since=0)
+    assert line.endswith(f"[{code}]")
+    return line
+
+
+@pytest.mark.parametrize(("app", "mend"), [
+    ("nowhere:app", "Name it as module:variable"),
+    ("probe:ap", "Name it as module:variable"),
+    ("mistaken.py:app", "name it mistaken:app ["),
+    ("./mistaken:app", "name it mistaken:app ["),
+    ("place/other.py:app", "name it other:app and its directory --chdir place ["),
+    (".mistaken", "name it mistaken:application ["),
+    ("mistaken:app()", "name it mistaken:app ["),
+    ("mistaken:awaiting()", "name it mistaken:awaiting ["),
+    ("mistaken:wrong()", "a2wsgi.ASGIMiddleware(wrong) ["),
+    ("mistaken:create_app()", "create_app() is None: is a return missing"),
+    ("mistaken:nothing", "nothing is None: is a return missing"),
+    ("mistaken:factory()", "'mistaken:factory(...)' ["),
+    ("mistaken:Needs()", "'mistaken:Needs(...)' ["),
+])
+def test_application_that_is_misnamed(start: Start, tmp_path: Path, app: str, mend: str) -> None:
+    """There is no traceback, which would be Gunicorn's."""
+    (tmp_path / "mistaken.py").write_text(MISTAKEN)
+    assert mend in of_application(start(app, "--chdir", tmp_path, ready=False), "application")
+
+
+@pytest.mark.parametrize(("app", "mend"), [
+    ("create_app", "call it: 'mistaken:create_app()' ["),
+    ("factory", "call it: 'mistaken:factory(...)' ["),
+    ("App", "call it: 'mistaken:App()' ["),
+    ("Needs", "call it: 'mistaken:Needs(...)' ["),
+    ("wrong", "a2wsgi.ASGIMiddleware(wrong) ["),
+    ("asgi", "a2wsgi.ASGIMiddleware(asgi) ["),
+    ("awaiting", "Write it with def instead of async def"),
+])
+def test_application_that_is_none(start: Start, tmp_path: Path, app: str, mend: str) -> None:
+    (tmp_path / "mistaken.py").write_text(MISTAKEN)
+    server = start(f"mistaken:{app}", "--chdir", tmp_path, workers=2, ready=False)
+    assert mend in of_application(server, "not-wsgi")
+    assert server.wait_for_exit() == BOOT
+
+
+def test_reload_of_an_application_that_is_none_is_not_taken(start: Start, deployment: Deployment) -> None:
+    server = start("deployed:app", *deployment.options)
+    old = server.worker_pids()
+    deployment.release("def app(): ...\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for_log(r"\[ERROR\] The reload has failed")
+    assert server.connect().request().status == 200
+    assert server.worker_pids() == old
+
+
+def test_developer_is_shown_that_an_application_is_none(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "mistaken.py").write_text(MISTAKEN)
+    server = start("mistaken:create_app", "--reload", "--reload-engine", "poll", "--chdir", tmp_path)
+    response = server.connect().request()
+    assert response.status == 500
+    assert "call it: 'mistaken:create_app()'" in response.text
+
+
+@pytest.mark.parametrize(("code", "name", "shown"), [
+    ("\ndef app(:\n", "app", ["  File *", "    def app(:"]),
+    ("import nowhere_to_be_found\n", "app", [
+        "Traceback (most recent call last):", "  File *", "    import nowhere_to_be_found",
+        "ModuleNotFoundError: No module named 'nowhere_to_be_found'"]),
+    ("class App:\n    def __init__(self): {}['x']\n", "App()", [
+        "Traceback (most recent call last):", "  File *", "    def __init__(self): {}['x']", "KeyError: 'x'"]),
+], ids=["syntax", "import", "factory"])
+def test_traceback_begins_in_the_application(
+        start: Start, tmp_path: Path, code: str, name: str, shown: list[str]) -> None:
+    (tmp_path / "raising.py").write_text(code)
+    server = start(f"raising:{name}", "--chdir", tmp_path, ready=False)
+    said = of_application(server, "application")
+    lines = server.lines[server.lines.index(said) + 1:]
+    # Some Pythons mark a part of the line.
+    lines = [line for line in lines if set(line) - set(" ~^")]
+    lines[lines.index(next(line for line in lines if line.startswith("  File ")))] = "  File *"
+    assert lines[:len(shown)] == shown
     for _ in server.unexpected_tracebacks():
-        server.expect_traceback("^ModuleNotFoundError: ")
+        server.expect_traceback("Error: ")
+
+
+def test_module_that_an_application_misses(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "raising.py").write_text("import nowhere_to_be_found\n")
+    server = start("raising:app", "--chdir", tmp_path, ready=False)
+    line = of_application(server, "application")
+    assert "Install the package that has nowhere_to_be_found" in line
+    assert "if it is your own, put its directory on the path: --chdir or --pythonpath" in line
+    server.expect_traceback("^ModuleNotFoundError: ")
+
+
+@pytest.mark.parametrize(("raised", "said", "status"), [
+    ("{}['database']", "KeyError: 'database'", BOOT),
+    ("raise SystemExit('no database')", "SystemExit: no database", LOAD),
+])
+def test_hook_that_raises(start: Start, raised: str, said: str, status: int) -> None:
+    server = start("probe:app", config=f"def post_worker_init(worker):\n    {raised}\n", workers=2, ready=False)
+    line = of_application(server, "worker")
+    assert f"post_worker_init has raised {said} (" in line
+    assert "gunicorn.conf.py:" in line
+    assert server.wait_for_exit() == status
+    if status == BOOT:
+        server.expect_traceback("^KeyError: 'database'$")
+
+
+@pytest.mark.skipif(find_spec("inotify") is not None, reason="nothing is missing")
+def test_what_a_worker_misses_before_it_loads_the_application(start: Start) -> None:
+    server = start("probe:app", "--reload", "--reload-engine", "inotify", ready=False)
+    assert "a worker cannot be set up: ImportError: You must have the inotify" in of_application(server, "worker")
 
 
 @pytest.mark.parametrize("file", ["nowhere/ready", ""])

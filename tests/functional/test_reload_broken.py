@@ -24,7 +24,8 @@ FAILED = r"\[ERROR\] The reload has failed, for none of the new workers could bo
 #: What is deployed, and how the only traceback of it ends, if there is one.
 BROKEN = {
     "import": ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
-    "syntax": ("def app(:\n", "SyntaxError: "),
+    # Python shows its line without a traceback.
+    "syntax": ("def app(:\n", None),
     "exception": ("raise LookupError('deliberate')\n", "LookupError: deliberate"),
     "attribute": ("del app\n", None),
     "not callable": ("app = 7\n", None),
