@@ -29,12 +29,12 @@ class Footprint:
     def of(cls, process: int) -> Footprint:
         """Look at *process*, which leads a process group. Raises OSError."""
         proc = Path("/proc", str(process))
-        (memory,) = (line for line in (proc / "status").read_text().splitlines() if line.startswith("VmRSS:"))
+        status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         permissions = (line.split()[1] for line in (proc / "maps").read_text().splitlines())
         return cls(
             processes=len(group(process)),
             descriptors=len(os.listdir(proc / "fd")),
             mappings=sum(words.endswith("s") for words in permissions),
-            memory=int(memory.split()[1]),
+            memory=int(status.get("VmRSS", "0 kB").split()[0]),
             files=frozenset(os.listdir(SHARED_FILES)) if SHARED_FILES.exists() else frozenset(),
         )

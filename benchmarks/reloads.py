@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .deployment import Deployment
+from .deployment import Deployment, Unmet
 from .footprint import Footprint
 from .keeper import Keepers
 from .measurement import progress
@@ -42,7 +42,10 @@ class Survey:
 
     async def _look(self, deployment: Deployment) -> Footprint:
         await asyncio.sleep(SETTLE)
-        return Footprint.of(deployment.master)
+        try:
+            return Footprint.of(deployment.master)
+        except OSError as error:
+            raise Unmet(f"a look at the master, which has gone: {error}") from error
 
 
 def main(servers: Sequence[Served], count: int) -> int:

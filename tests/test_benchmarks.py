@@ -15,7 +15,7 @@ import gunicorn
 import pytest
 from launch import WORKERS
 
-from benchmarks import environments, reloads, stop
+from benchmarks import boot, environments, reloads, stop
 from benchmarks.deployment import Engine
 from benchmarks.footprint import Footprint
 from benchmarks.measurement import Processors
@@ -173,6 +173,13 @@ def test_stop_with_idle_connections(stops):
 def test_stop_waits_for_the_last_request(stops):
     # It raises ServerFailed if the request that runs at TERM is not answered.
     assert stop.after_request(*stops) >= 0
+
+
+@control_socket
+@pytest.mark.parametrize("without", [False, True])
+def test_boots_with_and_without_the_checks(hub, without):
+    # It raises RuntimeError if the worker does not start.
+    assert boot.took(PEERS[f"gworkers-{hub}"], PROGRAMS, without=without) > 0
 
 
 def test_a_long_stop_is_told():
