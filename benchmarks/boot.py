@@ -76,5 +76,5 @@ def took(peer: Peer, programs: Path, *, without: bool) -> float:
         finally:
             watchdog.cancel()
             process.terminate()
-            process.wait()
+            process.communicate()
     raise RuntimeError(f"{peer.title} did not start")
