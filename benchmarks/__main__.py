@@ -5,12 +5,14 @@
   crowd        requests/s with thousands of idle connections open, as a ratio to none
   boot         what the checks at start add to a worker's boot
   reload       requests that are lost, and how long they wait, while servers are reloaded, upgraded and recycled
+  reloads      what 100 reloads under load leave behind in the master
+  stop         how long a server takes to go, with 1,000 idle connections and after its last request
   show         print and draw again what an earlier throughput run saved
 
 Each server runs on one processor and the load on another. In every round each server is started, warmed
 up, measured and stopped in turn, so that a drift of the machine hits all of them; the tables show medians,
-and the ratios are medians of the rounds' ratios. Needs Python 3.10 or newer and, but for reload, wrk; everything
-else is installed into .benchmarks/ in the project, one virtual environment for each server.
+and the ratios are medians of the rounds' ratios. Needs Python 3.10 or newer and, for throughput and
+crowd, wrk; everything else is installed into .benchmarks/ in the project, one virtual environment for each server.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from . import boot, crowd, environments, idle, load, memory, reload, report, table
+from . import boot, crowd, environments, idle, load, memory, reload, reloads, report, stop, table
 from .deployment import TRANSPORTS
 from .measurement import Plan, Processors, measure
 from .peers import PEERS, ROOT, Peer
@@ -34,7 +36,7 @@ WARM_UP = 1
 """Seconds of load before each reading."""
 CHART = ("matplotlib>=3.9",)
 HOLDERS = ("gworkers-gevent", "gworkers-eventlet", "gunicorn-gevent")
-"""Whom memory and crowd ask by default: servers for many idle connections."""
+"""Whom memory, crowd and stop ask by default: servers for many idle connections."""
 
 Named = TypeVar("Named")
 
@@ -65,7 +67,7 @@ def arguments() -> argparse.Namespace:
     option("--rounds", type=int, default=5, metavar="N", help="(default: %(default)s)")
     option("--seconds", type=int, default=3, metavar="S", help="of load for each reading (default: %(default)s)")
     option("--check", action="store_true", help="one round of one second: does everything run?")
-    option("--connections", type=int, metavar="N", help="idle ones (default: memory 10000, crowd 8000)")
+    option("--connections", type=int, metavar="N", help="idle ones (default: memory 10000, crowd 8000, stop 1000)")
     option(
         "--baselines",
         type=among(PEERS),
@@ -76,7 +78,7 @@ def arguments() -> argparse.Namespace:
     saved = environments.CACHE / "results.json"
     option("--json", type=Path, default=saved, metavar="FILE", help="(default: .benchmarks/results.json)")
     option("--chart", type=Path, metavar="FILE", help="draw the throughput as an SVG")
-    option = parser.add_argument_group("reload").add_argument
+    option = parser.add_argument_group("reload and reloads").add_argument
     option("--scenes", type=among(SCENES), metavar="NAME,...", help="(default: all; see --list)")
     option("--hubs", type=among({name: name for name in reload.HUBS}), default="gevent,eventlet", metavar="NAME,...",
            help="(default: %(default)s)")
@@ -85,6 +87,7 @@ def arguments() -> argparse.Namespace:
     option("--gunicorn", type=lambda text: text.split(","), default="27.0.1", metavar="RELEASE,...",
            help="under gworkers, e.g. 23.0.0,25.3.0; installed: as this Python has them (default: %(default)s)")
     option("--no-peers", action="store_true", help="gworkers alone")
+    option("--count", type=int, default=100, metavar="N", help="of reloads, for reloads (default: %(default)s)")
     options = parser.parse_args()
     if options.check:
         options.rounds = options.seconds = 1
@@ -163,7 +166,7 @@ def crowded(options: argparse.Namespace) -> int:
 
 
 def booted(options: argparse.Namespace) -> int:
-    own = {name: peer for name, peer in PEERS.items() if peer.environment == "gworkers"}
+    own = {name: peer for name, peer in PEERS.items() if peer.own}
     return boot.main(servers(options, own), options.rounds)
 
 
@@ -173,12 +176,22 @@ def reloaded(options: argparse.Namespace) -> int:
     return reload.main(scenes, servers, options.transports)
 
 
+def reloaded_often(options: argparse.Namespace) -> int:
+    return reloads.main(reload.servers(options.hubs, options.gunicorn, peers=not options.no_peers), options.count)
+
+
+def stopped(options: argparse.Namespace) -> int:
+    return stop.main(holders(options), options.connections or 1_000, options.rounds, processors())
+
+
 COMMANDS = {
     "throughput": throughput,
     "memory": memory_of_idle,
     "crowd": crowded,
     "boot": booted,
     "reload": reloaded,
+    "reloads": reloaded_often,
+    "stop": stopped,
     "show": show,
 }
 

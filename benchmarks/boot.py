@@ -26,7 +26,7 @@ if WITHOUT:
     patching.check = lambda imported: []
     patching.early = lambda hub, parts: []
     application.check = lambda loaded, app: []
-    configuration.rival = lambda hub: []
+    configuration.rival = lambda hub: None
     drivers.check = lambda library, known: []
 
 def pre_fork(server, worker):
@@ -76,5 +76,5 @@ def took(peer: Peer, programs: Path, *, without: bool) -> float:
         finally:
             watchdog.cancel()
             process.terminate()
-            process.wait()
+            process.communicate()
     raise RuntimeError(f"{peer.title} did not start")

@@ -62,6 +62,11 @@ class Peer:
     """What a reader of the table has to know."""
 
     @property
+    def own(self) -> bool:
+        """It is gworkers."""
+        return self.requirements is GWORKERS
+
+    @property
     def releases(self) -> list[str]:
         return [item for item in self.requirements if "==" in item and item not in SHARED]
 

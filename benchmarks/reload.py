@@ -74,16 +74,11 @@ def servers(hubs: Sequence[str], releases: Sequence[str], *, peers: bool) -> lis
 def main(scenes: Sequence[Scene], servers: Sequence[Served], transports: Sequence[str]) -> int:
     """Print a row for each scene, transport and server; 1 when gworkers was not flawless or somebody failed."""
     failures: list[str] = []
-    engines = {}
-    for server in servers:
-        try:
-            engines[server] = server.engine()
-        except EnvironmentFailed as error:
-            failures.append(f"{server.title}: {error}")
+    installed = engines(servers, failures)
     print(HEAD.rstrip(), flush=True)
     for scene in scenes:
         for transport in transports:
-            for server, engine in engines.items():
+            for server, engine in installed.items():
                 if not server.own and (scene.own or transport not in PEER_TRANSPORTS):
                     continue
                 progress(f"{scene.name} {transport} {server.title}")
@@ -99,6 +94,17 @@ def main(scenes: Sequence[Scene], servers: Sequence[Served], transports: Sequenc
     for failure in failures:
         print(f"FAILED {failure}")
     return 1 if failures else 0
+
+
+def engines(servers: Sequence[Served], failures: list[str]) -> dict[Served, Engine]:
+    """What to start for each of *servers*; who cannot be installed is left out and told in *failures*."""
+    found = {}
+    for server in servers:
+        try:
+            found[server] = server.engine()
+        except EnvironmentFailed as error:
+            failures.append(f"{server.title}: {error}")
+    return found
 
 
 def row(scene: Scene, transport: str, server: Served, outcome: Outcome) -> str:

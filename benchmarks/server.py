@@ -16,10 +16,12 @@ START = 20.0
 """Seconds that a server has until its first answer."""
 STOP = 5.0
 """Seconds that it has to go before it is killed."""
+GOING = 60.0
+"""Seconds that it has to go where it may take its time."""
 
 
 class ServerFailed(Exception):
-    """The server did not answer; the message has the last lines of its output."""
+    """The server did not do what it is measured at; the message says what, or has the last lines of its output."""
 
 
 def free_port() -> int:
@@ -102,6 +104,21 @@ class Server:
                 fields = Path("/proc", str(process), "stat").read_text().rpartition(")")[2].split()
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def until_gone(self) -> None:
+        """Wait until no process of the server is left. Raises ServerFailed."""
+        deadline = time.monotonic() + GOING
+        while self.process.poll() is None or self._lives():
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"not gone {GOING:g} s after TERM")
+            time.sleep(0.005)
+
+    def _lives(self) -> bool:
+        try:
+            os.killpg(self.process.pid, 0)
+        except (ProcessLookupError, PermissionError):  # macOS: only the dead are left
+            return False
+        return True
 
     def _wait_for_answer(self) -> None:
         deadline = time.monotonic() + START

@@ -1,17 +1,34 @@
-"""``python -m benchmarks`` as far as it goes without loading anything: its names, and the table of a saved run."""
+"""``python -m benchmarks`` as far as it goes without installing anything: its names, the table of a saved run, and what
+stops and reloads are judged by."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
+import gunicorn
 import pytest
+from launch import WORKERS
+
+from benchmarks import boot, environments, reloads, stop
+from benchmarks.deployment import Engine
+from benchmarks.footprint import Footprint
+from benchmarks.measurement import Processors
+from benchmarks.peers import PEERS
+from benchmarks.scenes import play
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="the benchmarks need Python 3.10")
 
 ROOT = Path(__file__).parents[1]
+PROGRAMS = Path(sysconfig.get_path("scripts"))
+linux = pytest.mark.skipif(sys.platform != "linux", reason="a footprint is read from /proc")
+#: A Gunicorn without one does not know an option that the benchmarks start it with.
+control_socket = pytest.mark.skipif(gunicorn.version_info < (25, 1), reason="this Gunicorn has no control socket")
 
 NAMES = """
 import json
@@ -86,3 +103,86 @@ def test_unknown_name_is_refused():
     refused = python("-m", "benchmarks", "--servers", "apache")
     assert refused.returncode == 2
     assert "apache is not known; there are gworkers-gevent, " in refused.stderr
+
+
+#: Takes some more of everything when it is told to.
+HOARDER = """
+import mmap, os, sys, tempfile
+print("ready", flush=True)
+sys.stdin.readline()
+hoard = open(os.devnull), mmap.mmap(-1, 1), b"x" * 2**23, tempfile.NamedTemporaryFile(dir="/dev/shm")
+if os.fork():
+    print("done", flush=True)
+    sys.stdin.read()
+    os.wait()
+else:
+    sys.stdin.read()
+    os._exit(0)
+"""
+
+
+@linux
+def test_what_is_left_behind_is_seen():
+    with subprocess.Popen([sys.executable, "-c", HOARDER], text=True, start_new_session=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hoarder:
+        hoarder.stdout.readline()
+        before = Footprint.of(hoarder.pid)
+        hoarder.stdin.write("go\n")
+        hoarder.stdin.flush()
+        hoarder.stdout.readline()
+        after = Footprint.of(hoarder.pid)
+        processes, descriptors, mappings, files, memory = reloads.left_behind(before, after)
+        hoarder.communicate()
+    assert processes == "1 processes have become 2"
+    assert descriptors == f"{before.descriptors} descriptors have become {before.descriptors + 2}"
+    assert mappings == f"{before.mappings} mappings have become {before.mappings + 1}"
+    assert files.startswith("new in /dev/shm, ")
+    assert memory.startswith(f"{before.memory:,} KiB of memory have become ")
+    assert reloads.left_behind(before, before) == []
+
+
+@linux
+def test_reloads_leave_nothing_behind(hub, monkeypatch):
+    monkeypatch.setattr(reloads, "WARM_UP", 1)
+    survey = reloads.Survey()
+    scene = replace(reloads.scene(survey, 2), clients=8)
+    outcome = asyncio.run(play(scene, Engine(PROGRAMS / "gunicorn", WORKERS[hub]), "tcp"))
+    assert outcome.flawless, "\n".join([outcome.problem, *outcome.tally.incidents, *outcome.output])
+    assert survey.before.processes == 1 + scene.workers
+    # Memory needs more reloads to tell, and /dev/shm is everybody's.
+    left = replace(survey.after, memory=survey.before.memory, files=survey.before.files)
+    assert reloads.left_behind(survey.before, left) == []
+
+
+@pytest.fixture
+def stops(tmp_path, monkeypatch, hub):
+    """What a stop is measured with: the server, where its programs are, and no processor of its own."""
+    monkeypatch.setattr(environments, "CACHE", tmp_path)
+    yield PEERS[f"gworkers-{hub}"], PROGRAMS, Processors(None, None)
+    assert "Shutting down: Master" in (tmp_path / "server.log").read_text().splitlines()[-1]
+
+
+@control_socket
+def test_stop_with_idle_connections(stops):
+    peer, programs, processors = stops
+    # They linger for two seconds, which would be over at once if none was open.
+    assert stop.with_idle(peer, programs, 20, processors) > 1
+
+
+@control_socket
+def test_stop_waits_for_the_last_request(stops):
+    # It raises ServerFailed if the request that runs at TERM is not answered.
+    assert stop.after_request(*stops) >= 0
+
+
+@control_socket
+@pytest.mark.parametrize("without", [False, True])
+def test_boots_with_and_without_the_checks(hub, without):
+    # It raises RuntimeError if the worker does not start.
+    assert boot.took(PEERS[f"gworkers-{hub}"], PROGRAMS, without=without) > 0
+
+
+def test_a_long_stop_is_told():
+    assert stop.too_long(stop.WITH_IDLE, stop.AFTER_REQUEST) == ""
+    assert stop.too_long(3.0, 0.1) == "3.00 s with idle connections, 2.5 are the most"
+    assert stop.too_long(2.1, 0.5) == "0.50 s after the last request, 0.3 are the most"

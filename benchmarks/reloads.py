@@ -1,0 +1,108 @@
+"""What many reloads under load leave behind in a master."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .deployment import Deployment, Unmet
+from .footprint import Footprint
+from .keeper import Keepers
+from .measurement import progress
+from .memory import SETTLE, NotMeasurable
+from .reload import Served, engines
+from .scenes import Outcome, Scene, hup, play
+
+WARM_UP = 5
+"""Reloads before the first look, which fill caches."""
+GROWTH = 2048
+"""KiB that gworkers' master may have gained after all reloads; what many reloads leave behind is more."""
+
+COLUMNS = "{:27}{:>12}{:>14}{:>12}{:>12}{:>20}{:>8}{:>6}  {}"
+HEAD = COLUMNS.format("server", "processes", "descriptors", "mappings", "/dev/shm", "RSS KiB", "ok", "bad", "")
+LEGEND = """\
+The master before and after. processes: of the server, all. mappings: of memory that is shared. /dev/shm: files of the
+whole system. bad: requests that were lost, raced, refused or answered with another status than 200."""
+
+
+@dataclass
+class Survey:
+    """The act of a scene, which looks at the master before and after the reloads."""
+
+    before: Footprint | None = None
+    after: Footprint | None = None
+
+    async def __call__(self, scene: Scene, deployment: Deployment, keepers: Keepers) -> None:
+        await hup(replace(scene, times=WARM_UP), deployment, keepers)
+        self.before = await self._look(deployment)
+        await hup(scene, deployment, keepers)
+        self.after = await self._look(deployment)
+
+    async def _look(self, deployment: Deployment) -> Footprint:
+        await asyncio.sleep(SETTLE)
+        try:
+            return Footprint.of(deployment.master)
+        except OSError as error:
+            raise Unmet(f"a look at the master, which has gone: {error}") from error
+
+
+def main(servers: Sequence[Served], count: int) -> int:
+    """Print a row for each server; 1 when gworkers left something behind or somebody failed. Raises NotMeasurable."""
+    if not Path("/proc/self/maps").exists():
+        raise NotMeasurable("what a master holds is read from /proc/PID, which only Linux has")
+    failures: list[str] = []
+    print(f"{count:,} times HUP, each after the last one's workers have gone")
+    print(HEAD.rstrip(), flush=True)
+    for server, engine in engines(servers, failures).items():
+        progress(server.title)
+        survey = Survey()
+        outcome = asyncio.run(play(scene(survey, count), engine, "tcp"))
+        progress("")
+        print(row(server, survey, outcome), flush=True)
+        if server.own:
+            failures += [f"{server.title}: {fault}" for fault in faults(survey, outcome)]
+    print(LEGEND)
+    for failure in failures:
+        print(f"FAILED {failure}")
+    return 1 if failures else 0
+
+
+def scene(survey: Survey, count: int) -> Scene:
+    # With the control socket, which is on by default and has files of its own.
+    control = {"control_socket_disable": False, "control_socket": "control"}
+    return Scene("reloads", f"HUP, {count} times", survey, times=count, config=control)
+
+
+def row(server: Served, survey: Survey, outcome: Outcome) -> str:
+    looks = [look for look in (survey.before, survey.after) if look]
+    columns = zip(*((f"{look.processes}", f"{look.descriptors}", f"{look.mappings}", f"{len(look.files)}",
+                     f"{look.memory:,}") for look in looks))
+    shown = [" -> ".join(column) for column in columns] or [""] * 5
+    tally = outcome.tally
+    bad = tally.lost + tally.raced + tally.refused + tally.non200
+    return COLUMNS.format(server.title, *shown, f"{tally.ok:,}", bad, outcome.problem).rstrip()
+
+
+def faults(survey: Survey, outcome: Outcome) -> list[str]:
+    """What is not as it should be."""
+    found = [*outcome.tally.incidents, *filter(None, [outcome.problem])]
+    if survey.before and survey.after:
+        found += left_behind(survey.before, survey.after)
+    return found
+
+
+def left_behind(before: Footprint, after: Footprint) -> list[str]:
+    """What *after* has more of."""
+    found = []
+    for what in ("processes", "descriptors", "mappings"):
+        earlier, later = getattr(before, what), getattr(after, what)
+        if later > earlier:
+            found.append(f"{earlier} {what} have become {later}")
+    files = after.files - before.files
+    if files:
+        found.append(f"new in /dev/shm, if nothing else here has put it there: {', '.join(sorted(files))}")
+    if after.memory - before.memory > GROWTH:
+        found.append(f"{before.memory:,} KiB of memory have become {after.memory:,}, {GROWTH:,} more are the most")
+    return found
