@@ -173,4 +173,9 @@ def _traceback(configured: Configured) -> str:
         compile(code, "", "exec")
     except (SyntaxError, ValueError):
         return "Mend what is named"
-    return f"See the whole traceback: cd {shlex.quote(os.getcwd())}; {sys.executable} -c {shlex.quote(code)}"
+    cfg = configured.cfg
+    # The values may be secrets.
+    given = ", with raw_env's variables in the environment" if cfg.raw_env else ""
+    path = f"PYTHONPATH={shlex.quote(cfg.pythonpath.replace(',', os.pathsep))} " if cfg.pythonpath else ""
+    return (f"See the whole traceback{given}: "
+            f"cd {shlex.quote(os.getcwd())}; {path}{sys.executable} -c {shlex.quote(code)}")

@@ -265,6 +265,17 @@ def test_command_for_the_whole_traceback(ask: Run) -> None:
     assert "ValueError: deep down" in done.stderr
 
 
+def test_command_for_the_whole_traceback_with_what_the_application_needs(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text("import os\nraise ValueError(os.environ['COLOUR'])\n")
+    mend = run("doctor", "--json", "-k", WORKERS[HUB], "--pythonpath", str(tmp_path), "--env", "COLOUR=green",
+               "elsewhere:app").finding("application")["mend"]
+    said, _, command = mend.partition(": ")
+    assert "raw_env" in said
+    done = subprocess.run(command, shell=True, env={**environment(), "COLOUR": "green"}, stderr=subprocess.PIPE,
+                          text=True, timeout=60, check=False)
+    assert "ValueError: green" in done.stderr
+
+
 @pytest.mark.parametrize(("config", "said"), [
     ("workers = 'many'\n", "workers cannot be 'many'"),
     ("import nowhere_to_be_found\n", r"No module named 'nowhere_to_be_found' \(.*gunicorn\.conf\.py:1\)"),
