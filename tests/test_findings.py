@@ -13,6 +13,7 @@ import threading
 import time
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -200,21 +201,31 @@ def test_ports(bind: object, found: list[str]) -> None:
 
 @pytest.fixture(params=["file", "directory"])
 def forbidden(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file that this process may not read, or may not even see, not as root either."""
+    """A file that only root may read, or even see."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "key.pem")
         path.touch(0o000)
         Path(directory).chmod(0o711 if request.param == "file" else 0o000)
-        user = os.geteuid()
-        if user == 0:
-            os.seteuid(65534)
         yield path
-        os.seteuid(user)
         Path(directory).chmod(0o700)
 
 
+@contextmanager
+def not_root() -> Iterator[None]:
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
 def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
-    (finding,) = gunicorns(configuration(keyfile=str(forbidden)), Settings(), "gevent")
+    # It looks at the working directory, which may be root's.
+    config = configuration(keyfile=str(forbidden))
+    with not_root():
+        (finding,) = gunicorns(config, Settings(), "gevent")
     assert (finding.code, finding.found) == ("setting", f"keyfile is {str(forbidden)!r}")
     assert finding.matters == "that cannot be read (Permission denied)"
     assert "the user who starts Gunicorn may read it" in finding.mend
