@@ -25,16 +25,15 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
+from gworkers.attempts import Attempts
 from gworkers.bind import Listeners, left_to_worker
 from gworkers.readiness import Readiness
 from gworkers.rehearsal import REFUSED, rehearse, report
 from gworkers.settings import Settings
 from gworkers.signal_queue import SignalQueue
-from gworkers.status import BOARD, BOOTING, LEAVE, READY, RELIEVED, RETIRING, Status
+from gworkers.status import BOARD, BOOTING, LEAVE, READY, RELIEVED, RETIRING, status_of
 from gworkers.sturdy import Forked, NotReloadedError, Sturdy
 
-#: Seconds until a worker that could not boot is tried again: the first time, and at most. Each time twice as long.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 #: Attempts, as long as none has ever succeeded. Most failures stop Gunicorn at once, but not all can tell why they are.
 FIRST_ATTEMPTS = 3
 
@@ -90,8 +89,7 @@ class Generations(Sturdy):
         self._bind: list[str] | None = None
         #: the workers that were there the last time, and those started since
         self._known: dict[int, Any] = {}
-        self._failures = 0
-        self._retry_at = 0.0
+        self._attempts = Attempts()
         # Gunicorn 23 has a list.
         if type(self.SIG_QUEUE).__module__ not in ("_queue", "builtins"):
             self.SIG_QUEUE = SignalQueue()
@@ -112,15 +110,14 @@ class Generations(Sturdy):
         if self._bind is None or not self._listeners.change(self._bind):
             return
         trial = Trial(self._elder_age, self.num_workers) if self._trial is None else self._trial
-        before = self._elder_age, self._failures, self._retry_at
-        self._elder_age = self.worker_age
-        self._failures, self._retry_at = 0, 0.0
+        before = self._elder_age, self._attempts
+        self._elder_age, self._attempts = self.worker_age, Attempts()
         self._forking = True
         try:
             with BOARD.reload():
                 super().reload()
         except NotReloadedError as failure:
-            self._elder_age, self._failures, self._retry_at = before
+            self._elder_age, self._attempts = before
             if self._trial is None:
                 self._listeners.restore()
                 self.cfg.set("bind", bind)
@@ -213,21 +210,20 @@ class Generations(Sturdy):
         gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
         self._known = dict(self.WORKERS)
         # Those of one attempt may come by one after the other.
-        if any(status_of(worker).phase == BOOTING and not status_of(worker).order and worker.born >= self._retry_at
+        attempts = self._attempts
+        if any(status_of(worker).phase == BOOTING and not status_of(worker).order and attempts.includes(worker.born)
                for worker in gone):
-            if not BOARD.proven and self._failures + 1 >= FIRST_ATTEMPTS:
+            if not BOARD.proven and attempts.failures + 1 >= FIRST_ATTEMPTS:
                 raise HaltServer("No worker could boot.", Arbiter.WORKER_BOOT_ERROR)
             self._pause()
-        if self._failures and any(status_of(worker).phase == READY and worker.born > self._retry_at
-                                  for worker in (*gone, *self._to_stay())):
-            self._failures, self._retry_at = 0, 0.0
-            # The next one is another.
+        if attempts.failures and any(status_of(worker).phase == READY and attempts.includes(worker.born)
+                                     for worker in (*gone, *self._to_stay())):
+            self._attempts = Attempts()
+            # The next failure is another.
             BOARD.failure.renew()
 
     def _pause(self) -> None:
-        self._failures += 1
-        pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
-        self._retry_at = monotonic() + pause
+        pause = self._attempts.fail()
         if self._trial is None and not self._forking:
             self.log.error("A worker could not boot. The next attempt is in %g s; workers that serve: %s.",
                            pause, len(self._serving()))
@@ -242,12 +238,12 @@ class Generations(Sturdy):
             self._listeners.keep()
         elif not generation:
             self._trial = None
-            if not self._failures or not self.num_workers:
+            if not self._attempts.failures or not self.num_workers:
                 # They have been told to end, by WINCH for instance.
                 self._listeners.keep()
                 return
             # They serve, so whoever of them has to be replaced is tried at once.
-            self._failures, self._retry_at = 0, 0.0
+            self._attempts = Attempts()
             self._elder_age = trial.elder_age
             self._listeners.restore()
             # Unless somebody has asked for others meanwhile.
@@ -272,10 +268,10 @@ class Generations(Sturdy):
             return
         there = self._to_stay()
         missing = self.num_workers - len(there)
-        if self._failures and missing > 0:
+        if self._attempts.failures and missing > 0:
             # One is enough to find out whether it works again.
-            patient = monotonic() >= self._retry_at and not any(status_of(worker).phase == BOOTING for worker in there)
-            missing = 1 if patient else 0
+            due = self._attempts.is_due() and not any(status_of(worker).phase == BOOTING for worker in there)
+            missing = 1 if due else 0
         for _ in range(missing):
             if not self.spawn_worker():
                 break
@@ -301,11 +297,3 @@ class Generations(Sturdy):
     def _end(self, worker: Any, order: int) -> None:
         status_of(worker).order = order
         self.kill_worker(worker.pid, signal.SIGTERM)
-
-
-def status_of(worker: Any) -> Status:
-    """Return a worker's status. One of a class that has none, after a reload with another, counts as ready."""
-    if not hasattr(worker, "status"):
-        worker.status = Status(READY)
-    status: Status = worker.status
-    return status

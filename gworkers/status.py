@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from mmap import mmap
+from typing import Any
 
 from gworkers.once import Once
 
@@ -42,6 +43,14 @@ class Status:
     @order.setter
     def order(self, order: int) -> None:
         self._memory[1] = order
+
+
+def status_of(worker: Any) -> Status:
+    """Return a worker's status. One of a class that has none, after a reload with another, counts as ready."""
+    if not hasattr(worker, "status"):
+        worker.status = Status(READY)
+    status: Status = worker.status
+    return status
 
 
 class Board:
