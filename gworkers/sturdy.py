@@ -104,8 +104,14 @@ class Sturdy(Arbiter):  # type: ignore[misc]
                 signal.signal(sig, self._hear)
 
     def _hear(self, sig: int, frame: FrameType | None) -> None:
-        self.SIG_QUEUE[:] = due([*self.SIG_QUEUE, sig])
+        # Nothing more, for another one may come in the midst of it.
+        self.SIG_QUEUE.append(sig)
         self.wakeup()
+
+    def _sort_signals(self) -> None:
+        # Those that come meanwhile are behind them.
+        count = len(self.SIG_QUEUE)
+        self.SIG_QUEUE[:count] = due(self.SIG_QUEUE[:count])
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, whatever somebody has done to the files of the sockets."""
@@ -153,6 +159,9 @@ class Sturdy(Arbiter):  # type: ignore[misc]
 
     def maybe_promote_master(self) -> None:
         """Take the place of a master that has gone, and its pidfile's name as soon as that is free."""
+        if GUNICORN_23:
+            # Its loop comes by before it takes the next signal.
+            self._sort_signals()
         told_already = self._nameless
         try:
             # A reload may have done without it meanwhile.
