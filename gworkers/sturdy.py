@@ -22,6 +22,9 @@ STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 #: Whether the arbiter has a list of at most five signals, and collects the dead in a signal handler.
 GUNICORN_23 = not hasattr(Arbiter, "wait_for_signals")
 
+#: Seconds between two looks at who has ended, in stop().
+POLL = 0.1
+
 #: Seconds that Gunicorn's control server may take to start before nobody waits for it any more.
 CONTROL_PATIENCE = 1.0
 
@@ -42,6 +45,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     """Gunicorn's, with a second thought where its own is an exception that ends the server, or another reason to."""
 
     LISTENERS: list[Any]
+    WORKERS: dict[int, Any]
     SIG_QUEUE: Any
     pid: int
     _control_server: Any
@@ -50,7 +54,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     _deaf_control: Any = None
     #: why the server ends, once that is certain
     _reason: HaltServer | None = None
-    #: whether the arbiter is in stop(), where only signal handlers and nobody of the loop collects the dead
+    #: whether the arbiter is in stop(), which comes by no loop any more
     _stops = False
     #: whether the pidfile has not got its name yet
     _nameless = False
@@ -64,8 +68,8 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     def reap_workers(self) -> None:
         """Collect the workers that have ended."""
         # Gunicorn 23 is in a signal handler here. What is logged there may be in the midst of another line, and what is
-        # raised may end up anywhere; so it is left to the loop, which comes by at once, unless that waits in stop().
-        if self._stops or not GUNICORN_23:
+        # raised may end up anywhere; so it is left to the loop, which comes by at once.
+        if not GUNICORN_23:
             self._reap()
 
     def _reap(self) -> None:
@@ -90,6 +94,16 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         # Of some that ended together Gunicorn 23 hears once, and would wait for the rest until graceful_timeout.
         self._reap()
         super().halt(*args, **kwargs)
+
+    def kill_workers(self, sig: int) -> None:
+        """Send a signal to all workers; when the server stops, wait until they have ended."""
+        super().kill_workers(sig)
+        if GUNICORN_23 and self._stops and sig != signal.SIGKILL:
+            # It would rely on the signal handler. Its own limit has begun, too.
+            limit = time.monotonic() + self.cfg.graceful_timeout
+            while self.WORKERS and time.monotonic() < limit:
+                self._reap()
+                time.sleep(POLL)
 
     # Signals
 
@@ -123,6 +137,8 @@ class Sturdy(Arbiter):  # type: ignore[misc]
                 self.LISTENERS.remove(listener)
                 listener.close()
         super().stop(graceful)
+        # Those that had to be killed.
+        self._reap()
 
     # Gunicorn 25.3's control server is a thread that is stopped before each fork, and before the end. One that has just
     # been started does not hear that: Gunicorn waits for it in vain, then leaves it behind with its descriptors.

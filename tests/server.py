@@ -253,7 +253,8 @@ class Server:
                 self.signal(signal.SIGTERM)
             return self.wait_for_exit(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"Gunicorn did not stop in {timeout} s:\n{self._said()}") from None
+            raise AssertionError(
+                f"Gunicorn did not stop in {timeout} s:\n{self._said()}\n{who_is_left(self.process.pid)}") from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -262,6 +263,18 @@ class Server:
             if not self._reader.is_alive():
                 self.process.stdout.close()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def who_is_left(group: int) -> str:
+    """What each process of that group does, and which signals it has blocked, as far as the system tells."""
+    told = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(process.name)) == group:
+                lines = (process / "status").read_text().splitlines()
+                wanted = [line for line in lines if line.startswith(("Name", "State", "Pid", "PPid", "Sig", "Shd"))]
+                told.append("  ".join([*wanted, f"in {(process / 'wchan').read_text()}"]))
+    return "\n".join(told)
 
 
 def lives(pid: int) -> bool:
