@@ -57,7 +57,7 @@ SELECTION = {module: tests.split() for module, tests in {
     "test_signals": "test_term_lets_a_request_finish test_term_does_not_wait_for_idle_connections test_quick_stop",
     "test_signals_control": "test_usr1_reopens_the_logs",
     "test_slow_heads": "test_late_head_behind_other_requests",
-    "test_sturdy": "test_reload_that_cannot_fork",
+    "test_unforkable": "test_reload_that_cannot_fork",
     "test_system_calls": """
         test_small_answer_of_one_part_is_one_call test_first_part_of_several_in_chunks
         test_first_part_that_is_large""",

@@ -40,6 +40,12 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 @pytest.fixture
+def pidfile(tmp_path: Path) -> Path:
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run" / "pid"
+
+
+@pytest.fixture
 def place() -> Iterator[Path]:
     """A directory that every user may enter; the command is run there."""
     place = Path(tempfile.mkdtemp(prefix="gw"))

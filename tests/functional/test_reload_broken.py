@@ -12,14 +12,13 @@ import pytest
 from deployment import Deployment
 from launch import ANNOUNCE, WORKERS
 from load import Load
+from masters import FAILED, LONG
 from patience import gone, until
 from server import Server, lives
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
-
-FAILED = r"\[ERROR\] The reload has failed, for none of the new workers could boot\."
 
 #: What is deployed, and how the only traceback of it ends, if there is one.
 BROKEN = {
@@ -33,9 +32,6 @@ BROKEN = {
     "exit without an error": ("sys.exit()\n", None),
     "killed": ("import signal\nos.kill(os.getpid(), signal.SIGKILL)\n", None),
 }
-
-#: Seconds that a machine with other work may need for some attempts and the pauses between them.
-LONG = 40.0
 
 HANGS = "while True:\n    time.sleep(0.1)\n"
 
@@ -196,6 +192,29 @@ def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: De
     gone(*first)
     assert len(server.log(r"A worker could not boot\. ")) == 2
     assert len(deployment.boots() - first - set(old)) == 1
+
+
+def test_one_at_a_time_finds_out_whether_it_works_again(start: Start, deployment: Deployment) -> None:
+    config = "def pre_fork(server, worker):\n    print('here comes another', flush=True)\n"
+    server = start("deployed:app", *deployment.options, workers=3, config=config)
+    old = serving(server)
+    deployment.release("sys.exit(1)\n")
+    deployment.hold()
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    failing = deployment.booting(3, but=set(old))
+    deployment.release()
+    for pid in failing:
+        deployment.let_go(pid)
+    (scout,) = deployment.booting(1, but=failing | set(old))
+    # The arbiter looks who is missing after each signal.
+    for count in (1, 2):
+        server.signal(signal.SIGUSR1)
+        server.wait_for_log("Handling signal: usr1", count=count)
+    assert len(server.log("here comes another")) == len({*old, *failing, scout})
+    deployment.let_go()
+    server.wait_for_log(r"^worker \d+ is ready$", LONG, count=6)
+    assert scout in server.worker_pids()
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -239,6 +239,29 @@ def test_worker_that_boots_does_not_leave_in_the_midst_of_a_lock(start: Start, t
     assert len(server.log("Worker exiting", since=0)) == 1
 
 
+PATCHING = """
+import os, signal, time
+def post_fork(server, worker):
+    from gworkers import hubs
+    patch = hubs.patch
+    def interrupted(*args):
+        os.kill(os.getppid(), signal.SIGTERM)
+        while signal.SIGTERM not in signal.sigpending():
+            time.sleep(0.01)
+        patch(*args)
+        print("patched", flush=True)
+    hubs.patch = interrupted
+"""
+
+
+def test_worker_that_patches_is_not_interrupted(start: Start) -> None:
+    """eventlet would go on after an exception there, and report it."""
+    server = start("probe:app", "--graceful-timeout", 60, config=PATCHING, ready=False)
+    assert server.wait_for_exit() == 0
+    assert server.log("^patched$", since=0)
+    assert len(server.log("Worker exiting", since=0)) == 1
+
+
 SWALLOWING = """
 import time
 swallowed = 0

@@ -1,0 +1,103 @@
+"""USR2: another master beside the first one, and what may become of both."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from held import Held
+from launch import ANNOUNCE
+from load import Load
+from masters import LONG, goes_on, number, second, upgraded
+from patience import gone, until
+from server import Server
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+
+@pytest.mark.only(transport="unix")
+@pytest.mark.parametrize("error", ["LookupError('deliberate')", "SystemExit('deliberate')"])
+def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: Path, error: str) -> None:
+    works = tmp_path / "works"
+    config = f"import os\ndef pre_exec(server):\n    if not os.path.exists({str(works)!r}):\n        raise {error}\n"
+    server = start("probe:app", "--pid", pidfile, config=config)
+    (old,) = server.worker_pids()
+    held = Held(server, tmp_path).running()
+    with Load(server) as load:
+        server.signal(signal.SIGUSR2)
+        server.wait_for_log(r"\[ERROR\] Another master could not be started: .*deliberate")
+        load.goes_on()
+        held.let_go()
+        assert held.answer()["pid"] == old
+    assert not load.failures
+    goes_on(server, old)
+    assert len(server.log(r"\[ERROR\]")) == 1
+    assert number(pidfile) == server.pid
+    assert not second(pidfile).exists()
+
+    # The way is free for the next one as soon as the master has heard of this one's end.
+    works.touch()
+    until(lambda: server.signal(signal.SIGUSR2) or number(second(pidfile)), "the second pidfile", LONG)
+    new = number(second(pidfile))
+    assert new is not None
+    os.kill(new, signal.SIGTERM)
+    gone(new, limit=LONG)
+    goes_on(server, old)
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert not Path(str(server.address)).exists()
+    assert not pidfile.exists()
+
+
+def test_reload_of_the_second_master(start: Start, pidfile: Path) -> None:
+    server = start("probe:app", "--pid", pidfile)
+    (old,) = server.worker_pids()
+    with Load(server) as load, upgraded(server, pidfile) as new:
+        (first,) = set(server.worker_pids()) - {old}
+        os.kill(new, signal.SIGHUP)
+        gone(first, limit=LONG)
+        assert (number(pidfile), number(second(pidfile))) == (server.pid, new)
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(LONG) == 0
+        until(lambda: number(pidfile) == new, "the name is the new master's")
+        assert not second(pidfile).exists()
+        load.goes_on()
+        assert server.ask()["parent"] == new
+        load.__exit__(None, None, None)
+    assert not load.failures
+    assert not pidfile.exists()
+
+
+@pytest.mark.parametrize("change", ["none", "reload", "reload without a pidfile"])
+def test_old_master_that_is_killed(start: Start, pidfile: Path, change: str) -> None:
+    """Until somebody has collected it its process id is still taken, and so is the name of its file."""
+    config = f"pidfile = {str(pidfile)!r}\n"
+    server = start("probe:app", config=config)
+    (old,) = server.worker_pids()
+    with upgraded(server, pidfile) as new:
+        (first,) = set(server.worker_pids()) - {old}
+        server.signal(signal.SIGKILL)
+        server.wait_for_log(r"\[WARNING\] The pidfile is not there yet")
+        gone(old)
+        assert server.ask()["parent"] == new
+        if change != "none":
+            (server.directory / "gunicorn.conf.py").write_text((config if change == "reload" else "") + ANNOUNCE)
+            os.kill(new, signal.SIGHUP)
+            gone(first, limit=LONG)
+        server.process.wait()
+        if change == "reload without a pidfile":
+            # The master looks once a second at least, and reloads again.
+            first = server.ask()["pid"]
+            os.kill(new, signal.SIGHUP)
+            gone(first, limit=LONG)
+        else:
+            until(lambda: number(pidfile) == new, "the name is the new master's")
+        assert server.ask()["parent"] == new
+        assert not second(pidfile).exists()
+        assert len(server.log("The pidfile is not there yet")) == 1
+    assert number(pidfile) in (None, server.pid)

@@ -1,0 +1,68 @@
+"""Masters, their pidfiles, and whether they go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from launch import ANNOUNCE
+from patience import gone, until
+from server import Server
+
+#: Seconds that a master may take to start or to end, or several attempts to boot, on a machine with other work.
+LONG = 40.0
+
+#: What is logged of a reload with code that cannot boot.
+FAILED = r"\[ERROR\] The reload has failed, for none of the new workers could boot\."
+
+
+def reconfigure(server: Server, config: str) -> None:
+    (server.directory / "gunicorn.conf.py").write_text(config + ANNOUNCE)
+    server.signal(signal.SIGHUP)
+
+
+def goes_on(server: Server, *workers: int) -> None:
+    """The master is there, has these workers and no others, and they answer."""
+    assert server.process.poll() is None
+    assert server.worker_pids() == list(workers)
+    answer = server.ask()
+    assert (answer["parent"], answer["pid"] in workers) == (server.pid, True)
+
+
+def renewed(server: Server, *old: int) -> int:
+    """Wait until a reload has put one worker in the place of these; returns it."""
+    gone(*old, limit=LONG)
+    (new,) = server.worker_pids()
+    goes_on(server, new)
+    return new
+
+
+def number(pidfile: Path) -> int | None:
+    """The process id that the file has, if there is one."""
+    try:
+        return int(pidfile.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def second(pidfile: Path) -> Path:
+    """The file of the second master, while there are two."""
+    return Path(f"{pidfile}.2")
+
+
+@contextmanager
+def upgraded(server: Server, pidfile: Path) -> Iterator[int]:
+    """The new master's process id, once its worker is ready."""
+    since = len(server.lines)
+    server.signal(signal.SIGUSR2)
+    new = until(lambda: number(second(pidfile)), "the second pidfile", LONG)
+    try:
+        server.wait_for_log(r"^worker \d+ is ready$", LONG, since=since)
+        yield new
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(new, signal.SIGTERM)
+        gone(new, limit=LONG)
