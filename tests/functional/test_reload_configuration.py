@@ -1,0 +1,79 @@
+"""A configuration is read twice: in a rehearsal, and then by the master, for whom it may have changed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from launch import WORKERS
+from load import Load
+from patience import gone
+from server import Server
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+Start = Callable[..., Server]
+
+#: Goes wrong in the process that ``here`` names, which a rehearsal is not.
+FICKLE = """
+import os
+from pathlib import Path
+
+def is_here():
+    here = Path({here!r})
+    return here.exists() and int(here.read_text()) == os.getpid()
+
+raw_env = ["RELEASE=" + ("second" if is_here() else "first")]
+{what}
+"""
+FICKLE_KINDS = {
+    "exception": ("if is_here():\n    raise LookupError('deliberate')\n", "LookupError: deliberate"),
+    "value": ("workers = 'many' if is_here() else 1\n", None),
+    "class": ("worker_class = 'gworkers.Nothing' if is_here() else worker_class\n", None),
+    "hook": ("def on_reload(server):\n    if is_here():\n        raise LookupError('deliberate')\n",
+             "LookupError: deliberate"),
+}
+
+
+@pytest.mark.parametrize("kind", FICKLE_KINDS)
+def test_configuration_that_the_master_cannot_read(start: Start, hub: str, tmp_path: Path, kind: str) -> None:
+    what, traceback = FICKLE_KINDS[kind]
+    here = tmp_path / "here"
+    config = f"worker_class = {WORKERS[hub]!r}\n" + FICKLE.format(here=str(here), what=what)
+    server = start("probe:app", worker_class="from config", config=config)
+    (old,) = server.worker_pids()
+    here.write_text(str(server.pid))
+    with Load(server) as load:
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"\[ERROR\] The reload was refused")
+        if traceback is not None:
+            server.expect_traceback(traceback)
+        load.goes_on()
+        assert server.worker_pids() == [old]
+        # Nothing of it is left, neither in the environment nor otherwise.
+        server.signal(signal.SIGTTIN)
+        server.wait_for_log(r"^worker \d+ is ready$", count=2)
+        os.kill(old, signal.SIGTERM)
+        gone(old)
+        assert server.ask("/variable?name=RELEASE") == "first"
+        here.unlink()
+        second = server.worker_pids()
+        server.signal(signal.SIGHUP)
+        gone(*second)
+        load.goes_on()
+    assert not load.failures
+    assert len(server.worker_pids()) == 1
+
+
+def test_addresses_are_those_of_the_rehearsal(start: Start, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    server = start("probe:app", bind=("from config",), config=FICKLE.format(
+        here=str(here), what="bind = '127.0.0.1:1' if is_here() else '127.0.0.1:0'\n"))
+    (old,) = server.worker_pids()
+    here.write_text(str(server.pid))
+    server.signal(signal.SIGHUP)
+    gone(old)
+    assert server.ask()["pid"] not in (None, old)
