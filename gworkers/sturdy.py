@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
@@ -22,8 +23,8 @@ STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 #: Whether the arbiter has a list of at most five signals, and collects the dead in a signal handler.
 GUNICORN_23 = not hasattr(Arbiter, "wait_for_signals")
 
-#: Seconds between two looks at who has ended, in stop().
-POLL = 0.1
+#: Seconds between two looks at who has ended, once all are to.
+POLL = 0.01
 
 #: Seconds that Gunicorn's control server may take to start before nobody waits for it any more.
 CONTROL_PATIENCE = 1.0
@@ -54,8 +55,8 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     _deaf_control: Any = None
     #: why the server ends, once that is certain
     _reason: HaltServer | None = None
-    #: whether the arbiter is in stop(), which comes by no loop any more
-    _stops = False
+    #: whether the next signal to all workers is the one that ends them, and the server
+    _ends = False
     #: whether the pidfile has not got its name yet
     _nameless = False
     #: whether the pidfile is left alone, and what the configuration says of it meanwhile
@@ -96,14 +97,28 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         super().halt(*args, **kwargs)
 
     def kill_workers(self, sig: int) -> None:
-        """Send a signal to all workers; when the server stops, wait until they have ended."""
+        """Send a signal to all workers; if it is to end the server, wait until they have ended."""
         super().kill_workers(sig)
-        if GUNICORN_23 and self._stops and sig != signal.SIGKILL:
-            # It would rely on the signal handler. Its own limit has begun, too.
+        if self._ends:
+            self._ends = False
+            # Gunicorn 23 would rely on the signal handler, and others look every 0.1 s. Their limit has begun as well.
             limit = time.monotonic() + self.cfg.graceful_timeout
-            while self.WORKERS and time.monotonic() < limit:
-                self._reap()
+            while self.WORKERS and time.monotonic() < limit and not self._is_hurried():
                 time.sleep(POLL)
+                self._reap()
+
+    def _is_hurried(self) -> bool:
+        if GUNICORN_23:
+            return False
+        try:
+            sig = self.SIG_QUEUE.get_nowait()
+        except Empty:
+            return False
+        hurried = sig in (signal.SIGINT, signal.SIGQUIT)
+        if hurried:
+            # Gunicorn does what there is to do.
+            self.SIG_QUEUE.put_nowait(sig)
+        return hurried
 
     # Signals
 
@@ -129,13 +144,13 @@ class Sturdy(Arbiter):  # type: ignore[misc]
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, whatever somebody has done to the files of the sockets."""
-        self._stops = True
         self._reap()
         for listener in list(self.LISTENERS):
             # A process that was forked, and comes by because it has failed, may have closed it.
             if listener.sock is not None and is_lost(listener.getsockname()):
                 self.LISTENERS.remove(listener)
                 listener.close()
+        self._ends = True
         super().stop(graceful)
         # Those that had to be killed.
         self._reap()
