@@ -64,7 +64,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     _pidfile_wanted: str | None = None
 
     # Workers that cannot boot: it halts for the first one, whatever becomes of the others, for which Gunicorn's would
-    # start to halt all over again, and end in a traceback with another exit status.
+    # start to halt all over again, and end in a traceback with another exit status, or wait for those that have ended.
 
     def reap_workers(self) -> None:
         """Collect the workers that have ended."""
@@ -89,12 +89,21 @@ class Sturdy(Arbiter):  # type: ignore[misc]
             raise self._reason
         super().murder_workers()
 
-    def halt(self, *args: Any, **kwargs: Any) -> None:
-        """Stop the workers and end the process."""
+    # The end of the server
+
+    def stop(self, graceful: bool = True) -> None:
+        """Stop the workers, however they end, and whatever somebody has done to the files of the sockets."""
         self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
-        # Of some that ended together Gunicorn 23 hears once, and would wait for the rest until graceful_timeout.
         self._reap()
-        super().halt(*args, **kwargs)
+        for listener in list(self.LISTENERS):
+            # A process that was forked, and comes by because it has failed, may have closed it.
+            if listener.sock is not None and is_lost(listener.getsockname()):
+                self.LISTENERS.remove(listener)
+                listener.close()
+        self._ends = True
+        super().stop(graceful)
+        # Those that had to be killed.
+        self._reap()
 
     def kill_workers(self, sig: int) -> None:
         """Send a signal to all workers; if it is to end the server, wait until they have ended."""
@@ -141,19 +150,6 @@ class Sturdy(Arbiter):  # type: ignore[misc]
         # Those that come meanwhile are behind them.
         count = len(self.SIG_QUEUE)
         self.SIG_QUEUE[:count] = due(self.SIG_QUEUE[:count])
-
-    def stop(self, graceful: bool = True) -> None:
-        """Stop the workers, whatever somebody has done to the files of the sockets."""
-        self._reap()
-        for listener in list(self.LISTENERS):
-            # A process that was forked, and comes by because it has failed, may have closed it.
-            if listener.sock is not None and is_lost(listener.getsockname()):
-                self.LISTENERS.remove(listener)
-                listener.close()
-        self._ends = True
-        super().stop(graceful)
-        # Those that had to be killed.
-        self._reap()
 
     # Gunicorn 25.3's control server is a thread that is stopped before each fork, and before the end. One that has just
     # been started does not hear that: Gunicorn waits for it in vain, then leaves it behind with its descriptors.

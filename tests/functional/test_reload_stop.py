@@ -55,6 +55,29 @@ def test_while_the_first_generation_boots(start: Start, deployment: Deployment, 
     assert not any(map(lives, new))
 
 
+DEAF = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+(here / "is deaf").touch()
+while not (here / "fails").exists():
+    time.sleep(0.01)
+raise LookupError("deliberate")
+"""
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_while_the_first_worker_is_about_to_fail(start: Start, deployment: Deployment, tmp_path: Path,
+                                                 number: int) -> None:
+    deployment.release(DEAF)
+    server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, ready=False)
+    until((tmp_path / "deployment" / "is deaf").exists, "the worker is deaf")
+    server.signal(number)
+    server.wait_for_log("Handling signal: ")
+    (tmp_path / "deployment" / "fails").touch()
+    assert server.wait_for_exit() == 0
+    server.expect_traceback("LookupError: deliberate")
+
+
 def hanging_rehearsal(server: Server, tmp_path: Path) -> int:
     path = server.directory / "gunicorn.conf.py"
     path.write_text("import os, time\nfrom pathlib import Path\n"
