@@ -38,6 +38,13 @@ while os.path.exists({str(self._flag)!r}):
     def hang(self) -> None:
         self._flag.touch()
 
+    def begin(self, server: Server) -> int:
+        """Reload, and wait for the rehearsal, which hangs; returns its process."""
+        self.hang()
+        server.signal(signal.SIGHUP)
+        (rehearsal,) = until(lambda: self.begun(server), "a rehearsal")
+        return rehearsal
+
     def let_go(self) -> None:
         self._flag.unlink()
 
@@ -58,9 +65,7 @@ in_batches = pytest.mark.skipif(not hasattr(Arbiter, "wait_for_signals"), reason
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_stop_behind_reloads(start: Start, rehearsals: Rehearsals, number: int) -> None:
     server = start("probe:app", config=rehearsals.config)
-    rehearsals.hang()
-    server.signal(signal.SIGHUP)
-    until(lambda: rehearsals.begun(server), "a rehearsal")
+    rehearsals.begin(server)
     for _ in range(3):
         server.signal(signal.SIGHUP)
         assert server.connect().request().status == 200
@@ -84,9 +89,7 @@ def test_stop_that_comes_with_a_reload(start: Start, rehearsals: Rehearsals) -> 
 @in_batches
 def test_reloads_that_wait_are_one(start: Start, rehearsals: Rehearsals) -> None:
     server = start("probe:app", config=rehearsals.config)
-    rehearsals.hang()
-    server.signal(signal.SIGHUP)
-    until(lambda: rehearsals.begun(server), "a rehearsal")
+    rehearsals.begin(server)
     for _ in range(3):
         server.signal(signal.SIGHUP)
         assert server.connect().request().status == 200
@@ -102,9 +105,7 @@ def test_master_that_is_killed_while_a_rehearsal_hangs(start: Start, rehearsals:
     """Whoever connects is to be refused, rather than to wait for somebody who never comes."""
     server = start("probe:app", config=rehearsals.config)
     workers = server.worker_pids()
-    rehearsals.hang()
-    server.signal(signal.SIGHUP)
-    (rehearsal,) = until(lambda: rehearsals.begun(server), "a rehearsal")
+    rehearsal = rehearsals.begin(server)
     server.signal(signal.SIGKILL)
     server.process.wait()
     gone(*workers)
@@ -117,8 +118,6 @@ def test_master_that_is_killed_while_a_rehearsal_hangs(start: Start, rehearsals:
 def test_rehearsal_that_nobody_waits_for(start: Start, rehearsals: Rehearsals) -> None:
     patience = "import gworkers.rehearsal\ngworkers.rehearsal.PATIENCE = 3\n"
     server = start("probe:app", config=patience + rehearsals.config)
-    rehearsals.hang()
-    server.signal(signal.SIGHUP)
-    (rehearsal,) = until(lambda: rehearsals.begun(server), "a rehearsal")
+    rehearsal = rehearsals.begin(server)
     server.signal(signal.SIGKILL)
     gone(rehearsal)
