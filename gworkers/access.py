@@ -3,24 +3,31 @@
 Gunicorn makes a dict of everything that a line could say and hands it to :mod:`logging`, which
 costs more than serving a short request. Where nothing but Gunicorn's own logger and one plain
 handler are involved, only what ``access_log_format`` names is looked up, and the line is written
-to the handler's stream.
+to the handler's stream, which never blocks. Anything else may, so the log queue calls it.
 """
 from __future__ import annotations
 
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from time import strftime, time
+from time import monotonic, strftime, time
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.glogging import Logger, SafeAtoms
 
+from gworkers.log_stream import LogStream
+
 if TYPE_CHECKING:
     from gworkers.http1.request import Request
     from gworkers.http1.response import Response
+    from gworkers.log_queue import LogQueue
+
+#: Seconds between two reports that the access log cannot be written.
+REPORT_INTERVAL = 10.0
 
 _PLACEHOLDER = re.compile(r"%(?:\(([^)]*)\))?(.)", re.DOTALL)
 
@@ -87,36 +94,52 @@ SOURCES: dict[str, Callable[[Facts], Any]] = {
 class AccessLog:
     """Writes a line for each request.
 
-    :param log: Gunicorn's logger, of whatever class
+    :param logger: Gunicorn's logger, of whatever class
+    :param queue: what calls the logger
     :param line_format: ``access_log_format``
     """
 
-    def __init__(self, log: Any, line_format: str) -> None:
-        self._log = log
+    def __init__(self, logger: Any, queue: LogQueue, line_format: str) -> None:
+        self._log = logger
+        self._queue = queue
+        self._failures = 0
+        self._reported = -REPORT_INTERVAL
         self._format = line_format
         self._second = 0
         self._now = ""
-        self._handler = plain_handler(log)
+        self._handler = plain_handler(logger)
+        report_errors(logger.access_log, self._report)
         self._atoms = self._compile(line_format) if self._handler is not None else {}
 
     def record(self, response: Response, request: Request, environ: dict[str, Any], seconds: float) -> None:
-        """Write the line for a request that took *seconds*."""
+        """Write the line for a request that took *seconds*. Never raises, never waits."""
         duration = timedelta(seconds=seconds)
         handler = self._handler
         access = self._log.access_log
         if handler is None or access.disabled or len(access.handlers) != 1 or access.handlers[0] is not handler:
-            self._log.access(response, request, environ, duration)
+            self._queue.call(self._log.access, response, request, environ, duration)
             return
         facts = Facts(response, request, environ, duration)
         log = self._log
         try:
             line = self._format % SafeAtoms({name: atom(log, facts) for name, atom in self._atoms.items()})
-            with handler.lock:  # type: ignore[union-attr]
-                handler.stream.write(f"{line}\n")
-                handler.flush()
+            # Without the handler's lock, which a thread may hold: the line is written in one call.
+            handler.stream.write(f"{line}\n")
+        except OSError as error:
+            self._report(error)
         except Exception:
-            # It has its own way to tell of a format that does not work, and of a file that cannot be written.
-            log.access(response, request, environ, duration)
+            # Gunicorn has its own way to report a format that does not work.
+            self._queue.call(log.access, response, request, environ, duration)
+
+    def _report(self, error: BaseException) -> None:
+        """Report, now and then, that lines cannot be written; not each with all that is known of its request."""
+        self._failures += 1
+        now = monotonic()
+        if now - self._reported >= REPORT_INTERVAL:
+            self._queue.error("The access log cannot be written (%s: %s). Lines lost since the last report: %s. "
+                              "Check the disk or the reader of the log.", type(error).__name__, error, self._failures)
+            self._reported = now
+            self._failures = 0
 
     def _compile(self, line_format: str) -> dict[str, Atom]:
         names = {name for name, kind in _PLACEHOLDER.findall(line_format) if kind != "%"}
@@ -151,10 +174,33 @@ def plain_handler(log: Any) -> logging.StreamHandler[Any] | None:
     handler = access.handlers[0]
     formatter = handler.formatter
     if (type(handler) in (logging.StreamHandler, logging.FileHandler) and handler.level <= logging.INFO
-            and not handler.filters and handler.terminator == "\n" and handler.stream is not None
+            and not handler.filters and handler.terminator == "\n" and isinstance(handler.stream, LogStream)
             and type(formatter) is logging.Formatter and formatter._fmt == "%(message)s"):
         return handler  # type: ignore[no-any-return]
     return None
+
+
+def report_errors(access_log: logging.Logger, report: Callable[[BaseException], None]) -> None:
+    """Let handlers of *access_log* call *report* when they fail.
+
+    By default :mod:`logging` prints the arguments of each record to stderr: here, all of a request, cookies included.
+    """
+    logger: logging.Logger | None = access_log
+    while logger is not None:
+        for handler in logger.handlers:
+            if "handleError" not in vars(handler) and type(handler).handleError is logging.Handler.handleError:
+                handler.handleError = partial(  # type: ignore[method-assign]
+                    _handle_error, handler.handleError, access_log.name, report)
+        logger = logger.parent if logger.propagate else None
+
+
+def _handle_error(default: Callable[[logging.LogRecord], None], name: str, report: Callable[[BaseException], None],
+                  record: logging.LogRecord) -> None:
+    error = sys.exc_info()[1]
+    if record.name == name and error is not None:
+        report(error)
+    else:
+        default(record)
 
 
 def wanted(cfg: Any, log: Any) -> bool:

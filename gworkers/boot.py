@@ -13,7 +13,7 @@ from gunicorn.errors import AppImportError
 from gunicorn.util import make_fail_app
 from gunicorn.workers.base import Worker
 
-from gworkers import bind, fork, hubs, psycopg
+from gworkers import bind, fork, hubs, log_stream, psycopg
 from gworkers.checks import application, configuration, drivers, patching
 from gworkers.checks.causes import meant, shortened, told
 from gworkers.checks.findings import Finding
@@ -102,7 +102,9 @@ class Booting(Worker):  # type: ignore[misc]
         if not self.sockets:
             self.sockets = bind.open_own(self.cfg)
         self.tells = BOARD.warning.claim()
-        self.warn(self.prepare())
+        self.warn(self.log, self.prepare())
+        # While the process still has the rights that it was started with.
+        log_stream.protect(self.log, self.hub)
         super().init_process()
 
     def _give_up(self, error: StartError, status: int) -> NoReturn:
@@ -190,7 +192,7 @@ class Booting(Worker):  # type: ignore[misc]
             raise StartError(rival)
         found = self.new_drivers()
         if self.tells:
-            self.warn(found)
+            self.warn(self.log, found)
 
     def _answer_with(self, error: Exception) -> None:
         """Show the developer what is wrong until a file changes, which Gunicorn does for a SyntaxError only."""
@@ -211,11 +213,11 @@ class Booting(Worker):  # type: ignore[misc]
         self._modules = len(sys.modules)
         return drivers.check(self.hub_name, self._drivers)
 
-    def warn(self, findings: Iterable[Finding]) -> None:
-        """Log *findings*, but for those that are silenced."""
+    def warn(self, log: Any, findings: Iterable[Finding]) -> None:
+        """Log *findings* to *log*, except those that are silenced."""
         for finding in findings:
             if finding.code not in self.settings.silence:
-                self.log.warning("%s", finding)
+                log.warning("%s", finding)
 
     def init_signals(self) -> None:
         """Listen to signals, and to what the master has said while nobody listened."""

@@ -11,7 +11,7 @@
                                          v
                  LINGERING (only to save an answer from a reset) --> CLOSED
 
-Everything here runs in the hub and never blocks, but for :meth:`Connection._serve`, in the
+Everything here runs in the hub and never blocks, but for :meth:`Connection.serve`, in the
 request greenlet. While a request runs the watcher stays as it is: only if it fires (pipelined
 bytes, or the client has gone) is it stopped, until the connection is idle again.
 """
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from gworkers.errors import ClientError, Refusal
 from gworkers.exchange import serve
 from gworkers.http1.refusal import error_page
+from gworkers.hub_guard import hub_callback
 from gworkers.transport import READ_SIZE, READY, WOULD_BLOCK, Transport
 from gworkers.upgrade import OfferedSocket
 
@@ -82,15 +83,18 @@ class Connection(Transport):
         """The peer's address for a log."""
         return str(self.peer[0]) if isinstance(self.peer, tuple) else os.fsdecode(self.peer)
 
+    def __str__(self) -> str:
+        return f"connection from {self.peer_name}, {self.phase}"
+
     # Waiting for a request
 
     def open(self) -> None:
         """Begin: wait for a handshake or a request."""
         if self.secure:
             self.phase = HANDSHAKE
-            self._wait(self.server.handshake)
+            self._wait(self.server.unshaken)
         else:
-            self._wait(self.server.head)
+            self._wait(self.server.silent)
 
     def _wait(self, deadline: Deadline[Connection]) -> None:
         self._deadline = deadline
@@ -103,6 +107,7 @@ class Connection(Transport):
             self._deadline.stop(self)
             self._deadline = None
 
+    @hub_callback
     def _readable(self) -> None:
         try:
             if self.phase is IDLE:
@@ -122,11 +127,8 @@ class Connection(Transport):
         except WOULD_BLOCK:
             return
         except OSError as error:
+            self.close()
             self.server.log.debug("Ignored a connection that failed: %s", error)
-            self.close()
-        except Exception:
-            self.server.log.exception("Error on a connection from %s", self.peer_name)
-            self.close()
 
     def _proceed(self, data: bytes) -> None:
         """Serve the request whose head *data* starts with, if it is complete."""
@@ -149,7 +151,7 @@ class Connection(Transport):
         elif request.proxy_protocol_info:
             self._proxy = request.proxy_protocol_info
         self.phase = BUSY
-        server.greenlets.run(self._serve, request)
+        server.greenlets.run(self, request)
 
     def _wait_for_more(self, data: bytes) -> None:
         self.buffer = data
@@ -159,6 +161,7 @@ class Connection(Transport):
             self._stop_waiting()
             self._wait(self.server.head)
 
+    @hub_callback
     def _proceed_with_buffer(self) -> None:
         """Serve what has arrived already; called once the others had their turn."""
         if self.phase is QUEUED:
@@ -170,24 +173,26 @@ class Connection(Transport):
             self.sock.do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             # A handshake is smaller than any send buffer: there is nothing to wait for but the peer.
+            if self._deadline is self.server.unshaken:
+                self._stop_waiting()
+                self._wait(self.server.handshake)
             return
         except (OSError, ValueError) as error:
-            self.server.log.warning("Invalid request from ip=%s: TLS handshake failed: %s", self.peer_name, error)
+            self.server.invalid_requests.report(self.peer_name, f"TLS handshake failed: {error}")
             self.close()
             return
         self.phase = IDLE
         self._stop_waiting()
-        self._wait(self.server.head)
+        self._wait(self.server.silent)
 
     # Serving one
 
-    def _serve(self, request: Request) -> None:
+    def serve(self, request: Request) -> None:
         """Serve *request*. Runs in a request greenlet."""
-        try:
-            keep = serve(self, request)
-        except BaseException:
-            self.close()
-            raise
+        if self.phase is CLOSED:
+            # Between its head and now.
+            return
+        keep = serve(self, request)
         # The body refers back to the request, and cycles are left to the garbage collector.
         body, request.body = request.body, None
         if self.phase is CLOSED:
@@ -229,7 +234,7 @@ class Connection(Transport):
             self.phase = IDLE
             self._wait(self.server.idle)
             if self.server.full:
-                self.server.make_room()
+                self.server.resume_accepting()
         elif after is LINGERING:
             self.linger()
         elif after is PARTING:
@@ -250,7 +255,7 @@ class Connection(Transport):
 
     def complain(self, error: ClientError) -> None:
         """Log what the client did wrong."""
-        self.server.log.warning("Invalid request from ip=%s: %s", self.peer_name, error)
+        self.server.invalid_requests.report(self.peer_name, error)
 
     def answer(self, status: int, reason: str, detail: str) -> None:
         """Send an error page, as far as that goes without waiting, and close."""
@@ -342,18 +347,42 @@ class Connection(Transport):
         # gevent's os.close may put it off.
         posix.close(self.sock.detach())
 
+    @property
+    def needs_wake_up(self) -> bool:
+        """Whether nothing is sure to happen to this connection unless the hub's next turns bring it forward."""
+        if self.phase is BUSY:
+            # A request that runs is the application's; one that is over leaves an answer to send, or another phase.
+            return self._after is not None and not self._flushing
+        return self.phase is QUEUED or not (self._watching and self._watcher.active and self._deadline is not None)
+
+    def recover(self) -> None:
+        """Close after an exception: what state the connection is in is not known."""
+        self.close()
+
     def close(self) -> None:
         """Close at once. Closing twice does nothing."""
         if self.phase is CLOSED:
             return
-        self._close_tls()
-        self._stop_waiting()
+        # Nested, because whatever fails in here, the descriptor is closed and the server knows.
+        try:
+            self._close_tls()
+        finally:
+            self.phase = CLOSED
+            try:
+                self._release()
+            finally:
+                try:
+                    self.sock.close()
+                finally:
+                    self.server.closed(self)
+
+    def _release(self) -> None:
+        """Stop all that refers to this connection from elsewhere."""
         self._unwatch()
-        self._give_up_waiting()
+        self._stop_waiting()
         self._unsent = b""
-        self.phase = CLOSED
+        self._stop_flushing()
+        self._give_up_waiting()
         self.offer.shut_down()
         # It refers back to this, and a cycle would be there until the garbage is collected.
         del self.offer
-        self.sock.close()
-        self.server.closed(self)

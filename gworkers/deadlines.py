@@ -1,4 +1,4 @@
-"""Who has until when: one coarse timer for all connections of a worker.
+"""Connection timeouts: one coarse timer for all connections of a worker.
 
 Every queue holds connections that share one timeout, so they expire in the order in which
 they were added and a sweep looks at those that are due and one more.
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import Any, Callable, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
+from gworkers.hub_guard import Recoverable, contain, hub_callback
 from gworkers.hubs.base import Hub
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from gworkers.log_queue import LogQueue
+
+T = TypeVar("T", bound=Recoverable)
 
 #: How late, in seconds, a deadline may be noticed.
 TICK = 0.1
@@ -34,7 +38,7 @@ class Deadline(Generic[T]):
 
     def start(self, connection: T) -> None:
         """Give *connection* the whole timeout from now on. It must not be in the queue."""
-        self._entries[connection] = monotonic() + self.timeout
+        self._entries[connection] = monotonic()
         if self._deadlines.asleep:
             self._deadlines.wake()
 
@@ -46,9 +50,11 @@ class Deadline(Generic[T]):
         """Let all connections have as long as they like."""
         self._entries.clear()
 
-    def first(self) -> T | None:
-        """Return the connection that has been here longest."""
-        return next(iter(self._entries), None)
+    def first(self) -> tuple[float, T] | None:
+        """Return the connection that has been here longest, behind the time at which it came."""
+        for connection, start in self._entries.items():
+            return start, connection
+        return None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -56,23 +62,30 @@ class Deadline(Generic[T]):
     def sweep(self, now: float) -> None:
         """Expire what was due at *now*."""
         due = []
-        for connection, until in self._entries.items():
-            if until > now:
+        latest = now - self.timeout
+        for connection, start in self._entries.items():
+            if start > latest:
                 break
             due.append(connection)
         for connection in due:
             # One that expires may end another.
             if self._entries.pop(connection, None) is not None:
-                self._expire(connection)
+                try:
+                    self._expire(connection)
+                except BaseException as error:
+                    contain(connection, error)
 
 
 class Deadlines:
     """The timer behind all deadlines. It runs only while there is something to watch."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, log: LogQueue) -> None:
         self._hub = hub
+        self.log = log
         self._queues: list[Deadline[Any]] = []
         self.asleep = True
+        #: how many times the timer has looked
+        self._sweeps = 0
 
     def add(self, timeout: float, expire: Callable[[T], None]) -> Deadline[T]:
         """Return a new deadline of *timeout* seconds."""
@@ -88,15 +101,23 @@ class Deadlines:
     def wake(self) -> None:
         """Start the timer, unless it runs."""
         if self.asleep:
-            self.asleep = False
             self._hub.call_later(TICK, self._sweep)
+            self.asleep = False
 
-    def _sweep(self) -> None:
+    def next(self) -> object:
+        """Return the number of the sweep that is due next, for comparison; None if there is nothing to watch."""
+        return self._sweeps + 1 if any(self._queues) else None
+
+    def recover(self) -> None:
+        """Start the timer again, if there is something to watch."""
         self.asleep = True
+        if any(self._queues):
+            self.wake()
+
+    @hub_callback
+    def _sweep(self) -> None:
+        self._sweeps += 1
         now = monotonic()
-        try:
-            for queue in self._queues:
-                queue.sweep(now)
-        finally:
-            if any(self._queues):
-                self.wake()
+        for queue in self._queues:
+            queue.sweep(now)
+        self.recover()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 #: The part of ``graceful_timeout``, and the most seconds of it, that requests have to come to an end once they are cut.
 LAST_PART, LAST_SECONDS = 0.25, 1.0
+#: Seconds, at most, that log records which still wait have at the end.
+LOG_SECONDS = 0.5
 
 
 def end_within(seconds: float) -> None:
@@ -42,8 +44,11 @@ def drain(worker: GreenWorker) -> None:
     if busy():
         requests = server.abort()
         if requests:
-            worker.log.warning("Worker graceful timeout (pid:%s): %s requests were cut", worker.pid, requests)
+            server.log.warning("Worker graceful timeout (pid:%s): %s requests were cut", worker.pid, requests)
         _wait(worker, busy, end)
+    # What has been logged is written, unless a handler hangs.
+    server.log.on_empty = worker.wake
+    _wait(worker, lambda: server.log.pending, monotonic() + LOG_SECONDS)
     end_within(end - monotonic())
 
 

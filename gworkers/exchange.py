@@ -70,7 +70,8 @@ def serve(connection: Connection, request: Request) -> bool:
             # How libraries that know Gunicorn end a request that they answered on the socket.
             _end_takeover(connection, response)
         else:
-            server.raise_if_ending(error)
+            if server.ends_process(error):
+                raise
             server.log.exception("Error handling request %s %s", request.method, request.uri)
             _fail(connection, response, 500, "Internal Server Error", "")
     finally:
@@ -79,15 +80,14 @@ def serve(connection: Connection, request: Request) -> bool:
         response.ended = True
         body.end()
         if server.access is not None and environ and response.status is not None:
-            try:
-                server.access.record(response, request, environ, monotonic() - started)
-            except Exception:
-                server.log.exception("Exception in the access log")
+            server.access.record(response, request, environ, monotonic() - started)
         if server.post_request is not None:
             request.cfg = server.cfg
             try:
                 server.post_request(worker, request, environ, response)
-            except Exception:
+            except BaseException as error:
+                if server.ends_process(error):
+                    raise
                 server.log.exception("Exception in post_request hook")
     return keep
 

@@ -3,22 +3,27 @@ from __future__ import annotations
 
 import _socket
 import errno
+import posix
 import sys
 from typing import TYPE_CHECKING, Any
 
 from gworkers.connection import Connection
 from gworkers.http1.environ import Environs
+from gworkers.hub_guard import contain, hub_callback
 
 if TYPE_CHECKING:
     import ssl
 
     from gworkers.hubs.base import Watcher
+    from gworkers.log_queue import LogQueue
     from gworkers.server import Server
 
 #: Connections to accept in one go where no other worker could take them.
 BATCH = 64
-#: Seconds to wait when the process or the system has no descriptor or memory for a connection.
+#: Seconds to wait when the process or the system has no descriptor or memory for a connection, or accepting failed.
 BACK_OFF = 0.5
+#: Connections to close when there is no descriptor for a new one: requests need some for their files, too.
+MAKE_ROOM = 16
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -43,18 +48,45 @@ class Listener:
         self._watcher: Watcher = server.hub.watch_read(self._native.fileno())
         self._accepting = False
         self._closed = False
+        #: whether it pauses for :data:`BACK_OFF`
+        self._backing_off = False
+        #: how many times the hub has called
+        self._turns = 0
+
+    @property
+    def log(self) -> LogQueue:
+        """Where to report an exception."""
+        return self._server.log
 
     def start(self) -> None:
-        """Accept connections from now on."""
-        if not self._accepting and not self._closed:
-            self._accepting = True
+        """Accept connections from now on; after a backoff, once that is over."""
+        if not (self._accepting or self._closed or self._backing_off):
             self._watcher.start(self._accept)
+            self._accepting = True
 
     def pause(self) -> None:
         """Leave further connections to the kernel's queue."""
-        if self._accepting:
-            self._accepting = False
-            self._watcher.stop()
+        self._accepting = False
+        self._watcher.stop()
+
+    def next(self) -> object:
+        """Return what changes whenever it accepts, for comparison; None if no connection waits, or none is wanted."""
+        if self._closed or self._server.full or not self._server.hub.is_readable(self._native.fileno()):
+            return None
+        return self._turns
+
+    def recover(self) -> None:
+        """Go on accepting after a backoff."""
+        self.pause()
+        self._backing_off = False
+        self._server.hub.call_later(BACK_OFF, self._end_backoff)
+        self._backing_off = True
+
+    @hub_callback
+    def _end_backoff(self) -> None:
+        self._backing_off = False
+        if not self._server.full:
+            self.start()
 
     def close(self) -> None:
         """Stop listening in this process, after taking what the kernel has queued: it may be that nobody else can."""
@@ -69,7 +101,10 @@ class Listener:
             pass
         self._sock.close()
         for fd, peer in queued:
-            self._open(fd, peer)
+            try:
+                self._open(fd, peer)
+            except BaseException as error:
+                contain(self, error)
 
     def disown(self) -> None:
         """Let go of the socket in a forked process."""
@@ -77,7 +112,9 @@ class Listener:
         self._closed = True
         self._sock.close()
 
+    @hub_callback
     def _accept(self) -> None:
+        self._turns += 1
         for _ in range(self._batch):
             if not self._accepting or not self._server.has_room():
                 return
@@ -87,28 +124,41 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    self._back_off(error)
+                    if self._server.evict(MAKE_ROOM):
+                        continue
+                    self.recover()
+                    self._warn(error)
                     return
                 # The client gave up while it was in the queue.
                 continue
             self._open(fd, peer)
 
     def _open(self, fd: int, peer: Any) -> None:
-        sock: Any = _socket.socket(self._native.family, self._native.type, self._native.proto, fd)
-        sock.setblocking(False)
-        if self._set_no_delay:
-            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        if self._tls is not None:
-            try:
+        sock: Any = None
+        try:
+            sock = _socket.socket(self._native.family, self._native.type, self._native.proto, fd)
+            sock.setblocking(False)
+            if self._set_no_delay:
+                sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            if self._tls is not None:
                 sock = self._server.hub.tls(sock, self._tls, self._server.cfg.suppress_ragged_eofs)
-            except OSError as error:
-                self._server.log.debug("Ignored a connection that failed before its TLS handshake: %s", error)
-                return
-        self._server.opened(Connection(self._server, self, sock, peer))
+            connection = Connection(self._server, self, sock, peer)
+        except BaseException as error:
+            # A connection would close its socket.
+            if sock is None:
+                posix.close(fd)
+            else:
+                sock.close()
+            if not isinstance(error, OSError):
+                raise
+            self.log.debug("Ignored a connection that failed before its TLS handshake: %s", error)
+            return
+        try:
+            self._server.opened(connection)
+        except BaseException as error:
+            contain(connection, error)
 
-    def _back_off(self, error: OSError) -> None:
-        self._server.log.warning("Cannot accept connections for the moment: %s. The worker has %s open; raise the "
-                                 "limit of open files or lower worker_connections.",
-                                 error, self._server.connection_count)
-        self.pause()
-        self._server.hub.call_later(BACK_OFF, self.start)
+    def _warn(self, error: OSError) -> None:
+        self.log.warning("Cannot accept connections for the moment: %s. The worker has %s open; raise the "
+                         "limit of open files or lower worker_connections.",
+                         error, self._server.connection_count)

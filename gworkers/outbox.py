@@ -11,9 +11,11 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gworkers.hub_guard import contain, hub_callback
 from gworkers.hubs.base import Hub
 
 if TYPE_CHECKING:
+    from gworkers.log_queue import LogQueue
     from gworkers.transport import Transport
 
 #: Seconds that an answer may wait, at most, for others; then all are sent.
@@ -28,11 +30,14 @@ class Outbox:
     """The connections of a worker whose last answer is still to be sent.
 
     :param hub: says when its turn ends
+    :param log: where to report what goes wrong
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, log: LogQueue) -> None:
         self._hub = hub
+        self.log = log
         self._waiting: list[Transport] = []
+        self._scheduled = False
         self._since = 0.0
         self._last = 0.0
         self._cautious_until = 0.0
@@ -44,7 +49,9 @@ class Outbox:
             return False
         if not self._waiting:
             self._since = now
-            self._hub.call_soon(self.flush)
+            if not self._scheduled:
+                self._hub.call_soon(self._end_turn)
+                self._scheduled = True
         elif now - self._since > LONGEST_WAIT:
             self.overtake(now)
             return False
@@ -59,8 +66,27 @@ class Outbox:
                 self._cautious_until = now + CAUTION * (now - self._last)
             self.flush()
 
+    def next(self) -> object:
+        """Return the connection whose answer is sent next, for comparison, or None."""
+        return self._waiting[0] if self._waiting else None
+
+    def recover(self) -> None:
+        """Send what still waits at the end of the hub's next turn."""
+        self._scheduled = False
+        if self._waiting:
+            self._hub.call_soon(self._end_turn)
+            self._scheduled = True
+
+    @hub_callback
+    def _end_turn(self) -> None:
+        self._scheduled = False
+        self.flush()
+
     def flush(self) -> None:
-        """Send all that waits."""
+        """Send all that waits. One answer that fails does not stop the others."""
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
-            connection.flush()
+            try:
+                connection.flush()
+            except BaseException as error:
+                contain(connection, error)

@@ -7,6 +7,7 @@ from contextvars import copy_context
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn import SERVER
@@ -21,7 +22,10 @@ from gworkers.greenlets import RequestGreenlets
 from gworkers.http1.fast import fast_parser
 from gworkers.http1.head import HeadParser
 from gworkers.http1.response_head import ResponseHeads
+from gworkers.hub_guard import contain, hub_callback
 from gworkers.listener import Listener
+from gworkers.log_queue import LogQueue
+from gworkers.log_throttle import InvalidRequests
 from gworkers.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -49,19 +53,24 @@ class Server:
         self.worker = worker
         self.hub = hub
         self.cfg = cfg
-        self.log = worker.log
+        #: how the serving core logs: never directly, because handlers may raise and wait
+        self.log = LogQueue(hub, worker.log, self.ends_process)
+        self.invalid_requests = InvalidRequests(hub, self.log)
         self.application: Callable[..., Any] = worker.wsgi
         self._on_idle = on_idle
 
         self.heads = HeadParser(cfg, fast_parser(cfg))
         self.response_heads = ResponseHeads(SERVER)
         self.time_slice = settings.time_slice or inf
-        self.greenlets = RequestGreenlets(hub, copy_context(), reuse=settings.request_greenlets == "reused",
+        self.greenlets = RequestGreenlets(hub, self.log, copy_context(), reuse=settings.request_greenlets == "reused",
                                           time_slice=self.time_slice)
 
         self.taken_over = hub.taken_over
-        self.outbox = Outbox(hub)
-        deadlines = self._deadlines = Deadlines(hub)
+        self.outbox = Outbox(hub, self.log)
+        deadlines = self.timeouts = Deadlines(hub, self.log)
+        #: for connections that have not sent a byte, or none since their handshake
+        self.unshaken = deadlines.add(settings.handshake_timeout, Connection.close)
+        self.silent = deadlines.add(settings.head_timeout, Connection.close)
         self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)
         self.head = deadlines.add(settings.head_timeout, Connection.head_late)
         self.idle = deadlines.add(cfg.keepalive, Connection.close)
@@ -74,23 +83,24 @@ class Server:
 
         self.drain_limit = settings.drain_limit
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
-        self.access = AccessLog(self.log, cfg.access_log_format) if access.wanted(cfg, self.log) else None
-        self.pre_request = hook(cfg, PreRequest, self.log)
-        self.post_request = hook(cfg, PostRequest, self.log)
+        self.access = (AccessLog(worker.log, self.log, cfg.access_log_format) if access.wanted(cfg, worker.log)
+                       else None)
+        self.pre_request = hook(cfg, PreRequest, worker.log)
+        self.post_request = hook(cfg, PostRequest, worker.log)
         #: whether connections may serve more than one request
         self.keepalive = bool(cfg.keepalive)
         self._stopping = False
         #: whether accepting has paused because of worker_connections
         self.full = False
         self._limit = cfg.worker_connections
-        self._connections: set[Connection] = set()
+        self.connections: set[Connection] = set()
         self._trusts = peer_trust(cfg)
         tls = ssl_context(cfg) if cfg.is_ssl else None
-        self._listeners = [Listener(self, sock, tls) for sock in worker.sockets]
+        self.listeners = [Listener(self, sock, tls) for sock in worker.sockets]
 
     def start(self) -> None:
         """Begin to accept connections."""
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener.start()
         self._trim()
 
@@ -100,83 +110,114 @@ class Server:
         self.keepalive = False
         self.idle = self._last_idle
         self.parting = self._last_parting
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener.close()
         # In the hub, because a request that is found waiting gets a greenlet.
         self.hub.call_soon(self._retire)
 
+    def recover(self) -> None:
+        """Each callback here handles what can fail in it, one connection at a time."""
+
+    @hub_callback
     def _retire(self) -> None:
-        for connection in list(self._connections):
-            connection.retire()
+        for connection in list(self.connections):
+            try:
+                connection.retire()
+            except BaseException as error:
+                contain(connection, error)
 
     def abort(self) -> int:
         """Cut all connections; return on how many a request ran, which sees that its client has gone."""
-        return sum([connection.cut() for connection in list(self._connections)])
+        requests = 0
+        for connection in list(self.connections):
+            try:
+                requests += connection.cut()
+            except BaseException as error:
+                contain(connection, error)
+        return requests
 
     def disown(self) -> None:
         """This is a process that the application has forked: leave all sockets to the worker."""
         self.hub.forked()
-        for listener in self._listeners:
+        self.log.clear()
+        for listener in self.listeners:
             listener.disown()
-        for connection in self._connections:
+        for connection in self.connections:
             connection.disown()
-        self._connections.clear()
-        self._deadlines.clear()
+        self.connections.clear()
+        self.timeouts.clear()
 
     @property
     def connection_count(self) -> int:
         """How many connections are open."""
-        return len(self._connections)
+        return len(self.connections)
 
     def trusts(self, peer: Any) -> bool:
         """Whether *peer* is a proxy whose word on the scheme of a request counts (``forwarded_allow_ips``)."""
         return self._trusts(peer[0]) if isinstance(peer, tuple) else True
 
     def has_room(self) -> bool:
-        """Whether a connection may be accepted, if need be in the place of an idle one.
+        """Whether a connection may be accepted, if need be in the place of one that waits for a request.
 
-        If not, accepting pauses until a connection has gone or become idle.
+        If not, accepting pauses until a connection has gone or waits for a request.
         """
-        if len(self._connections) < self._limit or len(self.idle):
+        if len(self.connections) < self._limit or self.idle or self.silent or self.unshaken:
             return True
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener.pause()
         self.full = True
         return False
 
     def opened(self, connection: Connection) -> None:
-        """Take charge of a new connection, in the place of the longest idle one if there are too many."""
-        if len(self._connections) >= self._limit:
-            longest_idle = self.idle.first()
-            if longest_idle is not None:
-                longest_idle.close()
-        self._connections.add(connection)
+        """Take charge of a new connection, in the place of another one if there are too many."""
+        if len(self.connections) >= self._limit:
+            self.evict(1)
+        self.connections.add(connection)
         connection.open()
+
+    def evict(self, count: int) -> int:
+        """Close the *count* connections that have waited longest for the first byte of a request.
+
+        :returns: how many have been closed; fewer if there are no more
+        """
+        for number in range(count):
+            waiting = [first for queue in (self.idle, self.silent, self.unshaken)
+                       if (first := queue.first()) is not None]
+            if not waiting:
+                return number
+            connection = min(waiting, key=itemgetter(0))[1]
+            try:
+                connection.close()
+            except BaseException as error:
+                contain(connection, error)
+        return count
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection that has gone."""
-        self._connections.discard(connection)
+        self.connections.discard(connection)
         if self._stopping:
-            if not self._connections:
+            if not self.connections:
                 self._on_idle()
         elif self.full:
-            self.make_room()
+            self.resume_accepting()
 
-    def make_room(self) -> None:
+    def resume_accepting(self) -> None:
         """Accept again after having been full."""
         self.full = False
         if not self._stopping:
-            for listener in self._listeners:
+            for listener in self.listeners:
                 listener.start()
 
-    def raise_if_ending(self, error: BaseException) -> None:
-        """Let the exception through that ends this process; an application that raises one only fails."""
-        if self.worker.aborting and isinstance(error, SystemExit):
-            raise error
+    def ends_process(self, error: BaseException) -> bool:
+        """Return whether *error* is the one that ends this process; an application that raises its like only fails."""
+        return self.worker.aborting and isinstance(error, SystemExit)
 
+    @hub_callback
     def _trim(self) -> None:
-        self.greenlets.trim()
-        self.hub.call_later(TRIM_INTERVAL, self._trim)
+        try:
+            self.greenlets.trim()
+        finally:
+            self.hub.call_later(TRIM_INTERVAL, self._trim)
 
 
 def hook(cfg: Any, setting: Any, log: Any) -> Callable[..., None] | None:

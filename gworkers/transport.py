@@ -8,11 +8,13 @@ from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gworkers.errors import ClientDisconnected, ClientError, ClientTimeout
+from gworkers.errors import ClientDisconnected, ClientTimeout
+from gworkers.hub_guard import hub_callback
 
 if TYPE_CHECKING:
     from gworkers.deadlines import Deadline
     from gworkers.hubs.base import Greenlet, Watcher
+    from gworkers.log_queue import LogQueue
     from gworkers.server import Server
 
 #: What a parked greenlet is told.
@@ -34,8 +36,8 @@ class Transport(ABC):
     ``write_timeout`` seconds without progress.
     """
 
-    __slots__ = ("_reading", "_slice_end", "_unsent", "_watcher", "_watching", "_write_watcher", "_writing",
-                 "handed_over", "server", "sock")
+    __slots__ = ("_flushing", "_reading", "_slice_end", "_unsent", "_watcher", "_watching", "_write_watcher",
+                 "_writing", "handed_over", "server", "sock")
 
     def __init__(self, server: Server, sock: Any) -> None:
         self.server = server
@@ -49,13 +51,24 @@ class Transport(ABC):
         self._slice_end = 0.0
         #: the answer, or the rest of it, that the outbox is to send
         self._unsent: bytes | memoryview = b""
+        #: whether the hub sends what is unsent when the socket is writable
+        self._flushing = False
         #: whether the application has the only socket that there is, so that this must be its last request
         self.handed_over = False
 
+    @property
+    def log(self) -> LogQueue:
+        """Where to report an exception."""
+        return self.server.log
+
+    @abstractmethod
+    def recover(self) -> None:
+        """Close after an exception in a callback."""
+
     def _watch(self) -> None:
         if not self._watching:
-            self._watching = True
             self._watcher.start(self._readable)
+            self._watching = True
 
     def _unwatch(self) -> None:
         if self._watching:
@@ -116,37 +129,46 @@ class Transport(ABC):
             self.send(data)
 
     def flush(self) -> None:
-        """Send what was left to the outbox; the rest, if the kernel does not take all, in a greenlet that can wait."""
+        """Send what was left to the outbox; the rest, if the kernel does not take all, when the socket is writable."""
         if not self._unsent:
             # Closed in the meantime.
             return
         try:
             sent = self.sock.send(self._unsent)
-        except WOULD_BLOCK:
+        except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
             sent = 0
         except OSError as error:
+            # SSLWantReadError too: a client that renegotiates instead of reading is not waited for.
             self._lose(error)
             return
         if sent == len(self._unsent):
             self._unsent = b""
+            self._stop_flushing()
             self._flushed()
         else:
             self._unsent = memoryview(self._unsent)[sent:]
-            # This may be another's request greenlet, and only the hub may start one.
-            self.server.hub.call_soon(self.server.greenlets.run, self._flush_rest, None)
+            self._flush_when_writable(sent)
 
-    def _flush_rest(self, _: object) -> None:
-        try:
-            self.send(self._unsent)
-        except ClientError as error:
-            self._lose(error)
-        else:
-            self._unsent = b""
-            self._flushed()
+    def _flush_when_writable(self, sent: int) -> None:
+        if not self._flushing:
+            self._watch_write()
+            self._flushing = True
+            self.server.write.start(self)
+        elif sent:
+            # It has made progress.
+            self.server.write.stop(self)
+            self.server.write.start(self)
+
+    def _stop_flushing(self) -> None:
+        if self._flushing:
+            self._flushing = False
+            self._unwatch_write()
+            self.server.write.stop(self)
 
     def _lose(self, error: OSError) -> None:
         self.server.log.debug("Ignored a client that left: %s", error)
         self._unsent = b""
+        self._stop_flushing()
         self._lost()
 
     @abstractmethod
@@ -226,25 +248,31 @@ class Transport(ABC):
         if self._reading is not None:
             raise RuntimeError("two greenlets read from one connection")
         self._reading = self.server.hub.current()
-        self._watch()
         try:
+            self._watch()
             self._wait_until(deadline, "the client sent no more of its request body in time")
         finally:
             self._reading = None
 
     def _wait_writable(self) -> None:
-        if self._writing is not None:
+        if self._writing is not None or self._flushing:
             raise RuntimeError("two greenlets write to one connection")
-        hub = self.server.hub
-        if self._write_watcher is None:
-            self._write_watcher = hub.watch_write(self.sock.fileno())
-        self._writing = hub.current()
-        self._write_watcher.start(self._writable)
+        self._writing = self.server.hub.current()
         try:
+            self._watch_write()
             self._wait_until(self.server.write, "the client took no more of the response in time")
         finally:
-            self._write_watcher.stop()
             self._writing = None
+            self._unwatch_write()
+
+    def _watch_write(self) -> None:
+        if self._write_watcher is None:
+            self._write_watcher = self.server.hub.watch_write(self.sock.fileno())
+        self._write_watcher.start(self._writable)
+
+    def _unwatch_write(self) -> None:
+        if self._write_watcher is not None:
+            self._write_watcher.stop()
 
     def _wait_until(self, deadline: Deadline[Any], late: str) -> None:
         deadline.start(self)
@@ -269,15 +297,19 @@ class Transport(ABC):
             # Only the hub may switch to one.
             self.server.hub.call_soon(self._dismiss)
 
+    @hub_callback
     def _dismiss(self) -> None:
         if self._reading is not None:
             self._reading.switch(OVER)
         if self._writing is not None:
             self._writing.switch(OVER)
 
+    @hub_callback
     def _writable(self) -> None:
         if self._writing is not None:
             self._writing.switch(READY)
+        else:
+            self.flush()
 
     def body_late(self) -> None:
         """The greenlet that waits to read has waited for longer than ``body_timeout``."""
@@ -285,9 +317,11 @@ class Transport(ABC):
             self._reading.switch(LATE)
 
     def write_late(self) -> None:
-        """The greenlet that waits to write has waited for longer than ``write_timeout``."""
+        """The client has taken no byte of the response for longer than ``write_timeout``."""
         if self._writing is not None:
             self._writing.switch(LATE)
+        elif self._flushing:
+            self._lose(ClientTimeout("the client took no more of the response in time"))
 
 
 def _gone(error: OSError) -> ClientDisconnected:

@@ -9,7 +9,7 @@ import sys
 from random import randint
 from typing import TYPE_CHECKING, Any
 
-from gworkers import bind, drain, fork, hubs, reload
+from gworkers import bind, drain, fork, hubs, log_stream, reload
 from gworkers.boot import Booting
 from gworkers.checks import config_file, configuration, deployment, requirements
 from gworkers.checks.findings import setting
@@ -97,10 +97,13 @@ class GreenWorker(Booting):
         self.worker_connections = self.cfg.worker_connections
         self._max_rss = 0
         self._quit = False
+        #: false once the self-check has found what it cannot repair; then the heartbeat stops
+        self._healthy = True
         self._reopen_logs = False
 
     def run(self) -> None:
         """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
+        from gworkers.self_check import SelfCheck
         from gworkers.server import Server
 
         # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
@@ -109,6 +112,7 @@ class GreenWorker(Booting):
             if isinstance(sock, bind.OwnSocket):
                 sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
+        self._self_check = SelfCheck(self.server)
         self.booted = True
         fork.watch(self)
         self._limit_memory()
@@ -117,6 +121,7 @@ class GreenWorker(Booting):
         self._enter(READY)
         while self.alive:
             self.beat(HEARTBEAT)
+            self._check_server()
             if self._max_rss and resident() > self._max_rss:
                 self._retire("the worker has more than %s bytes of memory", self._max_rss)
         self._enter(DRAINING)
@@ -139,8 +144,9 @@ class GreenWorker(Booting):
     def _limit_memory(self) -> None:
         limit = self.settings.max_rss
         if limit and resident() > limit:
-            self.log.warning("max_rss is %s bytes, but the worker has %s before its first request: it is not applied, "
-                             "for every worker would have to go at once. Raise it.", limit, resident())
+            self.server.log.warning("max_rss is %s bytes, but the worker has %s before its first request: it is not "
+                                    "applied, because every worker would be recycled at once. Raise it.",
+                                    limit, resident())
         elif limit:
             self._max_rss = limit + randint(0, self.settings.max_rss_jitter)
 
@@ -151,7 +157,8 @@ class GreenWorker(Booting):
 
     def beat(self, seconds: float) -> None:
         """Tell the arbiter that all is well, then wait for a signal or a wake-up, at most for *seconds*."""
-        self.notify()
+        if self._healthy:
+            self.notify()
         if self.timeout:
             # Gunicorn hands over half of the configured timeout; a beat is due well within the whole.
             seconds = min(seconds, self.timeout / 2)
@@ -165,13 +172,27 @@ class GreenWorker(Booting):
             posix.read(self.PIPE[0], 4096)
         self._reopen_if_told()
         # Some are imported by the request that first needs them.
-        self.warn(self.new_drivers())
+        self.warn(self.server.log, self.new_drivers())
         self.quit_if_told()
+
+    def _check_server(self) -> None:
+        dropped = log_stream.flush_pending(self.log)
+        if dropped:
+            self.server.log.warning("%s log lines were dropped because the reader of the log did not read.", dropped)
+        if self._healthy and not self._self_check.run():
+            self._healthy = False
+            self.server.log.error("The worker (pid:%s) cannot repair itself and stops its heartbeat, so that the "
+                                  "arbiter replaces it after the timeout.", self.pid)
 
     def _reopen_if_told(self) -> None:
         if self._reopen_logs:
             self._reopen_logs = False
-            self.log.reopen_files()
+            # Not here: a handler that hangs holds its lock.
+            self.server.log.require(self._reopen)
+
+    def _reopen(self) -> None:
+        self.log.reopen_files()
+        log_stream.protect(self.log, self.hub)
 
     def quit_if_told(self) -> None:
         """Leave at once if a signal has said so."""
@@ -193,7 +214,7 @@ class GreenWorker(Booting):
         super().notify()
         if self.ppid != os.getppid():
             if self.alive:
-                self.log.info("Parent changed, shutting down: %s", self)
+                self.server.log.info("Parent changed, shutting down: %s", self)
             self.alive = False
 
     def recycle(self) -> None:
@@ -205,7 +226,7 @@ class GreenWorker(Booting):
         """Go on until there is a successor, if there is somebody to see to it."""
         if self.status.phase != READY:
             return
-        self.log.info(f"Recycling the worker (pid:%s): {reason}", self.pid, *args)
+        self.server.log.info(f"Recycling the worker (pid:%s): {reason}", self.pid, *args)
         if BOARD.attended:
             self._enter(RETIRING)
         else:

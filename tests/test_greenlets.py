@@ -16,14 +16,19 @@ from contextvars import copy_context
 from greenlet import GreenletExit
 from gworkers import hubs
 from gworkers.greenlets import RequestGreenlets
+from gworkers.log_queue import LogQueue
 
 hubs.patch(sys.argv[1], ())
 hub = hubs.create(sys.argv[1])
-greenlets = RequestGreenlets(hub, copy_context(), reuse=True, time_slice=1.0)
+greenlets = RequestGreenlets(hub, LogQueue(hub, None, lambda error: False), copy_context(), reuse=True, time_slice=1.0)
 used = []
 
+class Connection:
+    def serve(self, request):
+        used.append(hub.current())
+
 def serve():
-    greenlets.run(lambda _: used.append(hub.current()), None)
+    greenlets.run(Connection(), None)
     hub.pause()
     hub.pause()
 

@@ -20,9 +20,16 @@ class Watcher(Protocol):
     def stop(self) -> object:
         """Call it no more, not even for readiness that is known already. Stopping twice does nothing."""
 
+    @property
+    def active(self) -> bool:
+        """Whether the hub still watches: false after an exception that has left the callback, too."""
+
 
 class Greenlet(Protocol):
     """A greenlet whose parent is the hub's own."""
+
+    #: whether it has ended
+    dead: bool
 
     def switch(self, *args: Any) -> Any:
         """Run it until it parks, from the hub's greenlet only."""
@@ -77,6 +84,12 @@ class Hub(Protocol):
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
         """Wait until *fd* is readable; return False after *seconds*. Not for the hub's own greenlet."""
+
+    def is_readable(self, fd: int) -> bool:
+        """Return whether *fd* is readable, without waiting."""
+
+    def is_writable(self, fd: int) -> bool:
+        """Return whether *fd* is writable, without waiting."""
 
     def forked(self) -> None:
         """This is a child of the process that the hub belongs to: no more of what it waits for may be shared."""

@@ -6,6 +6,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from select import POLLIN, POLLOUT
 from typing import Any, Callable
 
 import eventlet
@@ -78,6 +79,12 @@ class EventletHub:
             return False
         return True
 
+    def is_readable(self, fd: int) -> bool:
+        return _poll(fd, POLLIN)
+
+    def is_writable(self, fd: int) -> bool:
+        return _poll(fd, POLLOUT)
+
     def forked(self) -> None:
         if type(self._hub).__module__ == "eventlet.hubs.epolls":
             # Unlike one of another kind, the parent sees what is done to it.
@@ -129,10 +136,20 @@ class EventletWatcher:
             self._hub.remove(self._listener)
             self._listener = None
 
+    @property
+    def active(self) -> bool:
+        return self._listener is not None and self._hub.listeners[self._event].get(self._fd) is self._listener
+
     def _ready(self, fd: int) -> None:
         # eventlet calls all listeners of one poll, those stopped by an earlier one too.
         if self._listener is not None:
             self._callback()
+
+
+def _poll(fd: int, events: int) -> bool:
+    poll = eventlet.patcher.original("select").poll()
+    poll.register(fd, events)
+    return bool(poll.poll(0))
 
 
 def _ignore(*args: object) -> None:

@@ -7,6 +7,7 @@ import ssl
 import warnings
 from collections.abc import Sequence
 from functools import partial
+from select import POLLIN, POLLOUT
 from typing import Any, Callable
 
 import gevent
@@ -91,6 +92,12 @@ class GeventHub:
             return False
         return True
 
+    def is_readable(self, fd: int) -> bool:
+        return _poll(fd, POLLIN)
+
+    def is_writable(self, fd: int) -> bool:
+        return _poll(fd, POLLOUT)
+
     def forked(self) -> None:
         # gevent sees to the loop itself if "os" is patched, after this.
         pass
@@ -104,3 +111,9 @@ class GeventHub:
         own.setblocking(False)
         return context.wrap_socket(own, server_side=True, do_handshake_on_connect=False,
                                    suppress_ragged_eofs=suppress_ragged_eofs)
+
+
+def _poll(fd: int, events: int) -> bool:
+    poll = gevent.monkey.get_original("select", "poll")()
+    poll.register(fd, events)
+    return bool(poll.poll(0))

@@ -1,0 +1,55 @@
+"""The guard through which every callback runs that gworkers gives to a hub.
+
+A hub runs callbacks in a greenlet of its own. An exception that leaves one stops the watcher
+behind it, or loses the rest of the callback's work, while the heartbeat goes on: the worker is
+alive and deaf. So each callback is a method with :func:`hub_callback`, and its object says in
+``recover()`` what to do after an exception: a connection is closed, a queue is scheduled again.
+"""
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+    from gworkers.log_queue import LogQueue
+
+C = TypeVar("C", bound=Callable[..., None])
+
+
+class Recoverable(Protocol):
+    """What has a callback in the hub."""
+
+    @property
+    def log(self) -> LogQueue:
+        """Where to report an exception."""
+
+    def recover(self) -> None:
+        """Bring this into a defined state after a callback was interrupted by an exception."""
+
+
+def hub_callback(method: C) -> C:
+    """Decorate a method that a hub calls: whatever it raises is contained."""
+
+    @wraps(method)
+    def guarded(self: Recoverable, *args: Any) -> None:
+        try:
+            method(self, *args)
+        except BaseException as error:
+            contain(self, error)
+
+    guarded.is_hub_callback = True  # type: ignore[attr-defined]
+    return cast("C", guarded)
+
+
+def contain(owner: Recoverable, error: BaseException) -> None:
+    """Let *owner* recover, then report *error*.
+
+    :raises BaseException: *error* itself, if it is to end this process
+    """
+    if owner.log.ends_process(error):
+        raise error
+    try:
+        owner.recover()
+    except BaseException as second:
+        owner.log.failure(owner, second)
+    owner.log.failure(owner, error)

@@ -1,0 +1,192 @@
+"""Log records on their way to Gunicorn's logger, which one greenlet calls.
+
+Log handlers and filters belong to the application. They may raise, wait or hang, and none of that
+is possible in the hub or welcome in a request. So the serving core calls no logger: it puts records
+into this queue, and a greenlet of its own, which may wait, passes them on. A handler that misbehaves
+costs log records and nothing else.
+"""
+from __future__ import annotations
+
+import logging
+import sys
+from collections import deque
+from contextvars import Context, copy_context
+from time import monotonic
+from typing import Any, Callable
+
+from greenlet import GreenletExit
+
+from gworkers.hub_guard import hub_callback
+from gworkers.hubs.base import Greenlet, Hub
+
+#: Records that may wait. Further ones are dropped.
+LIMIT = 2000
+#: Seconds between two reports of lost records.
+REPORT_INTERVAL = 10.0
+#: Seconds that the greenlet may run before it yields.
+TIME_SLICE = 0.01
+
+Record = tuple[Context, Callable[..., object], tuple[Any, ...], dict[str, Any]]
+
+
+class LogQueue:
+    """Stands for Gunicorn's logger. Its methods never raise and never wait.
+
+    Each record is passed on in a copy of the context it was made in, so that filters see the
+    request's context variables.
+
+    :param hub: where the greenlet lives
+    :param logger: Gunicorn's logger, of whatever class
+    :param ends_process: says whether an exception is to end this process
+    """
+
+    def __init__(self, hub: Hub, logger: Any, ends_process: Callable[[BaseException], bool]) -> None:
+        self._hub = hub
+        self._logger = logger
+        self.ends_process = ends_process
+        self._records: deque[Record] = deque()
+        self._greenlet: Greenlet | None = None
+        self._scheduled = False
+        #: whether the greenlet is passing on a record; for as long as a handler waits or hangs
+        self.busy = False
+        #: called when the queue has become empty
+        self.on_empty: Callable[[], None] | None = None
+        self._dropped = 0
+        self._failed = 0
+        self._last_error = ""
+        self._reported = -REPORT_INTERVAL
+
+    @property
+    def log(self) -> LogQueue:
+        """Itself, as the guard of hub callbacks wants it."""
+        return self
+
+    def debug(self, message: str, *args: object) -> None:
+        """Log for developers; costs nothing unless the level is debug."""
+        if self._logger.loglevel <= logging.DEBUG:
+            self.call(self._logger.debug, message, *args)
+
+    def info(self, message: str, *args: object) -> None:
+        """Log what happened."""
+        self.call(self._logger.info, message, *args)
+
+    def warning(self, message: str, *args: object) -> None:
+        """Log what should be looked at."""
+        self.call(self._logger.warning, message, *args)
+
+    def error(self, message: str, *args: object) -> None:
+        """Log what failed."""
+        self.call(self._logger.error, message, *args)
+
+    def exception(self, message: str, *args: object) -> None:
+        """Log what failed, with the traceback of the exception that is being handled."""
+        self.call(self._logger.exception, message, *args, exc_info=sys.exc_info()[1] or True)
+
+    def failure(self, owner: object, error: BaseException) -> None:
+        """Log an exception that was contained; *owner* has recovered from it."""
+        try:
+            self.call(self._logger.error, "Exception in the server core (%s)", owner, exc_info=error)
+        except BaseException:
+            # No memory is left to say so.
+            self._failed += 1
+
+    def call(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
+        """Call *function*, something of the logger's, in the greenlet. The call is dropped if too many wait."""
+        if len(self._records) >= LIMIT:
+            self._dropped += 1
+            return
+        self.require(function, *args, **named)
+
+    def require(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
+        """Do the same, however many wait."""
+        self._records.append((copy_context(), function, args, named))
+        self._schedule()
+
+    @property
+    def pending(self) -> bool:
+        """Whether records wait, or one is being passed on."""
+        return self.busy or bool(self._records)
+
+    def clear(self) -> None:
+        """Forget all records: in a forked process they are the parent's."""
+        self._records.clear()
+
+    def next(self) -> object:
+        """Return what identifies the record that is next, or None; also while a handler waits or hangs."""
+        return None if self.busy or not self._records else id(self._records[0])
+
+    def recover(self) -> None:
+        """Wake the greenlet again, if records wait."""
+        self._scheduled = False
+        if self._records:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and not self.busy:
+            self._hub.call_soon(self._resume)
+            self._scheduled = True
+
+    @hub_callback
+    def _resume(self) -> None:
+        self._scheduled = False
+        if self.busy:
+            return
+        if self._greenlet is None or self._greenlet.dead:
+            self._greenlet = self._hub.greenlet(self._run)
+        self._greenlet.switch()
+
+    def _run(self) -> None:
+        while True:
+            self.busy = True
+            try:
+                self._pass_on()
+            finally:
+                self.busy = False
+            if self.on_empty is not None:
+                self.on_empty()
+            try:
+                self._hub.park()
+            except GreenletExit:
+                return
+            except BaseException as error:
+                # Such as a timeout that a handler started and never cancelled.
+                if self.ends_process(error):
+                    raise
+
+    def _pass_on(self) -> None:
+        slice_end = monotonic() + TIME_SLICE
+        while self._records:
+            context, function, args, named = self._records.popleft()
+            try:
+                context.run(function, *args, **named)
+                if monotonic() > slice_end:
+                    self._hub.pause()
+                    slice_end = monotonic() + TIME_SLICE
+            except BaseException as error:
+                if self.ends_process(error):
+                    raise
+                self._failed += 1
+                self._last_error = f"{type(error).__name__}: {error}"
+            # A traceback keeps whatever its frames refer to.
+            del context, function, args, named
+            if self._dropped or self._failed:
+                self._report()
+
+    def _report(self) -> None:
+        now = monotonic()
+        if now - self._reported < REPORT_INTERVAL:
+            return
+        self._reported = now
+        dropped, failed = self._dropped, self._failed
+        self._dropped = self._failed = 0
+        try:
+            self._logger.error(
+                "Log records were lost: %s because log handlers raised an exception (the last: %s), %s because log "
+                "handlers are slower than the worker. Check the log handlers.",
+                failed, self._last_error or "none", dropped)
+        except BaseException as error:
+            if self.ends_process(error):
+                raise
+            # Later, perhaps.
+            self._dropped += dropped
+            self._failed += failed
