@@ -94,6 +94,7 @@ class RequestGreenlets:
                 self.recover()
                 return
 
+    @hub_callback
     def trim(self) -> None:
         """Let greenlets end that nobody has needed since the last call."""
         superfluous = self._idle[:self._fewest_idle]

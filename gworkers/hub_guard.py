@@ -48,8 +48,9 @@ def contain(owner: Recoverable, error: BaseException) -> None:
     """
     if owner.log.ends_process(error):
         raise error
+    description = str(owner)
     try:
         owner.recover()
     except BaseException as second:
-        owner.log.failure(owner, second)
-    owner.log.failure(owner, error)
+        owner.log.failure(description, second)
+    owner.log.failure(description, error)

@@ -82,7 +82,7 @@ class LogQueue:
         """Log what failed, with the traceback of the exception that is being handled."""
         self.call(self._logger.exception, message, *args, exc_info=sys.exc_info()[1] or True)
 
-    def failure(self, owner: object, error: BaseException) -> None:
+    def failure(self, owner: str, error: BaseException) -> None:
         """Log an exception that was contained; *owner* has recovered from it."""
         try:
             self.call(self._logger.error, "Exception in the server core (%s)", owner, exc_info=error)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from math import inf
 from operator import itemgetter
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn import SERVER
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a client has to close its side after the last answer of a worker that drains.
 LAST_PARTING = 0.05
+#: Seconds until a drain that could not begin is tried again.
+RETRY = 0.1
 #: Seconds between two looks at whether request greenlets have become superfluous.
 TRIM_INTERVAL = 10.0
 
@@ -90,6 +93,7 @@ class Server:
         #: whether connections may serve more than one request
         self.keepalive = bool(cfg.keepalive)
         self._stopping = False
+        self._trim_due = monotonic() + TRIM_INTERVAL
         #: whether accepting has paused because of worker_connections
         self.full = False
         self._limit = cfg.worker_connections
@@ -102,7 +106,6 @@ class Server:
         """Begin to accept connections."""
         for listener in self.listeners:
             listener.start()
-        self._trim()
 
     def stop(self) -> None:
         """Accept no more, let requests that run be the last on their connections; idle ones may have one more."""
@@ -116,7 +119,8 @@ class Server:
         self.hub.call_soon(self._retire)
 
     def recover(self) -> None:
-        """Each callback here handles what can fail in it, one connection at a time."""
+        """Try again to begin the drain: it is the only callback here."""
+        self.hub.call_later(RETRY, self._retire)
 
     @hub_callback
     def _retire(self) -> None:
@@ -212,12 +216,12 @@ class Server:
         """Return whether *error* is the one that ends this process; an application that raises its like only fails."""
         return self.worker.aborting and isinstance(error, SystemExit)
 
-    @hub_callback
-    def _trim(self) -> None:
-        try:
-            self.greenlets.trim()
-        finally:
-            self.hub.call_later(TRIM_INTERVAL, self._trim)
+    def trim(self) -> None:
+        """Let superfluous request greenlets end, if it is time to look. Called between two heartbeats."""
+        now = monotonic()
+        if now >= self._trim_due:
+            self._trim_due = now + TRIM_INTERVAL
+            self.hub.call_soon(self.greenlets.trim)
 
 
 def hook(cfg: Any, setting: Any, log: Any) -> Callable[..., None] | None:

@@ -122,6 +122,7 @@ class GreenWorker(Booting):
         while self.alive:
             self.beat(HEARTBEAT)
             self._check_server()
+            self.server.trim()
             if self._max_rss and resident() > self._max_rss:
                 self._retire("the worker has more than %s bytes of memory", self._max_rss)
         self._enter(DRAINING)

@@ -1,0 +1,175 @@
+"""An application whose worker fails on demand: in any callback that gworkers gives to the hub, once.
+
+``post_worker_init = install`` in the configuration prepares the worker. A request to
+``/arm?callback=NAME&kind=KIND&when=WHEN`` lets the callback of that name raise an exception the next
+time it is called; KIND is one of :data:`KINDS`, WHEN is before or after its own work.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import sys
+import threading
+import time
+from functools import wraps
+from urllib.parse import parse_qsl
+
+import stage
+
+import gworkers
+from gworkers.hub_guard import hub_callback
+
+
+class Fault(BaseException):
+    """What no ``except Exception`` catches."""
+
+
+def fail_for_memory():
+    raise MemoryError("injected")
+
+
+def fail_beyond_exception():
+    raise Fault("injected")
+
+
+def wait_cooperatively():
+    """Patched; in the hub this is an error of the library's own."""
+    time.sleep(0.001)
+    raise AssertionError("the hub has waited")
+
+
+KINDS = {"memory": fail_for_memory, "base": fail_beyond_exception, "wait": wait_cooperatively}
+
+armed = {}
+fired = []
+#: names of callbacks that were given to the hub, and of those among them that have no guard
+given, unguarded = set(), set()
+guarded = set()
+
+
+def faulty(name, method):
+    @wraps(method)
+    def call(self, *args):
+        fail(name, "before")
+        method(self, *args)
+        fail(name, "after")
+
+    return hub_callback(call)
+
+
+def fail(name, when):
+    kind = armed.pop((name, when), None)
+    if kind is not None:
+        fired.append(name)
+        KINDS[kind]()
+
+
+def modules():
+    for module in pkgutil.walk_packages(gworkers.__path__, "gworkers."):
+        # The other hub's library may be missing, and would be patched by nobody.
+        if not module.name.startswith(("gworkers.hubs.", "gworkers.__main__")):
+            yield importlib.import_module(module.name)
+
+
+def make_callbacks_faulty():
+    for module in modules():
+        for kind in vars(module).values():
+            if isinstance(kind, type) and kind.__module__ == module.__name__:
+                for name, member in list(vars(kind).items()):
+                    if hasattr(member, "is_hub_callback"):
+                        guarded.add(member.__qualname__)
+                        setattr(kind, name, faulty(member.__qualname__, member.__wrapped__))
+
+
+def note(callback):
+    name = getattr(callback, "__qualname__", repr(callback))
+    given.add(name)
+    if not hasattr(callback, "is_hub_callback"):
+        unguarded.add(name)
+
+
+class NotedWatcher:
+    """A hub's watcher; notes what it is to call."""
+
+    def __init__(self, watcher):
+        self.watcher = watcher
+
+    def start(self, callback):
+        note(callback)
+        self.watcher.start(callback)
+
+    def stop(self):
+        self.watcher.stop()
+
+    @property
+    def active(self):
+        return self.watcher.active
+
+
+def note_callbacks(hub):
+    def noting(method):
+        def call(first, *args):
+            note(first if callable(first) else args[0])
+            return method(first, *args)
+        return call
+
+    hub.call_soon, hub.call_later = noting(hub.call_soon), noting(hub.call_later)
+    read, write = hub.watch_read, hub.watch_write
+    hub.watch_read, hub.watch_write = lambda fd: NotedWatcher(read(fd)), lambda fd: NotedWatcher(write(fd))
+
+
+def install(worker):
+    """Prepare a worker that has not begun to serve."""
+    make_callbacks_faulty()
+    note_callbacks(worker.hub)
+    for module, name in (("server", "TRIM_INTERVAL"), ("worker", "HEARTBEAT"), ("log_throttle", "INTERVAL"), ("listener", "BACK_OFF")):
+        setattr(sys.modules[f"gworkers.{module}"], name, 0.1)
+    globals()["worker"] = worker
+
+
+def arm(environ, start_response):
+    words = dict(parse_qsl(environ["QUERY_STRING"]))
+    fired.clear()
+    armed[words["callback"], words["when"]] = words["kind"]
+    return stage.answer(start_response)
+
+
+def state(environ, start_response):
+    told = {"guarded": sorted(guarded), "given": sorted(given), "unguarded": sorted(unguarded), "fired": fired,
+            "connections": worker.server.connection_count,  # noqa: F821
+            "descriptors": len(os.listdir("/proc/self/fd"))}
+    return stage.answer(start_response, json.dumps(told).encode())
+
+
+def large(environ, start_response):
+    return stage.answer(start_response, bytes(4 * 1024 * 1024))
+
+
+def medium(environ, start_response):
+    return stage.answer(start_response, bytes(30 * 1024))
+
+
+def wait(environ, start_response):
+    stage.wait_at(environ["QUERY_STRING"])
+    return stage.answer(start_response)
+
+
+def leave_a_reader(environ, start_response):
+    """A greenlet goes on reading the body after the request."""
+    body = environ["wsgi.input"]
+
+    def read():
+        try:
+            body.read()
+        except (OSError, RuntimeError):
+            stage.say("the reader was dismissed")
+
+    threading.Thread(target=read).start()
+    time.sleep(0.01)
+    return stage.answer(start_response)
+
+
+app = stage.stage(globals())

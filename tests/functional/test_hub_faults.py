@@ -1,0 +1,199 @@
+"""Whatever a callback in the hub raises, the worker goes on serving: each callback raises once, in each way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import time
+
+import pytest
+from client import Client, request
+from patience import until
+
+pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
+              pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")]
+
+CONFIG = "from faults import install as post_worker_init\n"
+#: Provoked by what happens at other times than in exercise().
+AT_STOP = {"Server._retire"}
+#: Seconds that TERM may take.
+STOP = 2.0
+
+
+@pytest.fixture
+def server(start):
+    server = start("faults:app", config=CONFIG, settings={"drain_linger": 0.5})
+    yield server
+    forget_injected(server)
+
+
+def arm(server, callback, kind, when):
+    """Let a callback raise; returns the connection, which stays as it is."""
+    client = server.connect()
+    assert client.request(f"/arm?callback={callback}&kind={kind}&when={when}").status == 200
+    return client
+
+
+def failure(step, server):
+    """Take a step; returns what went wrong, if anything did."""
+    try:
+        step(server)
+    except (AssertionError, OSError) as error:
+        return [f"{step.__name__}: {error!r}"[:300]]
+    return []
+
+
+def keep_alive(server):
+    client = server.connect(timeout=5)
+    for _ in range(3):
+        assert client.request("/").body == b"ok"
+    client.close()
+
+
+def pipeline(server):
+    client = server.connect(timeout=5)
+    client.send(request("/") * 3)
+    for _ in range(3):
+        assert client.receive().body == b"ok"
+    client.close()
+
+
+def slow_client(server):
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(server.address)
+    client = Client(sock, timeout=5)
+    server.clients.append(client)
+    return client
+
+
+def read_large_response_slowly(server):
+    client = slow_client(server)
+    client.send(request("/large"))
+    keep_alive(server)
+    assert len(client.receive().body) == 4 * 1024 * 1024
+    client.close()
+
+
+def read_pipelined_responses_slowly(server):
+    """More of them than the kernel takes: the rest waits until the socket is writable."""
+    client = slow_client(server)
+    client.send(request("/medium") * 150)
+    first = client.receive()
+    keep_alive(server)
+    for _ in range(149):
+        assert client.receive().body == first.body
+    client.close()
+
+
+def send_nonsense(server):
+    client = server.connect(timeout=5)
+    client.send(b"NONSENSE\r\n\r\n")
+    assert client.receive().status == 400
+    client.close()
+
+
+def leave_a_reader(server):
+    client = server.connect(timeout=5)
+    client.send(request("/leave-a-reader", method="POST", headers=["Content-Length: 10"]))
+    assert client.receive().body == b"ok"
+    client.close()
+
+
+STEPS = [keep_alive, pipeline, read_large_response_slowly, read_pipelined_responses_slowly, send_nonsense,
+         leave_a_reader]
+
+
+def exercise(server):
+    """Provoke every callback; returns what went wrong."""
+    return [problem for step in STEPS for problem in failure(step, server)]
+
+
+def settled(server):
+    """The number of the worker's descriptors, once no connection is open but the one that asks."""
+    server.close_clients()
+    return until(lambda: (told := ask(server))["connections"] == 1 and told["descriptors"],
+                 "the end of all other connections")
+
+
+def ask(server):
+    """What the application knows, on a connection that is closed afterwards."""
+    client = Client.connect(server.address, 5)
+    try:
+        return json.loads(client.request("/state", headers=["Connection: close"]).body)
+    finally:
+        client.close()
+
+
+def test_every_callback_of_the_hub_is_guarded_and_exercised(server):
+    """A callback that is added without the guard fails here; one that no step provokes, too."""
+    assert exercise(server) == []
+    arm(server, "Listener._accept", "memory", "before")
+    keep_alive(server)
+    told = ask(server)
+    assert told["unguarded"] == []
+    assert set(told["guarded"]) - set(told["given"]) == AT_STOP
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["memory", "base", "wait"])
+def test_worker_survives_a_fault_in_each_callback(server, kind):
+    pid, = server.worker_pids()
+    assert exercise(server) == []
+    before = settled(server)
+    for callback in sorted(set(ask(server)["guarded"]) - AT_STOP):
+        for when in ("before", "after"):
+            label = f"{callback}, {when}"
+            waiting = server.connect()
+            gate = server.word()
+            waiting.send(request(f"/wait?{gate}"))
+            arming = arm(server, callback, kind, when)
+            if callback == "Listener._end_backoff":
+                armed_too = arm(server, "Listener._accept", "memory", "before")
+                keep_alive(server)
+                armed_too.close()
+            failures = exercise(server)
+            until(lambda callback=callback: callback in ask(server)["fired"], f"a fault in {label}")
+            assert len(failures) <= 1, label
+            assert exercise(server) == [], label
+            assert server.connect().request(f"/open?{gate}").status == 200, label
+            assert waiting.receive().body == b"ok", f"{label}: a request was lost that was not hit"
+            arming.close()
+            assert settled(server) == before, label
+    assert server.worker_pids() == [pid]
+    stop_at_once(server)
+
+
+@pytest.mark.parametrize("kind", ["memory", "base", "wait"])
+def test_worker_stops_in_time_after_a_fault_while_it_stops(server, kind):
+    """The idle connection is closed after drain_linger, as without the fault."""
+    idle = server.connect()
+    assert idle.request("/").body == b"ok"
+    waiting = server.connect()
+    gate = server.word()
+    waiting.send(request(f"/wait?{gate}"))
+    arm(server, "Server._retire", kind, "before")
+    assert server.connect().request(f"/open?{gate}", headers=["Connection: close"]).status == 200
+    started = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert waiting.receive().body == b"ok"
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - started < STOP
+
+
+def stop_at_once(server):
+    server.close_clients()
+    started = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert time.monotonic() - started < STOP
+
+
+def forget_injected(server):
+    """The tracebacks of injected faults are expected, and no others."""
+    for text in server.unexpected_tracebacks():
+        assert text.rpartition("\n")[2].startswith(("MemoryError: injected", "faults.Fault: injected")) \
+            or "wait_cooperatively" in text, text
+        server.expect_traceback(".")
