@@ -13,6 +13,8 @@ from gworkers.hub_guard import Recoverable, contain, hub_callback
 from gworkers.hubs.base import Hub
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gworkers.log_queue import LogQueue
 
 T = TypeVar("T", bound=Recoverable)
@@ -50,11 +52,9 @@ class Deadline(Generic[T]):
         """Let all connections have as long as they like."""
         self._entries.clear()
 
-    def first(self) -> tuple[float, T] | None:
-        """Return the connection that has been here longest, behind the time at which it came."""
-        for connection, start in self._entries.items():
-            return start, connection
-        return None
+    def __iter__(self) -> Iterator[tuple[T, float]]:
+        """Iterate over the connections, each with the time at which it came, in the order in which they did."""
+        return iter(self._entries.items())
 
     def __len__(self) -> int:
         return len(self._entries)

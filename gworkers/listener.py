@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 BATCH = 64
 #: Seconds to wait when the process or the system has no descriptor or memory for a connection, or accepting failed.
 BACK_OFF = 0.5
-#: Connections to close when there is no descriptor for a new one: requests need some for their files, too.
-MAKE_ROOM = 16
+#: The part of the open connections, inverted, to close when there is no descriptor for a new one: requests need
+#: some for their files, too.
+EVICTED_PART = 8
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -124,11 +125,11 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    if self._server.evict(MAKE_ROOM):
-                        continue
-                    self.recover()
-                    self._warn(error)
-                    return
+                    if not self._server.evict(self._server.connection_count // EVICTED_PART + 1):
+                        self.recover()
+                        self._warn(error)
+                        return
+                    continue
                 # The client gave up while it was in the queue.
                 continue
             self._open(fd, peer)

@@ -42,7 +42,7 @@ class LogStream:
         self._encoding = stream.encoding or "utf-8"
         self._pending: deque[bytes] = deque()
         self._size = 0
-        #: lines that were not kept, to be reported by :func:`report_dropped`
+        #: lines that were not kept, to be reported by :func:`flush_pending`
         self.dropped = 0
         self._socket: socket.socket | None = None
         self._fd = stream.fileno()
@@ -113,6 +113,11 @@ class LogStream:
                 if not written:
                     return
 
+    @property
+    def waits(self) -> bool:
+        """Whether something is kept."""
+        return bool(self._pending)
+
     def close(self) -> None:
         """Close this stream and the one that it replaces."""
         if self._socket is not None:
@@ -137,8 +142,10 @@ def _handlers(logger: Any) -> Iterator[logging.StreamHandler[Any]]:
 
 
 def protect(logger: Any, hub: Hub) -> None:
-    """Replace the streams of Gunicorn's *logger*. What is replaced already stays."""
+    """Replace streams and locks of Gunicorn's *logger*. What is replaced already stays."""
     for handler in _handlers(logger):
+        if not isinstance(handler.stream, LogStream):
+            handler.lock = hub.shared_lock()
         stream = handler.stream
         if stream is None or isinstance(stream, LogStream):
             continue
@@ -150,8 +157,12 @@ def protect(logger: Any, hub: Hub) -> None:
             continue
 
 
-def flush_pending(logger: Any) -> int:
-    """Try again to write what was kept; return how many lines have been dropped since the last call."""
+def flush_pending(logger: Any) -> tuple[bool, int]:
+    """Try again to write what was kept.
+
+    :returns: whether something is still kept, and how many lines have been dropped since the last call
+    """
+    waits = False
     dropped = 0
     for handler in _handlers(logger):
         stream = handler.stream
@@ -160,7 +171,7 @@ def flush_pending(logger: Any) -> int:
                 stream.flush()
             except OSError:
                 stream.dropped += 1
-            if not stream._size:
-                dropped += stream.dropped
-                stream.dropped = 0
-    return dropped
+            waits = waits or stream.waits
+            dropped += stream.dropped
+            stream.dropped = 0
+    return waits, dropped

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks.
 INTERVAL = 2.0
-#: Seconds for which work may make no progress, before a repair and again after it.
+#: Seconds for which a part of the server may make no progress, before a repair and again after it.
 PATIENCE = 4.0
+#: How many times as long a connection may make none: it may wait for a part of the server.
+CONNECTION_PATIENCE = 2
 
 
 class Part(Protocol):
@@ -39,6 +41,8 @@ class Work(NamedTuple):
     description: str
     #: wakes it
     repair: Callable[[], None]
+    #: how many times :data:`PATIENCE` to wait
+    patience: int = 1
 
 
 class SelfCheck:
@@ -60,9 +64,9 @@ class SelfCheck:
         self._due = now + INTERVAL
         before, self._seen = self._seen, {}
         healthy = True
-        for work in self._work():
+        for work in list(self._work()):
             since, repaired = before.get(work.state, (now, False))
-            if now - since >= PATIENCE:
+            if now - since >= PATIENCE * work.patience:
                 if repaired:
                     healthy = False
                 else:
@@ -72,7 +76,8 @@ class SelfCheck:
         return healthy
 
     def _repair(self, work: Work) -> None:
-        self._server.log.error("Stalled for %.0f s: %s. Trying to repair it.", PATIENCE, work.description)
+        self._server.log.error("Stalled for %s s: %s. Trying to repair it.", PATIENCE * work.patience,
+                               work.description)
         try:
             work.repair()
         except Exception:
@@ -95,4 +100,4 @@ class SelfCheck:
         for connection in server.connections:
             if connection.needs_wake_up:
                 yield Work((connection, connection.phase, connection.served),
-                           f"a {connection} that nothing wakes", connection.close)
+                           f"a {connection} that nothing wakes", connection.close, CONNECTION_PATIENCE)

@@ -5,7 +5,9 @@ import logging
 import os
 from contextvars import copy_context
 from functools import lru_cache
+from heapq import merge
 from ipaddress import ip_address, ip_network
+from itertools import islice
 from math import inf
 from operator import itemgetter
 from time import monotonic
@@ -165,8 +167,12 @@ class Server:
 
         If not, accepting pauses until a connection has gone or waits for a request.
         """
-        if len(self.connections) < self._limit or self.idle or self.silent or self.unshaken:
+        excess: int = len(self.connections) - self._limit
+        if excess < 0:
             return True
+        if self.idle or self.silent or self.unshaken:
+            # opened() makes room. If it could not, each of them has just sent something, which comes first.
+            return not excess or self.evict(excess + 1) > excess
         for listener in self.listeners:
             listener.pause()
         self.full = True
@@ -180,21 +186,21 @@ class Server:
         connection.open()
 
     def evict(self, count: int) -> int:
-        """Close the *count* connections that have waited longest for the first byte of a request.
+        """Close *count* connections: those that have waited longest for the first byte of a request.
+
+        One that has just become readable stays: its request would be lost.
 
         :returns: how many have been closed; fewer if there are no more
         """
-        for number in range(count):
-            waiting = [first for queue in (self.idle, self.silent, self.unshaken)
-                       if (first := queue.first()) is not None]
-            if not waiting:
-                return number
-            connection = min(waiting, key=itemgetter(0))[1]
+        waiting = merge(self.idle, self.silent, self.unshaken, key=itemgetter(1))
+        evicted = list(islice((connection for connection, _ in waiting
+                               if not self.hub.is_readable(connection.sock.fileno())), count))
+        for connection in evicted:
             try:
                 connection.close()
             except BaseException as error:
                 contain(connection, error)
-        return count
+        return len(evicted)
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection that has gone."""

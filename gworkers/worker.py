@@ -7,6 +7,7 @@ import posix
 import signal
 import sys
 from random import randint
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gworkers import bind, drain, fork, hubs, log_stream, reload
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two heartbeats, unless ``timeout`` is so short that they must be closer.
 HEARTBEAT = 1.0
+#: Seconds until log lines that a reader has not taken are tried again.
+LOG_RETRY = 0.05
+#: Seconds between two reports of dropped log lines.
+REPORT_INTERVAL = 10.0
 
 
 class GreenWorker(Booting):
@@ -100,6 +105,10 @@ class GreenWorker(Booting):
         #: false once the self-check has found what it cannot repair; then the heartbeat stops
         self._healthy = True
         self._reopen_logs = False
+        #: whether log lines wait for their reader
+        self._log_waits = False
+        self._dropped_lines = 0
+        self._report_due = 0.0
 
     def run(self) -> None:
         """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
@@ -120,7 +129,7 @@ class GreenWorker(Booting):
         self.server.start()
         self._enter(READY)
         while self.alive:
-            self.beat(HEARTBEAT)
+            self.beat(LOG_RETRY if self._log_waits else HEARTBEAT)
             self._check_server()
             self.server.trim()
             if self._max_rss and resident() > self._max_rss:
@@ -177,9 +186,13 @@ class GreenWorker(Booting):
         self.quit_if_told()
 
     def _check_server(self) -> None:
-        dropped = log_stream.flush_pending(self.log)
-        if dropped:
-            self.server.log.warning("%s log lines were dropped because the reader of the log did not read.", dropped)
+        self._log_waits, dropped = log_stream.flush_pending(self.log)
+        self._dropped_lines += dropped
+        if self._dropped_lines and monotonic() >= self._report_due:
+            self._report_due = monotonic() + REPORT_INTERVAL
+            self.server.log.warning("%s log lines were dropped because nothing reads the log. Check its reader.",
+                                    self._dropped_lines)
+            self._dropped_lines = 0
         if self._healthy and not self._self_check.run():
             self._healthy = False
             self.server.log.error("The worker (pid:%s) cannot repair itself and stops its heartbeat, so that the "

@@ -85,6 +85,9 @@ class Hub(Protocol):
     def wait_readable(self, fd: int, seconds: float) -> bool:
         """Wait until *fd* is readable; return False after *seconds*. Not for the hub's own greenlet."""
 
+    def shared_lock(self) -> Any:
+        """Return a re-entrant lock that greenlets of this process and native threads may share, for a log handler."""
+
     def is_readable(self, fd: int) -> bool:
         """Return whether *fd* is readable, without waiting."""
 

@@ -6,7 +6,9 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from math import inf
 from select import POLLIN, POLLOUT
+from time import monotonic
 from typing import Any, Callable
 
 import eventlet
@@ -79,6 +81,9 @@ class EventletHub:
             return False
         return True
 
+    def shared_lock(self) -> Any:
+        return SharedLock()
+
     def is_readable(self, fd: int) -> bool:
         return _poll(fd, POLLIN)
 
@@ -144,6 +149,49 @@ class EventletWatcher:
         # eventlet calls all listeners of one poll, those stopped by an earlier one too.
         if self._listener is not None:
             self._callback()
+
+
+class SharedLock:
+    """A re-entrant lock for greenlets and native threads.
+
+    eventlet's own locks wake nothing when a native thread releases them, so this one looks again and again.
+    """
+
+    #: seconds between two looks
+    INTERVAL = 0.002
+
+    def __init__(self) -> None:
+        threading = eventlet.patcher.original("threading")
+        self._lock = threading.Lock()
+        self._thread = threading.get_ident
+        self._native_sleep = eventlet.patcher.original("time").sleep
+        self._hub_thread = self._thread()
+        self._owner: tuple[int, Any] | None = None
+        self._count = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = (self._thread(), getcurrent())
+        if self._owner != me:
+            until = monotonic() + timeout if timeout >= 0 else inf
+            sleep = eventlet.sleep if me[0] == self._hub_thread else self._native_sleep
+            while not self._lock.acquire(False):
+                if not blocking or monotonic() > until:
+                    return False
+                sleep(self.INTERVAL)
+            self._owner = me
+        self._count += 1
+        return True
+
+    def release(self) -> None:
+        self._count -= 1
+        if not self._count:
+            self._owner = None
+            self._lock.release()
+
+    __enter__ = acquire
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
 
 
 def _poll(fd: int, events: int) -> bool:

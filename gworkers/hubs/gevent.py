@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 import gevent
 import gevent.hub
+import gevent.lock
 import gevent.monkey
 import gevent.socket
 import gevent.ssl
@@ -91,6 +92,9 @@ class GeventHub:
         except TimeoutError:
             return False
         return True
+
+    def shared_lock(self) -> Any:
+        return gevent.lock.RLock()
 
     def is_readable(self, fd: int) -> bool:
         return _poll(fd, POLLIN)

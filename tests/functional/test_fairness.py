@@ -267,32 +267,3 @@ def test_limit_is_for_the_worker_not_for_each_listener(start, tmp_path):
         client.expect_close()
     for client in second:
         assert client.request("/count").status == 200
-
-
-FEW_FILES = """
-def post_worker_init(worker):
-    import os, resource
-    limit = len(os.listdir("/dev/fd")) + 20
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-"""
-
-
-def test_no_more_descriptors(start):
-    """The worker neither fails nor spins: it backs off, serves whom it has, and takes the others later."""
-    server = start("crowd:app", "--keep-alive", 60, config=FEW_FILES)
-    first = server.connect()
-    assert first.request("/count").status == 200
-    others = [server.connect() for _ in range(60)]
-    for client in others:
-        client.send(request("/count"))
-    server.wait_for_log("(?i)too many open files")
-    processor, clock = json.loads(first.request("/usage").body)
-    server.wait_for_log("(?i)too many open files", count=4)
-    later_processor, later_clock = json.loads(first.request("/usage").body)
-    assert later_processor - processor < (later_clock - clock) / 2
-    assert len(server.log("(?i)too many open files")) < 10
-    for client in others:
-        assert client.receive().status == 200
-        client.close()
-    assert first.request("/count").status == 200
-    assert server.log("ERROR|Traceback") == []

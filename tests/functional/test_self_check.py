@@ -1,0 +1,68 @@
+"""A worker notices that its server stands still, repairs it, or lets itself be replaced."""
+
+from __future__ import annotations
+
+import pytest
+from client import request
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+CONFIG = "from stalled import install as post_worker_init\n"
+STALLED = r"Stalled for [\d.]+ s: .*{}.*\. Trying to repair it"
+
+
+@pytest.fixture
+def server(start):
+    return start("stalled:app", "--timeout", 2, config=CONFIG)
+
+
+@pytest.mark.parametrize(("stall", "said"), [
+    ("stop-listening", "a listener that does not accept"),
+    ("stay-full", "accepting that was not resumed"),
+    ("lose-the-dispatcher", "requests that are not started"),
+    ("lose-the-outbox", "responses that are not sent"),
+    ("lose-the-log", "log records that are not passed on")])
+def test_stalled_part_is_woken(server, stall, said):
+    worker = server.worker_pids()
+    assert server.connect().request(f"/{stall}").status == 200
+    client = server.connect()
+    client.send(request("/"))
+    assert client.receive().body == b"ok"
+    server.wait_for_log(STALLED.format(said))
+    assert client.request("/").body == b"ok"
+    assert server.worker_pids() == worker
+
+
+def test_connection_that_nothing_wakes_is_closed(server):
+    idle = server.connect()
+    assert idle.request("/").body == b"ok"
+    assert server.connect().request("/lose-a-connection").status == 200
+    idle.expect_close()
+    server.wait_for_log(STALLED.format("a connection from 127.0.0.1, idle that nothing wakes"))
+    assert server.connect().request("/").body == b"ok"
+
+
+def test_worker_beyond_repair_is_replaced(server):
+    """It stops its heartbeat, so the arbiter kills it after ``timeout`` seconds."""
+    worker, = server.worker_pids()
+    assert server.connect().request("/break-for-good").status == 200
+    lost = server.connect()
+    lost.send(request("/"))
+    server.wait_for_log("cannot repair itself and stops its heartbeat")
+    server.wait_for_log("WORKER TIMEOUT")
+    server.wait_for_log(r"^worker \d+ is ready$", count=1, since=len(server.lines))
+    assert server.connect().request("/").body == b"ok"
+    assert worker not in server.worker_pids()
+
+
+def test_busy_worker_is_not_taken_for_a_stalled_one(server):
+    """An idle connection, a request that waits, and one after the other that does not."""
+    idle, waiting, client = server.connect(), server.connect(), server.connect()
+    assert idle.request("/").body == b"ok"
+    gate = server.word()
+    waiting.send(request(f"/wait?{gate}"))
+    for _ in range(15):
+        assert client.request("/check-soon").status == 200
+    assert server.log("Stalled|stops its heartbeat") == []
+    assert client.request(f"/open?{gate}").status == 200
+    assert waiting.receive().body == b"ok"

@@ -1,0 +1,113 @@
+"""Connections that send nothing give way to others when there is no room: of worker_connections, or of files."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from client import request
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+FEW_FILES = """
+import os, resource
+def post_worker_init(worker):
+    limit = len(os.listdir("/dev/fd")) + 30
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+"""
+
+LIMITS = pytest.mark.parametrize("limit", ["connections", "files"])
+
+
+@pytest.fixture
+def full(start):
+    """A server that has room for about 20 connections."""
+
+    def full(limit, *options, **more):
+        if limit == "files":
+            return start("crowd:app", *options, config=FEW_FILES, **more)
+        return start("crowd:app", "--worker-connections", 20, *options, **more)
+
+    return full
+
+
+@LIMITS
+def test_silent_connections_make_room(full, limit):
+    """All of them, the oldest first, long before their timeout."""
+    server = full(limit)
+    silent = [server.connect() for _ in range(80)]
+    for _ in range(30):
+        assert server.connect().request("/count").status == 200
+    silent[0].expect_close()
+    assert server.log("Cannot accept") == []
+
+
+@LIMITS
+def test_idle_connections_make_room(full, limit):
+    server = full(limit, "--keep-alive", 60)
+    idle = []
+    for _ in range(80):
+        idle.append(server.connect())
+        assert idle[-1].request("/count").status == 200
+    idle[0].expect_close()
+    assert server.log("Cannot accept") == []
+
+
+@LIMITS
+def test_request_that_has_arrived_is_not_lost(full, limit, tmp_path):
+    """Connections and their requests wait in the kernel's queue until all are accepted at once."""
+    server = full(limit, "--keep-alive", 60)
+    go = tmp_path / "go"
+    holder = server.connect()
+    holder.send(request(f"/hold-the-hub?{go}"))
+    server.wait_for_log("^holding the hub$")
+    clients = [server.connect() for _ in range(60)]
+    for client in clients:
+        client.send(request("/count"))
+    go.touch()
+    for client in clients:
+        assert client.receive().status == 200
+    assert holder.receive().status == 200
+
+
+@LIMITS
+def test_requests_that_run_are_not_ended(full, limit):
+    server = full(limit)
+    gate = server.word()
+    busy = [server.connect() for _ in range(15)]
+    for client in busy:
+        client.send(request(f"/wait?{gate}"))
+    silent = [server.connect() for _ in range(60)]
+    assert server.connect().request("/count").status == 200
+    assert server.connect().request(f"/open?{gate}").status == 200
+    for client in busy:
+        assert client.receive().status == 200
+    silent[0].expect_close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_worker_without_descriptors_waits_for_requests_to_end(full, tmp_path):
+    """Where no connection can make room, it neither fails nor spins."""
+    server = full("files")
+    worker, = server.worker_pids()
+    go = tmp_path / "go"
+    busy = [server.connect() for _ in range(60)]
+    for client in busy:
+        client.send(request(f"/wait-for-file?{go}"))
+    server.wait_for_log("(?i)too many open files")
+    before = processor_time(worker)
+    server.wait_for_log("(?i)too many open files", count=4)
+    # Three backoffs of half a second.
+    assert processor_time(worker) - before < 0.7
+    assert len(server.log("(?i)too many open files")) < 10
+    go.touch()
+    for client in busy:
+        assert client.receive().status == 200
+    assert server.log("ERROR|Traceback") == []
+
+
+def processor_time(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
