@@ -48,18 +48,26 @@ class ResponseHeads:
 
 
 def status_code(status: str) -> int:
-    """Return the number that *status* begins with.
+    """Return the status code that *status* begins with.
+
+    A code above 599 is allowed: a client treats it as 500 (RFC 9110 section 15).
 
     :raises TypeError: if it is not a ``str``
-    :raises ValueError: if it is none that could be sent
+    :raises ValueError: if it is malformed, or not the status of a final response
     """
     if not isinstance(status, str):
         raise TypeError(f"the status must be a str, not {status!r}")
     if not _STATUS.fullmatch(status):
         raise ValueError(f"invalid status {status!r}: three digits, a space and a reason are allowed")
+    code = int(status[:3])
+    if code < 200 and code != 101:
+        # 101 ends HTTP on its connection. After any other 1xx the client waits for a final response
+        # (RFC 9110 section 15.2), and would take the one to its next request for it.
+        raise ValueError(f"invalid status {status!r}: the response to a request has a status of 200 or more, or 101; "
+                         "environ['wsgi.early_hints'] sends a 103 before it")
     if len(STATUSES) < REMEMBERED:
-        STATUSES[status] = int(status[:3])
-    return int(status[:3])
+        STATUSES[status] = code
+    return code
 
 
 def field_line(field: tuple[str, str]) -> tuple[bytes, int | None]:

@@ -51,6 +51,17 @@ def test_status_that_is_none(serve, status):
     assert_refused(serve("responses:app"), f"/status?{quoted}", "ValueError")
 
 
+@pytest.mark.parametrize("status", [
+    "100 Continue", "102 Processing", "103 Early Hints", "199 Odd", "099 Low", "000 None", "000",
+])
+def test_status_that_is_not_final(serve, status):
+    """A client would take the answer to its next request for the answer to this one (RFC 9110 section 15.2)."""
+    server = serve("responses:app")
+    for _ in range(2):
+        traceback = assert_refused(server, f"/status?{quote(status)}", "^ValueError")
+        assert f"invalid status {status!r}: " in traceback
+
+
 @pytest.mark.parametrize(("name", "value"), [
     ("X-Name", "value\r\nX-Injected: 1"), ("X-Name", "value\nX-Injected: 1"), ("X-Name", "value\rX-Injected: 1"),
     ("X-Name", "value\r\n\r\n<script>"), ("X-Name", "\0"), ("X-Name", "a\x7fb"), ("X-Name", "a\x1bb"),

@@ -130,14 +130,14 @@ def test_status_without_a_body(serve, status, length):
     assert client.receive().body == b"all there is"
 
 
-def test_informational_status_has_no_body(serve):
+def test_switching_protocols_has_no_body_and_is_the_last_response(serve):
     client = serve("responses:app").connect()
-    client.send(request("/status?199%20Odd") + request("/one"))
+    client.send(request("/status?101%20Switching%20Protocols"))
     response = client.receive()
-    assert [interim.status for interim in response.interim] == [199]
-    assert response.interim[0].header("content-length") is None
-    assert response.interim[0].header("transfer-encoding") is None
-    assert response.body == b"all there is"
+    assert (response.status, response.closes) == (101, True)
+    assert response.header("content-length") is None
+    assert response.header("transfer-encoding") is None
+    client.expect_close()
 
 
 @pytest.mark.parametrize("status", ["200 OK", "299 Quite \tall right", "404 N\xf6", "999 Why not", "500 "])
