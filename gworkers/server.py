@@ -94,6 +94,8 @@ class Server:
         self.post_request = hook(cfg, PostRequest, worker.log)
         #: whether connections may serve more than one request
         self.keepalive = bool(cfg.keepalive)
+        #: kinds of responses that have no body, for which the application sent one: those that have been logged
+        self.omitted_bodies: set[str] = set()
         self._stopping = False
         self._trim_due = monotonic() + TRIM_INTERVAL
         #: whether accepting has paused because of worker_connections

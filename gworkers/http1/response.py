@@ -195,12 +195,12 @@ class Response:
     def _write_part(self, parts: list[bytes], data: bytes) -> None:
         """Send *parts* and then as much of *data* as the response has room for, in its framing."""
         if self._omits_body:
-            self._warn("The application sent body bytes with a response that has no body (%s %s); they were left out.")
+            self._warn_of_omitted_body()
             data = b""
         elif self.response_length is not None:
             room = self.response_length - self.sent
             if len(data) > room:
-                self._warn("The application sent more bytes than its Content-Length says (%s %s); they were cut off.")
+                self._warn_of_excess()
                 data = data[:room]
         if data:
             self.sent += len(data)
@@ -273,7 +273,19 @@ class Response:
             lines.append(field_line((name, value))[0])
         self._connection.send(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % b"".join(lines))
 
-    def _warn(self, text: str) -> None:
+    def _warn_of_omitted_body(self) -> None:
+        """Log it once per worker: it harms no client, and an application that does it does so each time."""
+        server = self._connection.server
+        kind = "in response to HEAD" if self._request.method == "HEAD" else f"with status {self.status_code}"
+        if kind not in server.omitted_bodies:
+            server.omitted_bodies.add(kind)
+            server.log.warning("The application sent a body %s; it was left out (%s %s). This is logged once per "
+                               "worker.", kind, self._request.method, self._request.uri)
+
+    def _warn_of_excess(self) -> None:
+        """Log it once per response: what the client got is not what the application meant."""
         if not self._warned:
             self._warned = True
-            self._connection.server.log.warning(text, self._request.method, self._request.uri)
+            self._connection.server.log.warning(
+                "The application sent more bytes than its Content-Length says (%s %s); they were cut off.",
+                self._request.method, self._request.uri)

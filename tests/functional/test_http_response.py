@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote
 
 import pytest
@@ -116,6 +117,36 @@ def test_head_has_no_body(site, path):
 def test_head_keeps_the_length_that_the_application_gave(site):
     response = site("responses").connect().request("/measured", method="HEAD")
     assert response.header("content-length") == "13"
+
+
+@pytest.mark.only(transport="tcp", parser="fast")
+def test_body_that_is_left_out_is_warned_about_once(start):
+    server = start("responses:app", "--keep-alive", 60)
+    client = server.connect()
+    for path in ("/one", "/several", "/measured"):
+        for _ in range(2):
+            assert client.request(path, method="HEAD").status == 200
+    for status in ("204 No Content", "304 Not Modified"):
+        for _ in range(2):
+            assert client.request(f"/status?{quote(status)}").status == int(status[:3])
+    found = [re.search("The application sent a body (.*); .* [(](.*)[)]", line)
+             for line in server.whole_log("The application sent")]
+    assert [match and match.groups() for match in found] == [
+        ("in response to HEAD", "HEAD /one"), ("with status 204", "GET /status?204%20No%20Content"),
+        ("with status 304", "GET /status?304%20Not%20Modified")]
+
+
+def test_wrong_length_is_warned_about_each_time(serve):
+    """Other than a body that is left out, it damages what the client gets."""
+    server = serve("responses:app")
+    for path in ("/too-long", "/too-long-parts", "/too-short"):
+        server.begin()
+        for _ in range(2):
+            client = server.connect()
+            client.send(request(path))
+            client.half_close()
+            client.read_to_end()
+        assert len(server.whole_log(f"WARNING.*{path}.*Content-Length|WARNING.*Content-Length.*{path}")) == 2
 
 
 @pytest.mark.parametrize(("status", "length"), [("204 No Content", None), ("304 Not Modified", "4")])
