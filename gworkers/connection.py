@@ -177,7 +177,10 @@ class Connection(Transport):
                 self._stop_waiting()
                 self._wait(self.server.handshake)
             return
-        except (OSError, ValueError) as error:
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # The peer has left, as it may: health checks of load balancers connect and close.
+            raise
+        except (ssl.SSLError, ValueError) as error:
             self.server.invalid_requests.report(self.peer_name, f"TLS handshake failed: {error}")
             self.close()
             return

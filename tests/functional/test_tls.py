@@ -195,12 +195,23 @@ def test_client_that_just_leaves(start: Serve, certificates: Certificates, optio
     assert connect(server, certificates.context()).request().status == 200
 
 
-def test_reset_in_a_handshake(serve: Serve, certificates: Certificates) -> None:
-    server = serve("echo:app", *certificates.options)
-    client = server.connect()
-    client.send(b"\x16\x03\x01\x02\0\x01")
-    client.reset()
+@pytest.mark.parametrize("data", [b"", b"\x16\x03\x01\x02\0\x01"], ids=["no byte", "begun"])
+@pytest.mark.parametrize("leave", ["close", "reset", "half_close", "reset at once"])
+def test_client_that_leaves_before_its_handshake(serve: Serve, certificates: Certificates, leave: str,
+                                                 data: bytes) -> None:
+    """Health checks over TCP do so all the time."""
+    server = serve("echo:app", *certificates.options, "--log-level", "debug")
+    for _ in range(5):
+        client = server.connect()
+        client.send(data)
+        if leave != "reset at once":
+            client.wait_until_read()
+        getattr(client, leave.partition(" ")[0])()
+        if leave == "half_close":
+            client.read_to_end()  # a TLS alert, perhaps
+    server.wait_for_log(r"\[DEBUG\] Ignored a connection that failed", count=5)
     assert connect(server, certificates.context()).request().status == 200
+    assert server.log(r"\[(INFO|WARNING|ERROR)\]") == []
 
 
 def test_plain_http(serve: Serve, certificates: Certificates) -> None:
