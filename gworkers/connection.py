@@ -263,7 +263,7 @@ class Connection(Transport):
     def answer(self, status: int, reason: str, detail: str) -> None:
         """Send an error page, as far as that goes without waiting, and close."""
         try:
-            self.sock.send(error_page(status, reason, detail))
+            self.sock.send(error_page(self.server.response_heads, status, reason, detail))
         except OSError:
             pass
         self.linger()

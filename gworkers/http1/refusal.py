@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 import html
+from typing import TYPE_CHECKING
 
 from gworkers.errors import Refusal
+
+if TYPE_CHECKING:
+    from gworkers.http1.response_head import ResponseHeads
 
 _REASONS = {403: "Forbidden", 414: "URI Too Long", 417: "Expectation Failed",
             431: "Request Header Fields Too Large", 500: "Internal Server Error"}
@@ -31,10 +35,10 @@ def refusal_for(error: Exception) -> Refusal:
     return Refusal(status, _REASONS.get(status, "Bad Request"), message, text.replace("%s", message))
 
 
-def error_page(status: int, reason: str, detail: str) -> bytes:
-    """Return a whole error response, which closes the connection."""
+def error_page(heads: ResponseHeads, status: int, reason: str, detail: str) -> bytes:
+    """Return a whole error response, which closes the connection. Its *detail* may have any characters."""
     page = (f"<html>\n  <head>\n    <title>{reason}</title>\n  </head>\n  <body>\n"
             f"    <h1><p>{reason}</p></h1>\n    {html.escape(detail)}\n  </body>\n</html>\n")
     # Latin-1 throughout, so its characters count as bytes.
-    return (f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\n"
-            f"Content-Length: {len(page)}\r\n\r\n{page}").encode("latin-1", "replace")
+    return heads.start(f"{status} {reason}", "close", (1, 1)) + (
+        f"Content-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n{page}").encode("latin-1", "replace")

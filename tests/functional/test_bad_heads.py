@@ -5,6 +5,8 @@ The verdicts are those of Gunicorn's own parser in its newest release, on every 
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 from client import request
 
@@ -189,6 +191,26 @@ def test_error_page(serve):
     assert response.framing == "length"
     assert b"<h1><p>Bad Request</p></h1>" in response.body
     assert b"<script>" not in response.body
+
+
+@pytest.mark.parametrize("data", [
+    b"nonsense\r\n\r\n", request("/fails"), request("/echo", headers=["Content-Length: 1"]), b"GET / HT",
+], ids=["refused", "error of the application", "truncated body", "late"])
+def test_error_page_has_the_fields_of_a_response(serve, data):
+    """RFC 9110 section 6.6.1"""
+    server = serve("bodies:app", settings={"head_timeout": 0.3})
+    whole = server.connect().request("/ignored", headers=["Connection: close"])
+    client = server.connect()
+    client.send(data)
+    if b"Content-Length" in data:
+        client.half_close()
+    response = client.receive()
+    assert response.status in (400, 408, 500)
+    assert (response.header("server"), response.closes) == (whole.header("server"), True)
+    assert parsedate_to_datetime(response.header("date")) >= parsedate_to_datetime(whole.header("date"))
+    assert [name for name, _ in response.headers[:3]] == [name for name, _ in whole.headers[:3]]
+    if response.status == 500:
+        server.expect_traceback("LookupError: deliberate")
 
 
 def test_truncated_head_at_every_byte(serve):
