@@ -1,6 +1,7 @@
 """Bytes to and from one peer: what a request greenlet may wait for."""
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -26,6 +27,9 @@ WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLW
 READ_SIZE = 64 * 1024
 #: Bytes of a file that the kernel sends in one call; reading them from a disk blocks the hub.
 FILE_PIECE = 512 * 1024
+
+#: What sendfile says to a file of a kind that it does not support, such as many of /proc.
+_CANNOT_SEND = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 class Transport(ABC):
@@ -202,27 +206,42 @@ class Transport(ABC):
         """Whether the kernel may copy a file to this connection."""
         return self.server.sendfile and not self.secure
 
-    def send_file(self, head: bytes, fd: int, offset: int, count: int) -> int:
+    def send_file(self, head: bytes, fd: int, offset: int, count: int) -> int | None:
         """Send *head*, then *count* bytes of the file *fd* from *offset* on.
 
-        :returns: how many bytes of the file were sent; fewer if it ends before
+        :returns: how many bytes of the file were sent; fewer if it ends before; None if the kernel can send none,
+            but perhaps read the file
+        :raises OSError: if the file cannot be read
         """
         self._send_head(head)
-        out = self.sock.fileno()
         done = 0
         while done < count:
             try:
-                sent = os.sendfile(out, fd, offset + done, min(count - done, FILE_PIECE))
+                sent = os.sendfile(self.sock.fileno(), fd, offset + done, min(count - done, FILE_PIECE))
             except BlockingIOError:
                 self._wait_writable()
             except OSError as error:
-                raise _gone(error) from None
+                if self._is_broken():
+                    raise _gone(error) from None
+                if not done and error.errno in _CANNOT_SEND:
+                    return None
+                raise
             else:
                 if not sent:
                     break
                 done += sent
                 self.breathe()
         return done
+
+    def _is_broken(self) -> bool:
+        """Return whether the socket takes no more, which tells errors of a connection from those of a file."""
+        try:
+            self.sock.send(b"")
+        except WOULD_BLOCK:
+            return False
+        except OSError:
+            return True
+        return False
 
     def _send_head(self, head: bytes) -> None:
         """Send *head* in such a way that the kernel waits for what follows before it makes a packet."""

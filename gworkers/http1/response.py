@@ -228,19 +228,29 @@ class Response:
             self._lines.append(b"Content-Length: %d\r\n" % length)
 
     def write_file(self, wrapper: FileWrapper) -> None:
-        """Send a ``wsgi.file_wrapper``, by the kernel where that can be."""
+        """Send a ``wsgi.file_wrapper``, by the kernel where that can be.
+
+        :raises OSError: if the file cannot be read
+        """
         piece = self._file_piece(wrapper.filelike)
         if piece is None:
-            for data in wrapper:
-                self.write(data)
+            self._write_parts(wrapper)
             return
         fd, offset, count = piece
         self._set_length(count)
         head = b"".join(self._head())
         if self._omits_body or not count:
             self._connection.send(head)
+            return
+        sent = self._connection.send_file(head, fd, offset, count)
+        if sent is None:
+            self._write_parts(wrapper)
         else:
-            self.sent += self._connection.send_file(head, fd, offset, count)
+            self.sent += sent
+
+    def _write_parts(self, wrapper: FileWrapper) -> None:
+        for data in wrapper:
+            self.write(data)
 
     def _file_piece(self, file: Any) -> tuple[int, int, int] | None:
         """Return descriptor, offset and count of what to send of *file*; None if the kernel cannot do it."""
@@ -249,9 +259,13 @@ class Response:
         try:
             fd = file.fileno()
             offset = os.lseek(fd, 0, os.SEEK_CUR) if not hasattr(file, "tell") else file.tell()
-            count = max(os.fstat(fd).st_size - offset, 0)
+            size = os.fstat(fd).st_size
         except (AttributeError, OSError, io.UnsupportedOperation):
             return None
+        if not size:
+            # Files of /proc have more in them than that.
+            return None
+        count = max(size - offset, 0)
         return fd, offset, count if self.response_length is None else min(count, self.response_length)
 
     def finish(self) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
+import threading
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from stage import say, stage
+from stage import say, stage, wait_at
 
 CONTENT = bytes(range(256)) * 4000
 PLAIN = ("Content-Type", "application/octet-stream")
@@ -122,6 +124,90 @@ def iterated(environ: Any, start_response: Any) -> Iterable[bytes]:
     finally:
         wrapper.close()
     return [body]
+
+
+class Reader:
+    """Has the descriptor of one file and the content of another, as far as the kernel can see."""
+
+    def __init__(self, descriptor: int, content: bytes) -> None:
+        self._descriptor = descriptor
+        self._content = io.BytesIO(content)
+        self.read = self._content.read
+        self.tell = self._content.tell
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+        say("close() was called")
+
+
+def not_for_sendfile(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """The kernel cannot send a directory (EINVAL), though it has a size; read() gives what the query says."""
+    reader = Reader(os.open(tempfile.gettempdir(), os.O_RDONLY), b"r" * int(environ["QUERY_STRING"]))
+    start_response("200 OK", [PLAIN, ("Content-Length", environ["QUERY_STRING"])])
+    return environ["wsgi.file_wrapper"](reader)
+
+
+def of_no_size(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Files of /proc have more in them than their size says."""
+    start_response("200 OK", [PLAIN])
+    return environ["wsgi.file_wrapper"](open("/proc/self/status", "rb"))
+
+
+def unreadable(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """A file that was opened to be written only (EBADF)."""
+    with tempfile.NamedTemporaryFile() as named:
+        named.write(CONTENT)
+        named.flush()
+        reader = Reader(os.open(named.name, os.O_WRONLY), CONTENT)
+    start_response("200 OK", [PLAIN])
+    return environ["wsgi.file_wrapper"](reader)
+
+
+def closed_meanwhile(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Another greenlet closes the file while it is sent to a client that is slow."""
+    with tempfile.NamedTemporaryFile() as named:
+        named.truncate(20 << 20)
+        file = open(named.name, "rb")  # noqa: SIM115
+
+    def close() -> None:
+        wait_at(environ["QUERY_STRING"])
+        file.close()
+
+    threading.Thread(target=close).start()
+    start_response("200 OK", [PLAIN])
+    return environ["wsgi.file_wrapper"](file)
+
+
+class OnBadDisk(Reader):
+    """The kernel fails to send it: with that error, after so many bytes."""
+
+    def __init__(self, number: int, good: int) -> None:
+        super().__init__(os.open(regular_path(), os.O_RDONLY), CONTENT)
+        self._sendfile = os.sendfile
+
+        def sendfile(out: int, fd: int, offset: int, count: int) -> int:
+            if fd != self.fileno():
+                return self._sendfile(out, fd, offset, count)
+            if offset == good:
+                raise OSError(number, os.strerror(number))
+            return self._sendfile(out, fd, offset, min(count, good - offset))
+
+        os.sendfile = sendfile
+
+    def close(self) -> None:
+        os.sendfile = self._sendfile
+        super().close()
+
+
+def bad_disk(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """The query has the name of the error and the number of bytes."""
+    name, _, good = environ["QUERY_STRING"].partition("&")
+    reader = OnBadDisk(getattr(errno, name), int(good))
+    start_response("200 OK", [PLAIN])
+    return environ["wsgi.file_wrapper"](reader)
 
 
 app = stage(globals())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 from client import ClosedError, request
 
@@ -116,3 +119,63 @@ def test_slow_reader_of_a_file_keeps_nobody_waiting(serve):
         response = client.receive()
         assert (len(response.body), response.body.strip(b"\0")) == (20 << 20, b"")
         assert client.receive().body == b"one,two"
+
+
+# Files that the kernel cannot send, or fails to
+
+
+@pytest.mark.only(parser="fast")
+@pytest.mark.parametrize("length", [0, 5, 1_000_000])
+def test_file_that_the_kernel_cannot_send_is_read(serve, length):
+    client = serve("files:app").connect()
+    for _ in range(2):
+        response = client.request(f"/not-for-sendfile?{length}")
+        assert (response.status, response.framing) == (200, "length")
+        assert response.body == b"r" * length
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux has such files")
+@pytest.mark.only(parser="fast")
+def test_file_that_says_no_size_is_read(serve):
+    client = serve("files:app").connect()
+    for _ in range(2):
+        assert b"VmRSS" in client.request("/of-no-size").body
+
+
+@pytest.mark.only(parser="fast")
+@pytest.mark.parametrize(("path", "error"), [
+    ("/unreadable", "EBADF"), *((f"/bad-disk?{error}&{good}", error) for error, good in [
+        ("EIO", 0), ("EIO", 70000), ("EINVAL", 70000), ("ESTALE", 70000), ("ETIMEDOUT", 70000)])])
+def test_error_of_the_file_is_the_applications(serve, path, error):
+    server = serve("files:app")
+    client = server.connect()
+    client.send(request(path) + request("/memory"))
+    with pytest.raises(ClosedError):
+        client.receive()
+    server.expect_traceback(rf"^(OS|Timeout)Error: .*{os.strerror(getattr(errno, error))}$")
+    server.wait_for_log("Error handling request GET " + path.replace("?", "[?]"))
+    server.wait_for_log("close\\(\\) was called")
+    assert server.connect().request("/memory").body == CONTENT
+
+
+@pytest.mark.only(parser="fast")
+def test_file_that_is_closed_while_it_is_sent(serve):
+    server = serve("files:app")
+    client = server.connect()
+    gate = server.word()
+    client.send(request(f"/closed-meanwhile?{gate}"))
+    assert client.receive_once(10) == b"HTTP/1.1 2"
+    server.connect().request(f"/open?{gate}")
+    assert len(client.read_to_end()) < 20 << 20
+    server.expect_traceback("^OSError: .* Bad file descriptor$")
+
+
+@pytest.mark.only(parser="fast")
+def test_client_that_leaves_a_file_is_not_an_error(serve):
+    server = serve("files:app", "--log-level", "debug")
+    client = server.connect()
+    client.send(request("/huge"))
+    assert client.receive_once()
+    client.reset()
+    server.wait_for_log("Ignored a client that left")
+    assert server.whole_log("ERROR|Traceback") == []
