@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Callable
+import socket
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -108,6 +112,125 @@ def test_that_cannot_be_written(start: Start, file: Path) -> None:
     server.signal(signal.SIGHUP)
     until(lambda: not lives(old), "the old worker's end")
     assert len(server.log("The readiness file cannot be kept")) == 1
+
+
+# What is at the path is not always a file
+
+
+def put_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def put_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+def put_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def put_link(path: Path) -> None:
+    target = path.with_name("target")
+    target.write_text("untouched")
+    path.symlink_to(target)
+
+
+def put_device(path: Path) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.stat(os.devnull).st_rdev)
+    except PermissionError:
+        pytest.skip("only root may make devices")
+
+
+KINDS = {"a FIFO": put_fifo, "a socket": put_socket, "a directory": put_directory, "a symbolic link": put_link,
+         "a device": put_device}
+
+
+def refused(kind: str) -> str:
+    return (rf"\[ERROR\] The readiness file cannot be kept: /.*/ready: it is {kind}, not a regular file\. "
+            "Probes do not find the server ready. Remove what is in the way, ")
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """As ``file``, with a path that is short enough for a socket."""
+    directory = Path(tempfile.mkdtemp(prefix="gw"))
+    yield directory / "ready"
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_path_taken_at_start(start: Start, short: Path, kind: str) -> None:
+    KINDS[kind](short)
+    before = short.lstat()
+    server = start("probe:app", settings={"readiness_file": short})
+    server.wait_for_log(refused(kind))
+    assert server.connect().request().status == 200
+    (old,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    until(lambda: not lives(old), "the old worker's end")
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert len(server.log("The readiness file")) == 1
+    after = short.lstat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    if kind == "a symbolic link":
+        assert short.read_text() == "untouched"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_path_taken_while_the_server_runs(start: Start, short: Path, kind: str) -> None:
+    server = start("probe:app", settings={"readiness_file": short})
+    holds(short, server.pid)
+    short.unlink()
+    KINDS[kind](short)
+    server.wait_for_log(refused(kind))
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert os.path.lexists(short)
+
+
+def test_file_is_written_once_its_path_is_free(start: Start, file: Path) -> None:
+    os.mkfifo(file)
+    server = start("probe:app", settings={"readiness_file": file})
+    server.wait_for_log(refused("a FIFO"))
+    file.unlink()
+    holds(file, server.pid)
+    # Another occasion is another line.
+    file.unlink()
+    os.mkfifo(file)
+    server.wait_for_log(refused("a FIFO"), count=2)
+
+
+def test_links_planted_beside_the_file_are_not_followed(start: Start, file: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    server = start("probe:app")
+    # The process id is known to everybody, and the path is known from the next configuration on.
+    file.with_name(f"{file.name}.{server.pid}").symlink_to(victim)
+    path = server.directory / "gunicorn.conf.py"
+    path.write_text(f"raw_env = ['GWORKERS_READINESS_FILE={file}']\n" + path.read_text())
+    server.signal(signal.SIGHUP)
+    holds(file, server.pid)
+    assert victim.read_text() == "untouched"
+    assert stat.S_ISREG(file.lstat().st_mode)
+    assert stat.S_IMODE(file.lstat().st_mode) & ~0o644 == 0
+
+
+def test_failing_writes_leave_nothing_behind(start: Start, file: Path) -> None:
+    """Of a file system that is full, for instance: it is tried again every second."""
+    server = start("probe:app", settings={"readiness_file": file}, config=(
+        "import os, posix\n"
+        "def replace(*args):\n    raise OSError(28, 'No space left on device')\n"
+        "os.replace = replace\n"))
+    server.wait_for_log(r"The readiness file cannot be kept: .*: No space left on device\.")
+    server.signal(signal.SIGTTIN)
+    server.wait_for_log(r"^worker \d+ is ready$", count=2)
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert list(file.parent.iterdir()) == []
+    assert len(server.log("The readiness file")) == 1
 
 
 @pytest.mark.parametrize("stays", ["new", "old"])
