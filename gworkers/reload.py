@@ -94,6 +94,7 @@ class Generations(Sturdy):
         if type(self.SIG_QUEUE).__module__ not in ("_queue", "builtins"):
             self.SIG_QUEUE = SignalQueue()
         self.listen_to_signals()
+        self.guard_pidfile()
         self._configure()
         self._readiness.begin(self._settings.readiness_file)
         BOARD.attended = True

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
-from gunicorn.pidfile import Pidfile
 
 from gworkers.checks.causes import told
+from gworkers.pidfile import Pidfile
 from gworkers.status import BOARD
 
 if TYPE_CHECKING:
@@ -203,6 +203,11 @@ class Sturdy(Arbiter):  # type: ignore[misc]
 
     # The configuration in a reload: what has been rehearsed may have changed meanwhile. And the pidfile, which a reload
     # takes away and makes anew, even where that cannot be.
+
+    def guard_pidfile(self) -> None:
+        """Let what somebody puts at its path not block the master."""
+        if self.pidfile is not None:
+            self.pidfile = Pidfile.taken_over(self.pidfile)
 
     def setup(self, app: Any) -> None:
         """Take over what the configuration says."""

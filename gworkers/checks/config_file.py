@@ -5,13 +5,13 @@ import ast
 import difflib
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from gunicorn.config import KNOWN_SETTINGS
 
 from gworkers.checks.findings import Finding
 from gworkers.checks.importers import CONFIGURATION
+from gworkers.files import open_regular_file
 from gworkers.settings import GUNICORNS, PREFIX, Settings
 
 OWN = frozenset(field.name for field in fields(Settings))
@@ -29,7 +29,9 @@ def check(cfg: Any, worker_class: type) -> list[Finding]:
     """Return what the file that *cfg* was read from sets in vain; *worker_class* is the one in use."""
     location = (cfg.config or "").removeprefix("file:")
     try:
-        tree = ast.parse(Path(location).read_bytes())
+        # Not a FIFO, which Gunicorn has read already.
+        with open(open_regular_file(location), "rb") as file:
+            tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         # There is none. Or with --chdir this is another one: Gunicorn has read its own.
         return []

@@ -13,6 +13,7 @@ from gunicorn.sock import ssl_context
 from gworkers import hubs
 from gworkers.checks.findings import CODES, Finding, setting
 from gworkers.errors import RequirementError, SettingsError
+from gworkers.files import open_regular_file
 from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
 
@@ -152,13 +153,14 @@ def _unreadable(name: str, path: str | None) -> Finding | None:
     if not path:
         return None
     try:
-        with open(path, "rb"):
-            return None
+        # OpenSSL would wait for somebody to write into a FIFO.
+        os.close(open_regular_file(path))
     except FileNotFoundError:
         return setting(f"{name} is {path!r}", "there is no such file", "Correct the path")
     except OSError as error:
         return setting(f"{name} is {path!r}", f"that cannot be read ({error.strerror})",
                        "See that it is a file, and that the user who starts Gunicorn may read it")
+    return None
 
 
 def _preload(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
