@@ -13,7 +13,7 @@ from gunicorn.errors import AppImportError
 from gunicorn.util import make_fail_app
 from gunicorn.workers.base import Worker
 
-from gworkers import bind, fork, hubs, log_stream, psycopg
+from gworkers import bind, fork, hubs, log_stream, post_patch, psycopg
 from gworkers.checks import application, configuration, drivers, patching
 from gworkers.checks.causes import meant, shortened, told
 from gworkers.checks.findings import Finding
@@ -144,7 +144,7 @@ class Booting(Worker):  # type: ignore[misc]
 
     def _post_patch(self) -> None:
         try:
-            function(self.settings.post_patch)(self)
+            post_patch.call(function(self.settings.post_patch), self)
         except SettingsError:
             raise
         except (Exception, SystemExit) as error:

@@ -98,8 +98,9 @@ class Settings:
     in :mod:`gworkers.hubs`, or none at all."""
 
     post_patch: Hook = None
-    """Called with the worker after patching and before the application is loaded: the place for what
-    makes a library cooperative, such as ``grpc.experimental.gevent.init_gevent()``."""
+    """Called after patching and before the application is loaded, with the worker if it has a parameter
+    called ``worker``, a positional one without a default, or ``*args``: the place for what makes a library
+    cooperative, such as ``grpc.experimental.gevent:init_gevent``."""
 
     psycopg2: Literal["report", "wait"] = "report"
     """What to do about psycopg2, which blocks the hub by itself. ``wait``: let it wait on the hub."""

@@ -64,7 +64,7 @@ DRIVERS = (
     Driver("MySQLdb", _same("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),
     Driver("mysql.connector", _same("Connect with use_pure=True"), _mysql),
     Driver("grpc", {
-        "gevent": "Call grpc.experimental.gevent.init_gevent() in post_patch",
+        "gevent": "Set GWORKERS_POST_PATCH=grpc.experimental.gevent:init_gevent in the environment",
         "eventlet": "Move to gevent, where grpc.experimental.gevent.init_gevent() helps",
     }, _grpc),
     Driver("cx_Oracle", _same("Use oracledb in its thin mode: pip install oracledb")),

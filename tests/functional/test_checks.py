@@ -133,6 +133,13 @@ def test_post_patch_as_a_function(start: Start, hub: str) -> None:
     assert server.log("^prepared$", since=0)
 
 
+def test_post_patch_without_a_parameter(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "prepared.py").write_text(
+        "import sys\ndef prepare():\n    print('prepared', file=sys.stderr, flush=True)\n")
+    server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "prepared:prepare"})
+    assert server.log("^prepared$", since=0)
+
+
 def test_post_patch_that_is_nowhere(start: Start) -> None:
     line = refusal(start("probe:app", settings={"post_patch": "no_such_module:function"}, ready=False))
     assert "post_patch is 'no_such_module:function'" in line

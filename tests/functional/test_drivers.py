@@ -19,11 +19,13 @@ pytestmark = [
 ]
 
 Start = Callable[..., Server]
-Load = Callable[[str], Server]
+Load = Callable[..., Server]
 
 #: What is installed; drivers for which this takes more than pip are not here.
-PACKAGES = ("grpcio", "mysql-connector-python", "oracledb", "psycopg[binary]", "psycopg2-binary", "pymssql", "pymysql",
-            "pyzmq")
+PACKAGES = ("grpcio", "mysql-connector-python", "oracledb", "psycogreen", "psycopg[binary]", "psycopg2-binary",
+            "pymssql", "pymysql", "pyzmq")
+#: Those in Python alone, of which there is no wheel.
+SOURCES = ("psycogreen",)
 
 #: module, and on which hubs it blocks
 BLOCKING = {"grpc": {"gevent", "eventlet"}, "psycopg": {"eventlet"}, "psycopg2": {"gevent"},
@@ -46,7 +48,8 @@ GREEN = {
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("drivers")
     pip = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target", directory, *PACKAGES],
+        [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--no-binary", ",".join(SOURCES),
+         "--target", directory, *PACKAGES],
         capture_output=True, text=True, check=False)
     if pip.returncode:
         lacking(f"pip cannot install {' '.join(PACKAGES)}: {pip.stderr.strip().splitlines()[-1]}")
@@ -55,11 +58,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def load(start: Start, installed: Path, tmp_path: Path) -> Load:
-    """Starts an application with that code, which serves; nothing else is found."""
+    """Starts an application with that code, and gworkers' settings, which serves; nothing else is found."""
 
-    def load(code: str) -> Server:
+    def load(code: str, **settings: str) -> Server:
         (tmp_path / "shop.py").write_text(f"{code}\nfrom probe import app\n")
-        server = start("shop:app", "--chdir", tmp_path, env={"PYTHONPATH": path(installed)})
+        server = start("shop:app", "--chdir", tmp_path, env={"PYTHONPATH": path(installed)}, settings=settings)
         assert server.connect().request().status == 200
         assert set(findings(server)) <= {"driver-blocks"}
         return server
@@ -95,3 +98,17 @@ def test_tamed(load: Load, code: str) -> None:
 def test_green(load: Load, hub: str) -> None:
     for code in GREEN[hub]:
         assert found(load(code)) == []
+
+
+def test_psycogreen_in_post_patch(load: Load, hub: str) -> None:
+    server = load("import psycopg2.extensions, sys\n"
+                  "print('waits in', psycopg2.extensions.get_wait_callback().__module__, file=sys.stderr, flush=True)",
+                  post_patch=f"psycogreen.{hub}:patch_psycopg")
+    assert server.log(f"^waits in psycogreen.{hub}$", since=0)
+    assert found(server) == []
+
+
+def test_grpc_in_post_patch(load: Load, hub: str) -> None:
+    if hub != "gevent":
+        pytest.skip("grpc has nothing for eventlet")
+    assert found(load("import grpc", post_patch="grpc.experimental.gevent:init_gevent")) == []
