@@ -13,6 +13,10 @@ parser="fast")``; the closest mark counts.
 
 After each test its server must have logged no traceback that the test did not expect
 (``server.expect_traceback``), and a shared one must still have the worker that it had.
+
+With TEST_LOG_HANDLER=raises, waits or locked every worker's error log and access log have one more handler, which
+raises in each ``emit``, waits 50 ms cooperatively, or has a lock that a native thread holds most of the time
+(apps/log_handler.py). A test that cannot hold then says why: ``@pytest.mark.log_handler(raises="reason")``.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from typing import Any
 
 import pytest
 from fuzz.verdicts import FAST
+from launch import LOG_HANDLER
 from server import PATIENCE, Server, Setup, hubs, parsers
 
 # For the clients and the scenes of benchmarks/; behind what is installed, which is what is tested.
@@ -57,6 +62,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, value in values.items():
         if name in metafunc.fixturenames:
             metafunc.definition.add_marker(pytest.mark.parametrize(name, [value], scope="session"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("log_handler"):
+        if LOG_HANDLER in mark.kwargs:
+            pytest.skip(f"TEST_LOG_HANDLER={LOG_HANDLER}: {mark.kwargs[LOG_HANDLER]}")
 
 
 @pytest.fixture(params=[pytest.param(FAST, id="fast", marks=pytest.mark.skipif(FAST is None, reason="no gunicorn_h1c")),

@@ -27,6 +27,17 @@ def post_worker_init(worker):
     _io.FileIO(2, "w", closefd=False).write(b"worker %d is ready\\n" % _os.getpid())
 """
 
+#: How every worker's log fails, if it does; tests/apps/log_handler.py says which ways there are.
+LOG_HANDLER = os.environ.get("TEST_LOG_HANDLER", "")
+#: What a configuration has to end with so that it does.
+INSTALL_LOG_HANDLER = f"""
+import sys as _sys
+_sys.path.append({str(APPS)!r})
+import log_handler as _log_handler
+_log_handler.install()
+""" if LOG_HANDLER else ""
+ANNOUNCE += INSTALL_LOG_HANDLER
+
 #: Gunicorn before 25 has no http_parser setting: there the fast parser counts as not installed.
 WITHOUT_FAST_PARSER = 'import sys as _sys\n_sys.modules["gunicorn_h1c"] = None\n'
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from launch import WORKERS
+from launch import INSTALL_LOG_HANDLER, WORKERS
 
-from benchmarks.deployment import Engine
+from benchmarks import deployment
+from benchmarks.deployment import CONFIGURATION, Engine
 from benchmarks.scenes import SCENES, Scene, play
 
 GUNICORN = Path(sysconfig.get_path("scripts")) / "gunicorn"
@@ -23,7 +24,8 @@ def short(scene: Scene) -> Scene:
 
 
 @pytest.mark.parametrize("scene", [short(scene) for scene in SCENES.values()], ids=list(SCENES))
-def test_scene(hub: str, transport: str, scene: Scene) -> None:
+def test_scene(hub: str, transport: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "CONFIGURATION", CONFIGURATION + INSTALL_LOG_HANDLER)
     # That the new code answers, and that no process is left, are what the scene itself waits for.
     outcome = asyncio.run(play(scene, Engine(GUNICORN, WORKERS[hub]), transport))
     said = "\n".join([*outcome.tally.incidents, *outcome.output])
