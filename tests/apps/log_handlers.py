@@ -113,9 +113,10 @@ def wait_a_while(environ, start_response):
 
 
 def shorten_intervals(worker):
-    """A ``post_worker_init``."""
+    """A ``post_worker_init``: the limit that users have, in a shorter interval."""
     import gworkers.log_throttle
 
+    gworkers.log_throttle.LINES = 100
     gworkers.log_throttle.INTERVAL = 3.0
 
 
