@@ -133,7 +133,7 @@ class Settings:
         variables = {PREFIX + name.upper(): name for name in kinds}
         given: dict[str, tuple[Any, str]] = {}
         for variable in sorted(environ):
-            if variable.startswith(PREFIX):
+            if variable.startswith(PREFIX) and not is_service_link(variable, environ):
                 name = _known(variable, variables, "the environment")
                 origin = f"environment variable {variable}"
                 given[name] = _checked(name, kinds[name], _numeral(kinds[name], environ[variable]), origin), origin
@@ -141,6 +141,24 @@ class Settings:
             _known(name, {known: known for known in kinds}, "configure()")
             given[name] = _checked(name, kinds[name], overrides[name], "configure()"), "configure()"
         return given
+
+
+_SERVICE_LINK = re.compile(
+    rf"({PREFIX[:-1]}(?:_[A-Z0-9_]+?)??)_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?"
+    r"|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)")
+
+
+def is_service_link(variable: str, environ: Mapping[str, str]) -> bool:
+    """Whether Kubernetes has put `variable` into `environ` for a Service called ``gworkers`` or ``gworkers-...``.
+
+    It does so in every pod of the Service's namespace:
+    https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
+    link = _SERVICE_LINK.fullmatch(variable)
+    if link is None:
+        return False
+    # Of a longer name there must be a Service, for somebody may have thought of a setting like bind_port.
+    return link[1] == PREFIX[:-1] or f"{link[1]}_SERVICE_HOST" in environ
 
 
 def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:

@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from gworkers.errors import GworkersError, SettingsError
-from gworkers.settings import PREFIX, Settings, function
+from gworkers.settings import PREFIX, Settings, function, is_service_link
 
 pytestmark = pytest.mark.smoke
 
@@ -247,6 +247,43 @@ def test_an_unknown_name_that_is_near_to_nothing_lists_what_there_is(variable):
 
 def test_gunicorns_own_settings_are_not_gworkers_settings():
     assert "no setting 'keepalive'" in refusal(keepalive=5)
+
+
+#: What Kubernetes makes of a Service: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+SERVICE_LINKS = {
+    "{}_SERVICE_HOST": "10.0.0.11", "{}_SERVICE_PORT": "8000", "{}_SERVICE_PORT_HTTP": "8000",
+    "{}_SERVICE_PORT_METRICS_HTTP": "9000", "{}_PORT": "tcp://10.0.0.11:8000", "{}_PORT_8000_TCP": "tcp://10.0.0.11:8000",
+    "{}_PORT_8000_TCP_PROTO": "tcp", "{}_PORT_8000_TCP_PORT": "8000", "{}_PORT_8000_TCP_ADDR": "10.0.0.11",
+    "{}_PORT_53_UDP": "udp://10.0.0.11:53", "{}_PORT_9_SCTP_PROTO": "sctp",
+}
+
+
+@pytest.mark.parametrize("service", ["GWORKERS", "GWORKERS_WEB", "GWORKERS_MY_SHOP"])
+def test_variables_of_a_kubernetes_service_are_ignored(service):
+    environ = {name.format(service): value for name, value in SERVICE_LINKS.items()}
+    assert resolve(environ) == Settings()
+    assert set(Settings.origins({}, environ).values()) == {"default"}
+    assert resolve({**environ, "GWORKERS_HEAD_TIMEOUT": "5"}).head_timeout == 5.0
+
+
+@pytest.mark.parametrize("variable", [name.format("GWORKERS") for name in SERVICE_LINKS])
+def test_each_variable_of_a_service_called_gworkers_is_ignored_by_itself(variable):
+    assert resolve({variable: "tcp://10.0.0.11:8000"}) == Settings()
+
+
+@pytest.mark.parametrize("variable", [
+    "GWORKERS_PORTS", "GWORKERS_PORT_PATCH", "GWORKERS_PORT_8000", "GWORKERS_PORT_8000_TCP_HOST", "GWORKERS_SERVICE",
+    "GWORKERS_SERVICE_TIMEOUT", "GWORKERS_BIND_PORT", "GWORKERS_WEB_SERVICE_PORT", "GWORKERS_REPORT", "GWORKERS__PORT"])
+def test_variables_that_only_resemble_those_of_a_service_are_refused(variable):
+    assert f"{variable!r} (the environment)" in refusal({variable: "8000", "GWORKERS_SERVICE_HOST": "10.0.0.11"})
+
+
+def test_no_setting_is_called_like_a_variable_of_a_service():
+    for field in dataclasses.fields(Settings):
+        variable = PREFIX + field.name.upper()
+        # The Service of which it would be one.
+        services = {f"{variable[:end]}_SERVICE_HOST": "10.0.0.11" for end in range(len(PREFIX) - 1, len(variable))}
+        assert not is_service_link(variable, services)
 
 
 def test_other_variables_are_none_of_its_business():

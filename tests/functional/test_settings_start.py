@@ -140,6 +140,17 @@ def test_refuses_what_it_does_not_know_in_the_environment(start: Start, name: st
     assert name in refusal(server).lower()
 
 
+def test_starts_in_a_pod_beside_a_service_called_gworkers(start: Start) -> None:
+    env = {"GWORKERS_PORT": "tcp://10.0.0.11:8000", "GWORKERS_PORT_8000_TCP": "tcp://10.0.0.11:8000",
+           "GWORKERS_PORT_8000_TCP_PROTO": "tcp", "GWORKERS_SERVICE_HOST": "10.0.0.11", "GWORKERS_SERVICE_PORT": "8000"}
+    assert head_timeout(start("probe:app", env=env, settings={"head_timeout": 0.1})) == "short"
+
+
+def test_refuses_misspelt_settings_beside_a_service_called_gworkers(start: Start) -> None:
+    env = {"GWORKERS_PORT": "tcp://10.0.0.11:8000", "GWORKERS_SERVICE_HOST": "10.0.0.11"}
+    assert "'GWORKERS_HEAD_TIMOUT'" in refusal(start("probe:app", env=env, settings={"head_timout": 1}, ready=False))
+
+
 @pytest.mark.parametrize("arguments", ["head_timout=1", "head_timeout='soon'", "drain_limit=None"])
 def test_refuses_what_it_does_not_know_in_configure(hub: str, start: Start, arguments: str) -> None:
     server = start("probe:app", worker_class="from config", config=configured(hub, arguments), ready=False)
