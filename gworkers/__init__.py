@@ -6,7 +6,7 @@ master looks the class up before it forks, and a hub library must first be seen 
 """
 from __future__ import annotations
 
-from difflib import get_close_matches
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -24,21 +24,15 @@ def __getattr__(name: str) -> object:
 
         return getattr(worker, name)
     # Importing a submodule asks for it first, and tools ask any module for names that begin with an underscore.
-    if not name.startswith("_") and find_spec(f"{__name__}.{name}") is None:
-        from gworkers.checks.findings import setting
+    expected = name.startswith("_") or find_spec(f"{__name__}.{name}") is not None
+    by_gunicorn = sys._getframe(1).f_globals.get("__name__") == "gunicorn.util"
+    if by_gunicorn or not expected:
+        from gworkers.checks import worker_class
         from gworkers.errors import SettingsError
 
-        # Gunicorn mistakes an AttributeError here for one of its own, and goes on to a traceback.
-        raise SettingsError(setting(f"gworkers has no {name}", "there is no worker of that name", _advice(name)))
+        # Gunicorn, which asks for a worker class, takes an AttributeError for one of its own and ends in a traceback.
+        raise SettingsError(worker_class.not_a_class(f"{__name__}.{name}") if expected else worker_class.missing(name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _advice(name: str) -> str:
-    classes = {known.lower(): known for known in __all__[:2]}
-    close = get_close_matches(name.lower(), classes, n=1)
-    if close:
-        return f"Did you mean gworkers.{classes[close[0]]}?"
-    return f"Its worker classes are {' and '.join(classes.values())}"
 
 
 def __dir__() -> list[str]:

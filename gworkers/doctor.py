@@ -7,6 +7,7 @@ import shlex
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import Any
 
 from gunicorn import SERVER_SOFTWARE, util
@@ -19,6 +20,7 @@ from gworkers import hubs
 from gworkers.checks import application, config_file, configuration, deployment, drivers, requirements
 from gworkers.checks.causes import told
 from gworkers.checks.findings import Finding
+from gworkers.checks.worker_class import not_a_class
 from gworkers.configured import Configured, Resolved, UsageError
 from gworkers.errors import GworkersError, SettingsError, StartError
 from gworkers.http1.fast import fast_parser
@@ -89,6 +91,8 @@ def green(cfg: Any) -> type[GreenWorker]:
         cause = error.__context__ if isinstance(error, RuntimeError) and error.__context__ else error
         raise UsageError(f"the worker class {named!r} cannot be loaded: {told(cause)}. If it is to be "
                          f"a green one, {advice}") from None
+    if isinstance(worker_class, ModuleType):
+        raise UsageError(str(not_a_class(named)))
     if isinstance(worker_class, type) and issubclass(worker_class, GreenWorker) and hasattr(worker_class, "hub_name"):
         return worker_class
     raise UsageError(f"the worker class {plain(named)} is none of gworkers': {advice}")

@@ -12,6 +12,8 @@ from time import monotonic
 from typing import Any, cast
 
 from gworkers.checks.causes import told
+from gworkers.checks.worker_class import not_a_class
+from gworkers.errors import SettingsError
 from gworkers.sturdy import STOPPING, leave_environment
 
 #: Seconds that a rehearsal may take, at most.
@@ -107,6 +109,8 @@ def _perform(arbiter: Any, writer: int) -> None:
         arbiter.app.reload()
         cfg = arbiter.app.cfg
         worker_class = cfg.worker_class
+        if not callable(worker_class):
+            raise SettingsError(not_a_class(cfg.worker_class_str))
         os.environ.update(cfg.env)
         if cfg.preload_app:
             arbiter.app.wsgi()

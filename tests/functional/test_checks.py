@@ -193,16 +193,19 @@ BROKEN = {
     "setting": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(head_timout=5)\n",
     "preload": "preload_app = True\n",
     "class": "worker_class = 'gworkers.GevntWorker'\n",
+    "module": "worker_class = 'gworkers.worker'\n",
+    "nothing": "worker_class = 'gworkers.worker.GevntWorker'\n",
     "hook": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(post_patch='missing:hook')\n",
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -> None:
-    if kind in ("setting", "class", "hook") and hub != "gevent":
+    own_class = kind not in ("syntax", "preload")
+    if own_class and hub != "gevent":
         pytest.skip("the same with the other")
-    server = start("probe:app", worker_class="from config" if kind in ("setting", "class", "hook") else "",
-                   config="worker_class = 'gworkers.GeventWorker'\n" if kind in ("setting", "class", "hook") else "")
+    server = start("probe:app", worker_class="from config" if own_class else "",
+                   config="worker_class = 'gworkers.GeventWorker'\n" if own_class else "")
     good = (server.directory / "gunicorn.conf.py").read_text()
     refuses_reload(server, BROKEN[kind] if kind != "preload" else BROKEN[kind] + good)
     if kind == "syntax":

@@ -30,6 +30,7 @@ PAGE = (Path(__file__).parents[2] / "docs/checks.md").read_text()
     (["doctor", "hello:app"], "'sync'"),
     (["doctor", "-k", "gthread", "hello:app"], "'gthread'"),
     (["doctor", "-k", "gworkers.GevntWorker", "hello:app"], "GevntWorker"),
+    (["doctor", "-k", "gworkers.worker", "hello:app"], "Did you mean gworkers.GeventWorker or gworkers."),
     (["doctor", "-k", "nowhere.to_be.Found", "hello:app"], "No module named 'nowhere'"),
     (["doctor", "-k", "gworkers.errors.GworkersError", "hello:app"], "gworkers.errors.GworkersError"),
     (["doctor", "-k", "gworkers.worker.GreenWorker", "hello:app"], "GreenWorker"),

@@ -81,6 +81,15 @@ def test_worker_class_that_does_not_exist(start: Start, hub: str, name: str, sai
     assert said in line
 
 
+@pytest.mark.parametrize("name", ["worker", "boot", "hubs", "cli"])
+def test_module_as_the_worker_class_is_refused(start: Start, hub: str, name: str) -> None:
+    if hub != hubs()[0]:
+        pytest.skip("the same with the other")
+    line = refusal(start("probe:app", worker_class=f"gworkers.{name}", ready=False))
+    assert f"worker_class is 'gworkers.{name}', " in line
+    assert "Did you mean gworkers.GeventWorker or gworkers.EventletWorker?" in line
+
+
 def test_names_that_are_asked_for_by_the_way() -> None:
     """Imports and tools ask a module for names that it need not have, and must hear so in the usual way."""
     names = [name for _, name, _ in pkgutil.iter_modules(gworkers.__path__)]
