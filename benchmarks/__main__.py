@@ -6,6 +6,7 @@
   boot         what the checks at start add to a worker's boot
   reload       requests that are lost, and how long they wait, while servers are reloaded, upgraded and recycled
   reloads      what 100 reloads under load leave behind in the master
+  soak         well-behaved clients beside hostile ones, 30 minutes on each hub: what they lose, what is left behind
   stop         how long a server takes to go, with 1,000 idle connections and after its last request
   show         print and draw again what an earlier throughput run saved
 
@@ -25,7 +26,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from . import boot, crowd, environments, idle, load, memory, reload, reloads, report, stop, table
+from . import boot, crowd, environments, idle, load, memory, reload, reloads, report, soak, stop, table
 from .deployment import TRANSPORTS
 from .measurement import Plan, Processors, measure
 from .peers import PEERS, ROOT, Peer
@@ -78,16 +79,17 @@ def arguments() -> argparse.Namespace:
     saved = environments.CACHE / "results.json"
     option("--json", type=Path, default=saved, metavar="FILE", help="(default: .benchmarks/results.json)")
     option("--chart", type=Path, metavar="FILE", help="draw the throughput as an SVG")
-    option = parser.add_argument_group("reload and reloads").add_argument
+    option = parser.add_argument_group("reload, reloads and soak").add_argument
     option("--scenes", type=among(SCENES), metavar="NAME,...", help="(default: all; see --list)")
-    option("--hubs", type=among({name: name for name in reload.HUBS}), default="gevent,eventlet", metavar="NAME,...",
-           help="(default: %(default)s)")
+    option("--hubs", "--hub", type=among({name: name for name in reload.HUBS}), default="gevent,eventlet",
+           metavar="NAME,...", help="(default: %(default)s)")
     option("--transports", type=among({name: name for name in TRANSPORTS}), default=",".join(TRANSPORTS),
            metavar="NAME,...", help="(default: %(default)s)")
     option("--gunicorn", type=lambda text: text.split(","), default="27.0.1", metavar="RELEASE,...",
            help="under gworkers, e.g. 23.0.0,25.3.0; installed: as this Python has them (default: %(default)s)")
     option("--no-peers", action="store_true", help="gworkers alone")
     option("--count", type=int, default=100, metavar="N", help="of reloads, for reloads (default: %(default)s)")
+    option("--minutes", type=float, default=30, metavar="N", help="on each hub, for soak (default: %(default)s)")
     options = parser.parse_args()
     if options.check:
         options.rounds = options.seconds = 1
@@ -180,6 +182,10 @@ def reloaded_often(options: argparse.Namespace) -> int:
     return reloads.main(reload.servers(options.hubs, options.gunicorn, peers=not options.no_peers), options.count)
 
 
+def soaked(options: argparse.Namespace) -> int:
+    return soak.main(soak.servers(options.hubs, options.gunicorn), options.minutes, processors())
+
+
 def stopped(options: argparse.Namespace) -> int:
     return stop.main(holders(options), options.connections or 1_000, options.rounds, processors())
 
@@ -191,6 +197,7 @@ COMMANDS = {
     "boot": booted,
     "reload": reloaded,
     "reloads": reloaded_often,
+    "soak": soaked,
     "stop": stopped,
     "show": show,
 }

@@ -86,17 +86,20 @@ class Line(asyncio.Protocol):
         return self._answer
 
     def data_received(self, data: bytes) -> None:
+        if self._answer is None or self._answer.done():
+            self.cut(f"bytes without a request: {data[:80]!r}")
+            return
         self.arrived += data
-        head, found, body = self.arrived.partition(b"\r\n\r\n")
+        head, found, rest = self.arrived.partition(b"\r\n\r\n")
         if not found:
             return
         lower = head.lower()
         try:
-            length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
-        except IndexError:
+            body = whole_body(lower, rest)
+        except ValueError:
             self.cut("an answer without a length")
             return
-        if len(body) >= length and self._answer is not None and not self._answer.done():
+        if body is not None:
             self.answers += 1
             self._answer.set_result(Answer(int(head.split(None, 2)[1]), body, b"connection: close" in lower))
 
@@ -120,6 +123,29 @@ class Line(asyncio.Protocol):
             self._ended = reason
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(Broken(reason))
+
+
+def whole_body(head: bytes, rest: bytes) -> bytes | None:
+    """The body of an answer from its head, in lower case, and what follows; None while some of it is missing.
+
+    What follows the end of the body is returned with it: it should not be there. Raises ValueError if the head does not
+    say where the body ends, or if the chunks are broken.
+    """
+    if b"\r\ntransfer-encoding: chunked" not in head:
+        length = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
+        return rest if len(rest) >= length else None
+    body = b""
+    while True:
+        size, found, rest = rest.partition(b"\r\n")
+        length = int(size, 16) if found else 0
+        if not found or len(rest) < length + 2:
+            return None
+        body += rest[:length]
+        if rest[length:length + 2] != b"\r\n":
+            raise ValueError(f"a chunk of {length} bytes goes on with {rest[length:length + 2]!r}")
+        if not length:
+            return body + rest[2:]
+        rest = rest[length + 2:]
 
 
 class Keeper:
@@ -177,15 +203,19 @@ class Keeper:
             self._tell("raced" if raced else "lost", error)
             self._hang_up()
             return
+        self._count(answer)
+        self.heard = answer.body
+        if answer.last:
+            self._hang_up()
+
+    def _count(self, answer: Answer) -> None:
+        """Count an answer that is complete."""
         if answer.status == 200:
             self.tally.ok += 1
         else:
             self.tally.non200 += 1
             self._tell(f"status {answer.status}", answer.body[:80])
         self.tally.longest = max(self.tally.longest, asyncio.get_running_loop().time() - self.since)
-        self.heard = answer.body
-        if answer.last:
-            self._hang_up()
 
     def check_patience(self) -> None:
         """Give a request up that waits for too long."""

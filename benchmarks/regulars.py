@@ -1,0 +1,138 @@
+"""Well-behaved clients, beside whom others are not: every response is checked, and every wait is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .keeper import Address, Answer, Keeper, Keepers, Tally
+
+BODY = 4096
+"""Bytes that a POST sends, at least."""
+PARTS, PAUSE = 5, 0.01
+"""How many parts apps/soak.py streams, and the seconds between two."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request, and what has to come back behind the worker's process id."""
+
+    request: bytes
+    body: bytes
+    takes: float = 0.0
+    """Seconds that the application takes for it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    clients: int
+    think: float
+    """Seconds between two requests of a client, half as many at least and half as many more at most."""
+    exchange: Callable[[bytes], Exchange]
+    """Makes one of a word that no other request has."""
+
+
+def get(word: bytes) -> Exchange:
+    return Exchange(b"GET /token?%s HTTP/1.1\r\nHost: soak\r\n\r\n" % word, word + b"x" * 1024)
+
+
+def get_once(word: bytes) -> Exchange:
+    return Exchange(b"GET /token?%s HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n" % word, word + b"x" * 1024)
+
+
+def post(word: bytes) -> Exchange:
+    body = word * (BODY // len(word) + 1)
+    return Exchange(b"POST /echo HTTP/1.1\r\nHost: soak\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body), body)
+
+
+def stream(word: bytes) -> Exchange:
+    return Exchange(b"GET /stream?%s HTTP/1.1\r\nHost: soak\r\n\r\n" % word, word * PARTS, PARTS * PAUSE)
+
+
+KINDS = (
+    Kind("GET, kept connections", 10, 0.04, get),
+    Kind("GET, a connection each", 3, 0.06, get_once),
+    Kind("POST 4 KiB", 4, 0.06, post),
+    Kind("streamed response", 2, 0.06, stream),
+)
+
+
+def floats() -> array[float]:
+    return array("d")
+
+
+@dataclass
+class Record(Tally):
+    """What has become of the requests of one kind."""
+
+    wrong: int = 0
+    """The answer had status 200 and another body than it should have."""
+    waits: array[float] = field(default_factory=floats)
+    """Seconds that each answer took, without those that the application took."""
+    lags: array[float] = field(default_factory=floats)
+    """Seconds that each request was sent too late, because this program was busy."""
+    workers: set[int] = field(default_factory=set)
+    """Process ids of those who have answered."""
+
+    @property
+    def failed(self) -> int:
+        return self.lost + self.raced + self.refused + self.non200 + self.wrong
+
+
+class Regular(Keeper):
+    """One client; ``run()`` as the keeper's.
+
+    :param record: where to count
+    """
+
+    tally: Record
+
+    def __init__(self, address: Address, kind: Kind, words: itertools.count[int], record: Record) -> None:
+        super().__init__(address, b"", kind.think, record)
+        self._kind = kind
+        self._words = words
+        self._due = 0.0
+
+    async def _ask(self) -> None:
+        if self._due:
+            self.tally.lags.append(max(0.0, self.since - self._due))
+        self._exchange = self._kind.exchange(b"word-%d." % next(self._words))
+        self.request = self._exchange.request
+        try:
+            await super()._ask()
+        finally:
+            self.think = self._kind.think * random.uniform(0.5, 1.5)
+            self._due = asyncio.get_running_loop().time() + self.think
+
+    def _count(self, answer: Answer) -> None:
+        super()._count(answer)
+        self.tally.waits.append(asyncio.get_running_loop().time() - self.since - self._exchange.takes)
+        worker, _, body = answer.body.partition(b" ")
+        if answer.status != 200:
+            return
+        if body == self._exchange.body and worker.isdigit():
+            self.tally.workers.add(int(worker))
+        else:
+            self.tally.ok -= 1
+            self.tally.wrong += 1
+            self._tell("a wrong answer", f"{answer.body[:80]!r}, expected {self._exchange.body[:40]!r}")
+
+
+class Regulars(Keepers):
+    """All of them, from the start to the end of an ``async with``; :attr:`records` are complete after it."""
+
+    def __init__(self, address: Address) -> None:
+        words = itertools.count()
+        self.records = {kind.name: Record() for kind in KINDS}
+        self._keepers = [Regular(address, kind, words, self.records[kind.name])
+                         for kind in KINDS for _ in range(kind.clients)]
+
+    @property
+    def workers(self) -> set[int]:
+        """Process ids of all that have answered."""
+        return set().union(*(record.workers for record in self.records.values()))

@@ -1,0 +1,166 @@
+"""Well-behaved clients beside everything hostile at once, for a long time: what they lose, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+
+from . import environments, hostile, reload, verdict
+from .deployment import Unmet
+from .keeper import Address
+from .looks import Look, look
+from .measurement import Processors, progress
+from .memory import NotMeasurable
+from .regulars import Record, Regulars
+from .reload import INSTALLED, Served, engines
+from .server import Server, ServerFailed, free_port
+
+WORKERS = 2
+"""As apps/soak_config.py has it."""
+FLASK_SOCK = "flask-sock==0.7.0"
+RELOAD_INTERVAL = 60.0
+"""Seconds between two reloads, at most."""
+AGE = 60.0
+"""Seconds that workers have been under the whole load when they are looked at first, at most."""
+SETTLE = 21.0
+"""Seconds from the end of the hostile load to a look, at most: request greenlets that are not needed any more are kept
+for up to 20."""
+POLL = 3.0
+"""Seconds between two looks while the server settles."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the time of the hostile load is divided.
+
+    ::
+
+        age | storm: reloads | age | calm: no reloads
+            ^                      ^                 ^
+          begin                 middle              end      looks, each with the hostile load interrupted
+
+    The workers of the first two looks are of the same age and of different generations, those of the last two are the
+    same.
+    """
+
+    age: float
+    storm: float
+    calm: float
+    interval: float
+    """Between two reloads."""
+
+    @classmethod
+    def of(cls, seconds: float) -> Plan:
+        age = min(AGE, seconds / 6)
+        calm = seconds / 3
+        storm = seconds - 2 * age - calm
+        return cls(age, storm, calm, min(RELOAD_INTERVAL, storm / 2))
+
+
+@dataclass
+class Outcome:
+    records: dict[str, Record]
+    """By kind of client."""
+    reports: list[hostile.Report] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+    """Begin, middle, end."""
+    reloads: int = 0
+    stop: float | None = None
+    """Seconds from TERM until no process was left."""
+    problem: str = ""
+    """What did not come about."""
+
+
+def servers(hubs: Sequence[str], releases: Sequence[str]) -> list[Served]:
+    """gworkers as in reload.py, with what the application needs besides."""
+    return [server if server.environment == INSTALLED else
+            replace(server, environment=f"soak-{server.environment}", requirements=(*server.requirements, FLASK_SOCK))
+            for server in reload.servers(hubs, releases, peers=False)]
+
+
+def main(servers: Sequence[Served], minutes: float, processors: Processors) -> int:
+    """Print what came of each of *servers*; 1 when one has missed a bar. Raises NotMeasurable."""
+    if not Path("/proc/self/status").exists():
+        raise NotMeasurable("what processes hold is read from /proc/PID, which only Linux has")
+    if processors.load is not None:
+        os.sched_setaffinity(0, {processors.load})
+    failures: list[str] = []
+    for server, engine in engines(servers, failures).items():
+        log = environments.cache() / "soak.log"
+        command = [str(engine.gunicorn), "--config", "soak_config.py", "--worker-class", engine.worker_class]
+        outcome = asyncio.run(soak(command, 60 * minutes, log, processors.server))
+        progress("")
+        found = verdict.faults(outcome)
+        print(f"{server.title}, {minutes:g} minutes, {outcome.reloads} reloads")
+        print(verdict.render(outcome), flush=True)
+        failures += [f"{server.title}: {fault}" for fault in found]
+        if found:
+            print(f"The server's log is {log.rename(log.with_name(f'soak-{engine.worker_class}.log'))}")
+    for failure in failures:
+        print(f"FAILED {failure}")
+    return 1 if failures else 0
+
+
+async def soak(command: Sequence[str], seconds: float, log: Path, processor: int | None = None) -> Outcome:
+    """Start a server with *command*, put it under the load for so many seconds and a little more, and stop it."""
+    plan = Plan.of(seconds)
+    port = free_port()
+    address = ("127.0.0.1", port)
+    regulars = Regulars(address)
+    outcome = Outcome(regulars.records)
+    server = Server([*command, "--bind", f"127.0.0.1:{port}", "soak:app"], port, log, processor=processor)
+    try:
+        with server:
+            async with regulars:
+                await run(plan, server, outcome)
+            begun = monotonic()
+            server.process.terminate()
+            await asyncio.get_running_loop().run_in_executor(None, server.until_gone)
+            outcome.stop = monotonic() - begun
+    except (ServerFailed, Unmet, RuntimeError) as error:
+        outcome.problem = str(error)
+    return outcome
+
+
+async def run(plan: Plan, server: Server, outcome: Outcome) -> None:
+    """All of the plan. Raises Unmet, and RuntimeError if there is no hostile load."""
+    master, address = server.process.pid, ("127.0.0.1", server.port)
+
+    async def attacked(seconds: float) -> None:
+        outcome.reports.append(await hostile.run(server.port, seconds))
+
+    progress("age")
+    await attacked(plan.age)
+    await asyncio.sleep(SETTLE)
+    outcome.looks.append(await look(master, address, WORKERS))
+    progress("storm")
+    reloads = asyncio.create_task(reload_again_and_again(plan, master, outcome))
+    await attacked(plan.storm + plan.age)
+    await reloads
+    await settled(master, address, outcome)
+    progress("calm")
+    await attacked(plan.calm)
+    await settled(master, address, outcome)
+
+
+async def reload_again_and_again(plan: Plan, master: int, outcome: Outcome) -> None:
+    for _ in range(int(plan.storm / plan.interval)):
+        await asyncio.sleep(plan.interval)
+        os.kill(master, signal.SIGHUP)
+        outcome.reloads += 1
+
+
+async def settled(master: int, address: Address, outcome: Outcome) -> None:
+    """Add a look as soon as it is like the first one, or after SETTLE seconds. Raises Unmet."""
+    deadline = monotonic() + SETTLE
+    while True:
+        found = await look(master, address, WORKERS)
+        if monotonic() > deadline or not verdict.held(outcome.looks[0], found):
+            outcome.looks.append(found)
+            return
+        await asyncio.sleep(POLL)

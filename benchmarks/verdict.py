@@ -1,0 +1,171 @@
+"""What a soak is judged by, and how it is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .hostile import KINDS
+from .looks import Look
+from .table import align
+
+if TYPE_CHECKING:
+    from .soak import Outcome
+
+LONGEST_WAIT = 0.1
+"""Seconds. The 99th percentile of the waits has to be below."""
+LATE = 0.02
+"""Seconds. If the 99th percentile of the clients' own delay is above, the waits are not the server's alone."""
+LONGEST_STOP = 12.0
+"""Seconds. The server's graceful_timeout and a little."""
+MEMORY = 8192
+"""KiB that all workers together may gain between two looks."""
+MASTER_MEMORY = 2048
+"""KiB that the master may gain between two looks."""
+SPARE = {"descriptors": 6, "connections": 6, "greenlets": 10, "closed": 40}
+"""How many more of these all workers together may have: well-behaved clients come and go, and a few closed connections
+wait for the garbage collector."""
+MILLISECONDS = 1000
+
+LOOKS = ("begin", "middle", "end")
+ROWS = ("master_memory", "master_descriptors", "memory", "descriptors", "greenlets", "connections", "closed")
+TITLES = ("master, KiB of memory", "master, descriptors", "workers, KiB of memory", "workers, descriptors",
+          "workers, greenlets", "workers, open connections", "workers, closed and not freed")
+LEGEND = """\
+failed: no answer, a wrong one, or another status than 200. ms: waits for whole answers, less what the application
+takes. late: milliseconds from when a request was due until it was sent. What delays that, the clients' own work or
+others on the machine, delays the reading of answers too, and is in the waits."""
+
+
+def percentile(values: list[float], part: float) -> float:
+    """The value that this part of *values*, which are in order, does not exceed; 0 if there are none."""
+    return values[min(len(values) - 1, int(len(values) * part))] if values else 0.0
+
+
+def render(outcome: Outcome) -> str:
+    """Tables of what the clients noticed, what the hostile ones did and what the processes held."""
+    rows = [["", "requests", "failed", "p50 ms", "p99 ms", "max ms", "late p50", "p99", "max", ""]]
+    every: tuple[list[float], list[float]] = [], []
+    for name, record in outcome.records.items():
+        every[0].extend(record.waits)
+        every[1].extend(record.lags)
+        rows.append([name, f"{record.ok + record.failed:,}", f"{record.failed:,}",
+                     *milliseconds(list(record.waits)), *milliseconds(list(record.lags)), ""])
+    records = outcome.records.values()
+    rows.append(["all", f"{sum(record.ok + record.failed for record in records):,}",
+                 f"{sum(record.failed for record in records):,}", *milliseconds(every[0]), *milliseconds(every[1]), ""])
+    lines = [*align(rows), "  hostile: " + ", ".join(f"{name} {count:,}" for name, count in done(outcome).items())]
+    if outcome.looks:
+        held = [[title, *(f"{getattr(look, name):,}" for look in outcome.looks), ""]
+                for name, title in zip(ROWS, TITLES)]
+        lines += align([["", *LOOKS[:len(outcome.looks)], ""], *held])
+        lines += [busy(*outcome.looks[-2:])] if len(outcome.looks) == len(LOOKS) else []
+    if outcome.stop is not None:
+        lines.append(f"  stopped in {outcome.stop:.1f} s")
+    return "\n".join([*lines, LEGEND])
+
+
+def busy(before: Look, after: Look) -> str:
+    """What part of the time between two looks the workers, the same ones, have run."""
+    elapsed = after.at - before.at
+    ran, waited = after.ran - before.ran, after.waited - before.waited
+    return (f"  from middle to end the workers were on their processor for {ran / elapsed:.0%} of the time, "
+            f"and waited for it, behind others or each other, for {waited / elapsed:.0%}")
+
+
+def milliseconds(values: list[float]) -> list[str]:
+    values.sort()
+    found = (percentile(values, 0.5), percentile(values, 0.99), values[-1] if values else 0.0)
+    return [f"{value * MILLISECONDS:,.1f}" for value in found]
+
+
+def done(outcome: Outcome) -> Counter[str]:
+    """How often the hostile clients did each thing."""
+    return sum((report.done for report in outcome.reports), Counter())
+
+
+def faults(outcome: Outcome) -> list[str]:
+    """What is not as it should be."""
+    found = [outcome.problem] if outcome.problem else []
+    found += served(outcome)
+    found += withstood(outcome)
+    if outcome.looks:
+        first = outcome.looks[0]
+        for when, look in zip(("middle", "end"), outcome.looks[1:]):
+            found += [f"{when}: {fault}" for fault in held(first, look)]
+        found += grown(outcome.looks)
+        found += renewed(outcome)
+    if outcome.stop is not None and outcome.stop > LONGEST_STOP:
+        found.append(f"the server took {outcome.stop:.1f} s to stop, {LONGEST_STOP:g} are the most")
+    return found
+
+
+def served(outcome: Outcome) -> list[str]:
+    """What well-behaved clients had to suffer."""
+    found = []
+    for name, record in outcome.records.items():
+        if not record.ok:
+            found.append(f"{name}: no request was answered")
+        if record.failed:
+            found.append(
+                f"{name}: {record.failed:,} requests failed: lost {record.lost}, raced {record.raced}, "
+                f"refused {record.refused}, status {record.non200}, wrong {record.wrong}")
+            found += [f"{name}: {incident}" for incident in record.incidents]
+    waits = sorted(wait for record in outcome.records.values() for wait in record.waits)
+    lags = sorted(lag for record in outcome.records.values() for lag in record.lags)
+    wait, lag = percentile(waits, 0.99), percentile(lags, 0.99)
+    if wait >= LONGEST_WAIT:
+        blame = "; the clients were late themselves, so this says little of the server" if lag > LATE else ""
+        found.append(f"the 99th percentile of the waits is {wait * MILLISECONDS:.0f} ms, "
+                     f"{LONGEST_WAIT * MILLISECONDS:g} are too many{blame}")
+    return found
+
+
+def withstood(outcome: Outcome) -> list[str]:
+    """What the hostile clients have achieved, or failed to try."""
+    total = done(outcome)
+    found = [f"no client did this: {kind.name}" for kind in KINDS if not total[kind.name]]
+    for report in outcome.reports:
+        found += [f"{count} connections of this kind were left open by the server: {name}"
+                  for name, count in report.left_open.items()]
+        if report.refused:
+            found.append(f"{report.refused} connections of hostile clients were refused")
+        if report.fooled:
+            found.append(f"{report.fooled} WebSocket connections went on in HTTP")
+    return found
+
+
+def held(before: Look, after: Look) -> list[str]:
+    """What *after* has more of, apart from memory."""
+    found = []
+    for name in ("processes", "master_descriptors", *SPARE):
+        earlier, later = getattr(before, name), getattr(after, name)
+        if later > earlier + SPARE.get(name, 0):
+            found.append(f"{earlier} {name} have become {later}")
+    return found
+
+
+def grown(looks: list[Look]) -> list[str]:
+    """What memory has become more from one look to the next."""
+    found = []
+    for before, after in zip(looks, looks[1:]):
+        for name, most in (("memory", MEMORY), ("master_memory", MASTER_MEMORY)):
+            earlier, later = getattr(before, name), getattr(after, name)
+            if later > earlier + most:
+                found.append(f"{earlier:,} KiB of {name} have become {later:,}, {most:,} more are the most")
+    return found
+
+
+def renewed(outcome: Outcome) -> list[str]:
+    """What is wrong with who the workers were."""
+    found = []
+    for before, after, same in zip(outcome.looks, outcome.looks[1:], (False, True)):
+        if same and before.workers != after.workers:
+            found.append(f"the workers {sorted(before.workers)} are {sorted(after.workers)} without a reload")
+        elif not same and before.workers & after.workers:
+            found.append(f"the workers {sorted(before.workers & after.workers)} have survived the reloads")
+    seen = set().union(*(record.workers for record in outcome.records.values()))
+    most = len(outcome.looks[0].workers) * (1 + outcome.reloads)
+    if len(seen) > most:
+        found.append(f"{len(seen)} workers have answered, {most} are the most with {outcome.reloads} reloads")
+    return found

@@ -1,0 +1,161 @@
+"""``python -m benchmarks soak``: a very short one, and what it is judged by."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import sysconfig
+from array import array
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from launch import WORKERS
+
+from benchmarks import hostile, soak, verdict
+from benchmarks.keeper import whole_body
+from benchmarks.looks import Look
+from benchmarks.regulars import Record, Regulars
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="the benchmarks need Python 3.10")
+
+GUNICORN = Path(sysconfig.get_path("scripts")) / "gunicorn"
+LOOK = Look(workers=frozenset([2, 3]), processes=3, master_memory=30_000, master_descriptors=10, memory=80_000,
+            descriptors=40, greenlets=10, connections=19, closed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="what processes hold is read from /proc")
+def test_short_soak(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(soak, "SETTLE", 0.5)
+    command = [str(GUNICORN), "--config", "soak_config.py", "--worker-class", WORKERS[hub]]
+    outcome = asyncio.run(soak.soak(command, 6, tmp_path / "log"))
+    said = (tmp_path / "log").read_text()
+    assert outcome.problem == "", said
+    for record in outcome.records.values():
+        assert record.ok
+        assert record.failed == 0, [*record.incidents, said]
+    total = verdict.done(outcome)
+    assert all(total[kind.name] for kind in hostile.KINDS)
+    assert outcome.reloads == 2
+    assert [len(look.workers) for look in outcome.looks] == [2, 2, 2]
+    assert outcome.stop is not None
+    assert "GET, kept connections" in verdict.render(outcome)
+    assert said.splitlines()[-1].endswith("Shutting down: Master")
+
+
+def outcome(**more):
+    """One without a fault, but for *more*."""
+    records = {"GET": Record(ok=100, waits=array("d", [0.01] * 100), lags=array("d", [0.001] * 100), workers={2, 3})}
+    reports = [hostile.Report(Counter({kind.name: 1 for kind in hostile.KINDS}))]
+    later = replace(LOOK, workers=frozenset([4, 5]), at=1.0)
+    return soak.Outcome(**{"records": records, "reports": reports, "looks": [LOOK, later, later], "reloads": 1,
+                           "stop": 0.5, **more})
+
+
+def test_nothing_is_wrong():
+    assert verdict.faults(outcome()) == []
+
+
+def test_time_on_the_processor_is_told():
+    before, after = replace(LOOK, at=10.0, ran=1.0, waited=0.5), replace(LOOK, at=20.0, ran=4.0, waited=1.0)
+    shown = verdict.render(outcome(looks=[LOOK, before, after]))
+    assert "on their processor for 30% of the time, and waited for it, behind others or each other, for 5%" in shown
+
+
+def test_failed_request_is_a_fault():
+    (found,) = verdict.faults(outcome(records={"GET": Record(ok=1, wrong=1)}))
+    assert found == "GET: 1 requests failed: lost 0, raced 0, refused 0, status 0, wrong 1"
+
+
+def test_long_waits_are_a_fault():
+    waits = array("d", [0.01] * 98 + [0.5] * 2)
+    (found,) = verdict.faults(outcome(records={"GET": Record(ok=100, waits=waits)}))
+    assert found == "the 99th percentile of the waits is 500 ms, 100 are too many"
+    lags = array("d", [0.4] * 100)
+    (found,) = verdict.faults(outcome(records={"GET": Record(ok=100, waits=waits, lags=lags)}))
+    assert found.endswith("; the clients were late themselves, so this says little of the server")
+
+
+@pytest.mark.parametrize(("name", "later", "found"), [
+    ("descriptors", 60, "40 descriptors have become 60"),
+    ("greenlets", 100, "10 greenlets have become 100"),
+    ("connections", 50, "19 connections have become 50"),
+    ("closed", 500, "0 closed have become 500"),
+    ("master_descriptors", 11, "10 master_descriptors have become 11"),
+    ("memory", 90_000, "80,000 KiB of memory have become 90,000, 8,192 more are the most"),
+    ("master_memory", 40_000, "30,000 KiB of master_memory have become 40,000, 2,048 more are the most"),
+])
+def test_growth_is_a_fault(name, later, found):
+    (middle, end) = outcome().looks[1:]
+    (fault,) = verdict.faults(outcome(looks=[LOOK, middle, replace(end, **{name: later})]))
+    assert fault.endswith(found)
+
+
+def test_worker_that_died_is_a_fault():
+    other = replace(LOOK, workers=frozenset([4, 6]))
+    (found,) = verdict.faults(outcome(looks=[*outcome().looks[:2], other]))
+    assert found == "the workers [4, 5] are [4, 6] without a reload"
+    records = outcome().records
+    records["GET"].workers = {2, 3, 4, 5, 6}
+    (found,) = verdict.faults(outcome(records=records))
+    assert found == "5 workers have answered, 4 are the most with 1 reloads"
+
+
+def test_reload_that_changed_nothing_is_a_fault():
+    (found,) = verdict.faults(outcome(looks=[LOOK, LOOK, LOOK]))
+    assert found == "the workers [2, 3] have survived the reloads"
+
+
+def test_success_of_hostile_clients_is_a_fault():
+    done = outcome().reports[0].done
+    (found,) = verdict.faults(outcome(reports=[hostile.Report(done, left_open=Counter(silent=2))]))
+    assert found == "2 connections of this kind were left open by the server: silent"
+    (found,) = verdict.faults(outcome(reports=[hostile.Report(done, fooled=1)]))
+    assert found == "1 WebSocket connections went on in HTTP"
+    del done["websocket"]
+    (found,) = verdict.faults(outcome(reports=[hostile.Report(done)]))
+    assert found == "no client did this: websocket"
+
+
+def test_end_that_did_not_come_about_is_a_fault():
+    assert verdict.faults(outcome(problem="not gone 60 s after TERM", stop=None)) == ["not gone 60 s after TERM"]
+
+
+def test_wrong_answer_is_seen():
+    async def run():
+        async def answer(reader, writer):
+            try:
+                while True:
+                    await reader.readuntil(b"\r\n\r\n")
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1 another")
+            except asyncio.IncompleteReadError:
+                writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with Regulars(server.sockets[0].getsockname()) as regulars:
+            record = regulars.records["GET, kept connections"]
+            while not record.wrong:
+                await asyncio.sleep(0.001)
+        server.close()
+        return record
+
+    record = asyncio.run(run())
+    assert record.ok == 0
+    assert "a wrong answer" in record.incidents[0]
+
+
+@pytest.mark.parametrize(("rest", "body"), [
+    (b"", None),
+    (b"3\r\nabc\r\n", None),
+    (b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+    (b"3\r\nabc\r\n0\r\n\r\nHTTP/1.1 200 OK", b"abcHTTP/1.1 200 OK"),
+])
+def test_chunks_are_read(rest, body):
+    assert whole_body(b"http/1.1 200 ok\r\ntransfer-encoding: chunked", rest) == body
+
+
+def test_broken_chunks_are_seen():
+    with pytest.raises(ValueError, match="goes on with"):
+        whole_body(b"http/1.1 200 ok\r\ntransfer-encoding: chunked", b"3\r\nabcdef\r\n")
