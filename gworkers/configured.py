@@ -56,8 +56,8 @@ class Configured(WSGIApplication):  # type: ignore[misc]
             if self.app_uri is None and self.cfg.wsgi_app is None:
                 raise UsageError(str(error)) from None
             raise
-        # Gunicorn has it since release 27.
-        if hasattr(self.cfg, "validate"):
+        # Gunicorn has it since release 27. Of HTTP/2, which is refused here, it says what to install.
+        if hasattr(self.cfg, "validate") and "h2" not in self.cfg.http_protocols:
             self.cfg.validate()
         for path in filter(None, (self.cfg.pythonpath or "").split(",")):
             if os.path.abspath(path) not in sys.path:

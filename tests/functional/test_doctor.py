@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from launch import WORKERS, hubs
+from launch import GUNICORN_SETTINGS, WORKERS, hubs
 from visit import HELLO, HUB, Run, environment
 
 import gworkers
@@ -311,6 +311,15 @@ def test_gunicorns_setting_that_cannot_be_used(ask: Run) -> None:
     assert "nowhere.pem" in visit.finding("setting")["found"]
     # What else is wrong is found nevertheless.
     assert visit.report["patched"]
+
+
+@pytest.mark.skipif("http_protocols" not in GUNICORN_SETTINGS, reason="this Gunicorn has no such setting")
+@pytest.mark.parametrize("protocols", ["h2", "h2,h1"])
+def test_http2_is_refused_and_nothing_is_to_be_installed_for_it(ask: Run, protocols: str) -> None:
+    visit = ask("--http-protocols", protocols)
+    assert visit.status == 1
+    assert [finding["found"] for finding in visit.findings if finding["fatal"]] == ["http_protocols has h2"]
+    assert "gunicorn[http2]" not in visit.out + visit.err
 
 
 def test_port_that_is_none(ask: Run) -> None:
