@@ -57,7 +57,7 @@ class Board:
     """What all workers of a master know."""
 
     def __init__(self) -> None:
-        self._memory = mmap(-1, 1)
+        self._memory = mmap(-1, 2)
         #: to log what all workers find alike, since the start or the last reload; and why one cannot boot
         self.warning, self.failure = Once(), Once()
         #: whether this process is a master in the middle of a reload
@@ -73,6 +73,15 @@ class Board:
     def prove(self) -> None:
         """A worker is ready."""
         self._memory[0] = 1
+
+    @property
+    def warned_of_root(self) -> bool:
+        """Whether it was logged that the application runs as root: by the master, or by a rehearsal of its."""
+        return bool(self._memory[1])
+
+    @warned_of_root.setter
+    def warned_of_root(self, warned: bool) -> None:
+        self._memory[1] = warned
 
     @contextmanager
     def reload(self) -> Iterator[None]:

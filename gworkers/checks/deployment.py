@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from gworkers.checks.findings import Finding
+from gworkers.status import BOARD
 
 #: What load balancers usually keep an idle connection to a server for, in seconds.
 BALANCER_KEEPALIVE = 60
@@ -26,6 +27,10 @@ def check(cfg: Any, library: str) -> list[Finding]:
 def _root(cfg: Any) -> list[Finding]:
     if os.geteuid() != 0 or cfg.uid != 0:
         return []
+    # Where root is intended, a line at each reload would be noise.
+    if BOARD.attended and BOARD.warned_of_root:
+        return []
+    BOARD.warned_of_root = True
     return [Finding(
         "root", "Gunicorn runs as root and user is not set", "the application may do everything on this machine",
         "Set user and group, for instance --user www-data --group www-data")]

@@ -188,6 +188,19 @@ def test_preload_with_nothing_to_patch(start: Start) -> None:
 # Reload
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is not root")
+@pytest.mark.parametrize("user", ["", "user = group = 65534\n"], ids=["root", "nobody first"])
+def test_running_as_root_is_warned_of_once_for_each_master(start: Start, user: str) -> None:
+    server = start("probe:app", config=user)
+    assert len(server.log(r"\[root\]$", since=0)) == (not user)
+    file = server.directory / "gunicorn.conf.py"
+    file.write_text(file.read_text().removeprefix(user))
+    for count in (2, 3):
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"^worker \d+ is ready$", count=count)
+        assert len(server.log(r"\[WARNING\] Gunicorn runs as root .*\[root\]$", since=0)) == 1
+
+
 BROKEN = {
     "syntax": "this is no Python",
     "setting": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(head_timout=5)\n",
