@@ -123,6 +123,9 @@ class Transport(ABC):
             else:
                 if sent == len(data):
                     return
+                if not sent:
+                    # gevent's TLS sockets return 0 where others raise SSLWantWriteError.
+                    self._wait_writable()
                 data = memoryview(data)[sent:]
 
     def send_last(self, data: bytes) -> None:

@@ -147,6 +147,15 @@ def test_large_bodies(secure: Callable[[str], Client]) -> None:
         assert client.request("/stream?parts=64").body == b"x" * 64 * 65536
 
 
+def test_client_that_does_not_read_holds_up_no_other(serve: Serve, certificates: Certificates) -> None:
+    server = serve("probe:app", *certificates.options)
+    client = connect(server, certificates.context())
+    client.send(request("/stream?parts=640"))
+    assert client.receive_once().startswith(b"HTTP/1.1 200 OK")
+    for _ in range(5):
+        assert connect(server, certificates.context()).request("/").status == 200
+
+
 def test_file(secure: Callable[[str], Client], tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(256)) * 8192)
