@@ -333,8 +333,8 @@ class Connection(Transport):
             self.close()
             return False
         try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
+            self.shut_down()
+        except (OSError, ValueError):
             pass
         return True
 

@@ -1,6 +1,7 @@
 """Bytes to and from one peer: what a request greenlet may wait for."""
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import socket
@@ -94,6 +95,20 @@ class Transport(ABC):
         self._unwatch()
         self.sock.setblocking(True)
         return self.sock
+
+    def shut_down(self) -> None:
+        """Tell both sides, the application too, that this is the end of the stream.
+
+        :raises OSError: if the peer has gone
+        :raises ValueError: if the application has closed the socket
+        """
+        sock = self.sock
+        # SSLSocket.shutdown drops the session, and recv then returns the records of TLS as they are.
+        plain = _socket.socket(sock.family, sock.type, sock.proto, sock.fileno())
+        try:
+            plain.shutdown(socket.SHUT_RDWR)
+        finally:
+            plain.detach()
 
     def receive(self, deadline: Deadline[Any] | None = None) -> bytes:
         """Wait for bytes, until *deadline* instead of that for bodies; none means that the peer will send no more."""

@@ -1,0 +1,75 @@
+"""Connections that are cut at the end of ``graceful_timeout``: the application sees that its client has gone."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from client import request
+from test_takeover import authority, certificate, secured, trusting
+
+__all__ = ["authority", "certificate", "trusting"]
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+UPLOAD = {"headers": ["Content-Length: 1000000000"], "method": "POST"}
+UPGRADE = {"headers": ["Upgrade: x", "Connection: upgrade"]}
+
+
+@pytest.fixture(params=["plain", "tls"])
+def security(request):
+    return request.param
+
+
+@pytest.fixture
+def server(start, security, request):
+    options = ("--certfile", request.getfixturevalue("certificate")) if security == "tls" else ()
+    # A quarter is for what is left to do after the cut.
+    return start("cut:app", "--graceful-timeout", 4, *options)
+
+
+@pytest.fixture
+def client(server, security, trusting):
+    return secured(server, trusting) if security == "tls" else server.connect()
+
+
+@pytest.mark.parametrize(("path", "how", "end"), [
+    ("/upload", UPLOAD, "reading failed: a ConnectionError is True"),
+    ("/upgrade", UPGRADE, "read to the end|reading failed"),
+], ids=["upload", "upgrade"])
+def test_application_reads_what_its_client_sent_and_no_more(server, client, tmp_path, path, how, end):
+    gate = tmp_path / "gate"
+    client.send(request(f"{path}?{gate}", **how))
+    if how is UPGRADE:
+        assert client.receive().status == 101
+    # Several records of TLS, of which the application has read one at most.
+    for _ in range(10):
+        client.send(b"x" * 10000)
+    server.wait_for_log("^reading$")
+    server.signal(signal.SIGTERM)
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    gate.touch()
+    server.wait_for_log(f"^{end}")
+    client.read_to_end()
+    assert server.wait_for_exit() == 0
+    assert server.log("foreign bytes|ERROR") == []
+
+
+def test_answer_on_its_way_is_cut(server, client):
+    client.send(request("/large"))
+    assert client.receive_once().startswith(b"HTTP/1.1 200 OK")
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert len(client.read_to_end()) < 40 << 20
+    assert server.log("ERROR") == []
+
+
+def test_socket_that_the_application_has_closed(server, client, tmp_path):
+    client.send(request(f"/closed?{tmp_path / 'gate'}", **UPGRADE))
+    assert client.receive().status == 101
+    server.wait_for_log("^closed$")
+    server.signal(signal.SIGTERM)
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    (tmp_path / "gate").touch()
+    assert server.wait_for_exit() == 0
+    assert server.log("ERROR") == []
