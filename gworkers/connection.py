@@ -204,9 +204,7 @@ class Connection(Transport):
             # By a greenlet that the application started: what it is after could be the next request's.
             self._give_up_waiting()
             keep = False
-        if self.handed_over:
-            self._after = CLOSED
-        elif keep:
+        if keep:
             self._after = IDLE
         elif self.buffer or not body.complete:
             self._after = LINGERING
@@ -279,7 +277,8 @@ class Connection(Transport):
         """Close without a reset, which could overtake the answer: first read what is on its way (RFC 9112, 9.6)."""
         if self.phase is CLOSED:
             return
-        if self.handed_over:
+        if self.broken or (self.last_request and self.secure):
+            # The only socket of a TLS session may be the application's, whose greenlets may still read from it.
             self.close()
             return
         self.phase = LINGERING

@@ -44,11 +44,9 @@ def serve(connection: Connection, request: Request) -> bool:
             _close(result)
             _end_takeover(connection, response)
         else:
-            if connection.handed_over:
-                response.must_close = True
             _send(response, result)
-            keep = not response.closes
-            if response.sent != response.response_length and response.truncated:
+            keep = not (response.closes or connection.last_request)
+            if response.sent != response.response_length and response.truncated and not connection.broken:
                 server.log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says.",
                                    request.method, request.uri, response.sent, response.response_length)
                 keep = False
@@ -127,7 +125,7 @@ def _end_takeover(connection: Connection, response: Response) -> None:
 
 def _give_up(connection: Connection, response: Response, error: ClientError) -> None:
     """End a request whose client is at fault."""
-    if response.headers_sent:
+    if response.too_late:
         connection.server.log.debug("Ignored a client that left: %s", error)
         connection.abandon()
     elif isinstance(error, Refusal):
@@ -139,12 +137,14 @@ def _give_up(connection: Connection, response: Response, error: ClientError) -> 
 
 
 def _fail(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
-    if response.headers_sent:
-        # Too late for another status: all that can be said is that this one is not complete.
+    too_late = response.too_late
+    if not response.headers_sent:
+        response.status = f"{status} {reason}"
+        response.status_code = status
+        response.headers = []
+        response.must_close = True
+    if too_late:
+        # All that can be said is that what was sent is not complete.
         connection.abandon()
-        return
-    response.status = f"{status} {reason}"
-    response.status_code = status
-    response.headers = []
-    response.must_close = True
-    connection.answer(status, reason, detail)
+    else:
+        connection.answer(status, reason, detail)

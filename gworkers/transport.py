@@ -7,8 +7,9 @@ import os
 import socket
 import ssl
 from abc import ABC, abstractmethod
+from functools import wraps
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 from gworkers.errors import ClientDisconnected, ClientTimeout
 from gworkers.hub_guard import hub_callback
@@ -32,6 +33,29 @@ FILE_PIECE = 512 * 1024
 #: What sendfile says to a file of a kind that it does not support, such as many of /proc.
 _CANNOT_SEND = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
+M = TypeVar("M", bound=Callable[..., Any])
+
+
+def unbroken(method: M) -> M:
+    """Decorate a method that sends: an exception in it breaks the connection, and on a broken one it does nothing.
+
+    What the peer would make of bytes behind a gap is not known: the next response could lie inside this one's body.
+
+    :raises ClientDisconnected: if the connection is broken already
+    """
+    @wraps(method)
+    def checked(self: Transport, *args: Any) -> Any:
+        if self.broken:
+            raise ClientDisconnected("nothing more can be sent on this connection: a part of the response was "
+                                     "interrupted")
+        try:
+            return method(self, *args)
+        except BaseException:
+            self.break_off()
+            raise
+
+    return cast("M", checked)
+
 
 class Transport(ABC):
     """A non-blocking socket, and the greenlets that wait for it.
@@ -42,7 +66,7 @@ class Transport(ABC):
     """
 
     __slots__ = ("_flushing", "_reading", "_slice_end", "_unsent", "_watcher", "_watching", "_write_watcher",
-                 "_writing", "handed_over", "server", "sock")
+                 "_writing", "broken", "last_request", "server", "sock")
 
     def __init__(self, server: Server, sock: Any) -> None:
         self.server = server
@@ -58,8 +82,11 @@ class Transport(ABC):
         self._unsent: bytes | memoryview = b""
         #: whether the hub sends what is unsent when the socket is writable
         self._flushing = False
-        #: whether the application has the only socket that there is, so that this must be its last request
-        self.handed_over = False
+        #: whether the connection ends with this request, whatever its response says: the application has the only
+        #: socket that there is, or the connection is broken
+        self.last_request = False
+        #: whether nothing more may be sent, because a send was interrupted
+        self.broken = False
 
     @property
     def log(self) -> LogQueue:
@@ -91,10 +118,15 @@ class Transport(ABC):
 
     def hand_over(self) -> Any:
         """Return the socket itself, cooperative and the application's from now on."""
-        self.handed_over = True
+        self.last_request = True
         self._unwatch()
         self.sock.setblocking(True)
         return self.sock
+
+    def break_off(self) -> None:
+        """Send nothing more; the connection ends with this request."""
+        self.last_request = True
+        self.broken = True
 
     def shut_down(self) -> None:
         """Tell both sides, the application too, that this is the end of the stream.
@@ -124,6 +156,7 @@ class Transport(ABC):
             except OSError as error:
                 raise _gone(error) from None
 
+    @unbroken
     def send(self, data: bytes | memoryview) -> None:
         """Send all of *data*."""
         while True:
@@ -145,7 +178,7 @@ class Transport(ABC):
 
     def send_last(self, data: bytes) -> None:
         """Send *data*, with which a response is complete: now, or soon with those of others."""
-        if not self.handed_over and self.server.outbox.add(self):
+        if not self.last_request and self.server.outbox.add(self):
             self._unsent = data
         else:
             self.send(data)
@@ -201,6 +234,7 @@ class Transport(ABC):
     def _lost(self) -> None:
         """What the outbox had cannot be sent: the peer has gone."""
 
+    @unbroken
     def send_parts(self, parts: list[bytes]) -> None:
         """Send *parts* one behind the other, in one system call if the kernel takes them."""
         if self.secure or not hasattr(self.sock, "sendmsg"):
@@ -224,6 +258,7 @@ class Transport(ABC):
         """Whether the kernel may copy a file to this connection."""
         return self.server.sendfile and not self.secure
 
+    @unbroken
     def send_file(self, head: bytes, fd: int, offset: int, count: int) -> int | None:
         """Send *head*, then *count* bytes of the file *fd* from *offset* on.
 

@@ -151,8 +151,15 @@ class Response:
         self.response_length = length
         self._upgrade = upgrade
 
+    @property
+    def too_late(self) -> bool:
+        """Whether no response can begin: one has, or a send before it was interrupted."""
+        return self.headers_sent or self._connection.broken
+
     def _head(self) -> list[bytes]:
         """Return the head in parts; it is going to be sent."""
+        if self._connection.last_request:
+            self.must_close = True
         if self.status is None:
             raise AssertionError("the application sent a body before it called start_response")
         request = self._request
