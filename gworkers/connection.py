@@ -54,8 +54,8 @@ class Connection(Transport):
     :param peer: the address of the other end
     """
 
-    __slots__ = ("_after", "_deadline", "_lingered", "_proxy", "_seen", "buffer", "listener", "offer",
-                 "peer", "phase", "served", "trusted")
+    __slots__ = ("_after", "_deadline", "_lingered", "_proxy", "_seen", "buffer", "descriptor_taken", "listener",
+                 "offer", "peer", "phase", "served", "trusted")
 
     def __init__(self, server: Server, listener: Listener, sock: Any, peer: Any) -> None:
         super().__init__(server, sock)
@@ -69,6 +69,8 @@ class Connection(Transport):
         self.served = 0
         #: what ``environ["gunicorn.socket"]`` is
         self.offer = OfferedSocket(self)
+        #: whether the application has asked for the descriptor of that
+        self.descriptor_taken = False
         #: what to do when the answer has been sent
         self._after: str | None = None
         #: what of the buffer the parser has seen and found incomplete

@@ -43,8 +43,9 @@ def serve(connection: Connection, request: Request) -> bool:
         if result is ALREADY_HANDLED or (server.taken_over is not None and server.taken_over()):
             _close(result)
             _end_takeover(connection, response)
+        elif not _send(connection, response, result):
+            _end_takeover(connection, response)
         else:
-            _send(response, result)
             keep = not (response.closes or connection.last_request)
             if response.sent != response.response_length and response.truncated and not connection.broken:
                 server.log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says.",
@@ -64,7 +65,7 @@ def serve(connection: Connection, request: Request) -> bool:
             fork.settle(worker, error)
         if server.taken_over is not None:
             server.taken_over()
-        if isinstance(error, StopIteration) and connection.offer.taken:
+        if connection.last_request and isinstance(_cause(error), StopIteration):
             # How libraries that know Gunicorn end a request that they answered on the socket.
             _end_takeover(connection, response)
         else:
@@ -96,7 +97,11 @@ def _body(connection: Connection, request: Request) -> Body:
     return LengthBody(connection, request, request.length)
 
 
-def _send(response: Response, result: Any) -> None:
+def _send(connection: Connection, response: Response, result: Any) -> bool:
+    """Send what the application returned.
+
+    :returns: whether that was the response; if not, the application has answered on the socket itself
+    """
     try:
         if type(result) is list and len(result) == 1:
             response.write_whole(result[0])
@@ -105,15 +110,26 @@ def _send(response: Response, result: Any) -> None:
         else:
             for data in result:
                 response.write(data)
+            taken_over = connection.server.taken_over
+            if taken_over is not None and taken_over():
+                return False
         if response.chunked or not response.headers_sent:
+            if connection.broken:
+                return False
             response.finish()
     finally:
         _close(result)
+    return True
 
 
 def _close(result: Any) -> None:
     if hasattr(result, "close"):
         result.close()
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """Return *error*, or what was raised in a generator if that has become a RuntimeError (PEP 479)."""
+    return error.__cause__ if type(error) is RuntimeError else error
 
 
 def _end_takeover(connection: Connection, response: Response) -> None:
@@ -125,9 +141,11 @@ def _end_takeover(connection: Connection, response: Response) -> None:
 
 def _give_up(connection: Connection, response: Response, error: ClientError) -> None:
     """End a request whose client is at fault."""
-    if response.too_late:
+    if response.headers_sent:
         connection.server.log.debug("Ignored a client that left: %s", error)
         connection.abandon()
+    elif response.too_late:
+        _end_takeover(connection, response)
     elif isinstance(error, Refusal):
         _fail(connection, response, error.status, error.reason, error.detail)
     elif isinstance(error, ClientTimeout):

@@ -47,7 +47,7 @@ def unbroken(method: M) -> M:
     def checked(self: Transport, *args: Any) -> Any:
         if self.broken:
             raise ClientDisconnected("nothing more can be sent on this connection: a part of the response was "
-                                     "interrupted")
+                                     "interrupted, or the application has sent on the socket itself")
         try:
             return method(self, *args)
         except BaseException:
@@ -82,10 +82,10 @@ class Transport(ABC):
         self._unsent: bytes | memoryview = b""
         #: whether the hub sends what is unsent when the socket is writable
         self._flushing = False
-        #: whether the connection ends with this request, whatever its response says: the application has the only
-        #: socket that there is, or the connection is broken
+        #: whether the connection ends with this request, whatever its response says: the application has the socket,
+        #: or the connection is broken
         self.last_request = False
-        #: whether nothing more may be sent, because a send was interrupted
+        #: whether nothing more may be sent: a send was interrupted, or the application has sent on the socket itself
         self.broken = False
 
     @property
@@ -117,8 +117,19 @@ class Transport(ABC):
         return isinstance(self.sock, ssl.SSLSocket)
 
     def hand_over(self) -> Any:
-        """Return the socket itself, cooperative and the application's from now on."""
+        """Return a cooperative socket for the application, behind all that has been left to the outbox.
+
+        It is a duplicate, so that neither side closes what the other still needs. A TLS session cannot be
+        duplicated: there it is the socket itself.
+        """
         self.last_request = True
+        if self._unsent:
+            data, self._unsent = self._unsent, b""
+            self._stop_flushing()
+            self.send(data)
+            self._flushed()
+        if not self.secure:
+            return self.server.hub.socket(self.sock)
         self._unwatch()
         self.sock.setblocking(True)
         return self.sock

@@ -1,17 +1,38 @@
-"""Handing a connection's socket over to the application: WebSocket, CONNECT and the like."""
+"""Handing a connection's socket over to the application: WebSocket, CONNECT and the like.
+
+What the application does with it decides what may follow:
+
+- it asks for a fact or sets an option (:data:`FACTS`): the connection goes on;
+- it looks at the stream or receives from it (:data:`LOOKS`), for instance to see whether its client is still there: an
+  HTTP response may follow, and the connection ends with it;
+- it does anything else, and so may have sent something: nothing more is sent, no response and no error page, and the
+  connection is closed when the application has returned. What the peer takes for a tunnel never carries HTTP again.
+
+``fileno`` is what ``select`` asks for, but one can write to a descriptor as well. It counts as a look, except in a
+request for another protocol (RFC 9110 section 7.8).
+"""
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
     from gworkers.connection import Connection
 
+#: What says something of a connection, or sets an option, and leaves its stream alone.
+FACTS = frozenset("""
+    family getpeername getsockname getsockopt proto setsockopt type
+    cipher compression context get_channel_binding getpeercert selected_alpn_protocol server_hostname server_side
+    session session_reused shared_ciphers version
+    """.split())
 
-#: What says something of a TLS connection and leaves it alone.
-TLS_FACTS = frozenset("""
-    cipher compression context family get_channel_binding getpeercert getpeername getsockname getsockopt proto
-    selected_alpn_protocol server_hostname server_side session session_reused shared_ciphers type version
+#: A connection's own socket is of the type that Python's are made of, which has numbers in their place.
+ENUMS: dict[str, Callable[[int], object]] = {"family": socket.AddressFamily, "type": socket.SocketKind}
+
+#: What sends nothing, but is for somebody who has the stream.
+LOOKS = frozenset("""
+    fileno getblocking gettimeout pending read recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into setblocking
+    settimeout timeout
     """.split())
 
 
@@ -19,7 +40,7 @@ class OfferedSocket:
     """Stands for the socket of a connection in ``environ["gunicorn.socket"]``.
 
     Most requests never look at it, so the socket itself, cooperative and of the hub's own
-    kind, is made when an attribute of it is first asked for.
+    kind, is made when the application first wants more of it than a fact.
     """
 
     __slots__ = ("_connection", "_socket")
@@ -29,20 +50,23 @@ class OfferedSocket:
         self._socket: socket.socket | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if name in TLS_FACTS and self._socket is None and self._connection.secure:
-            return getattr(self._connection.sock, name)
-        return getattr(self._take(), name)
+        connection = self._connection
+        if self._socket is None:
+            if name in FACTS:
+                fact = getattr(connection.sock, name)
+                return ENUMS[name](fact) if name in ENUMS else fact
+            self._socket = connection.hand_over()
+        if name == "fileno":
+            connection.descriptor_taken = True
+        elif name not in LOOKS and name not in FACTS:
+            connection.break_off()
+        return getattr(self._socket, name)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         # isinstance() is to see the kind of socket, not its stand-in; that alone must not make one.
         connection = self._connection
         return type(connection.sock) if connection.secure else connection.server.hub.socket_class
-
-    @property
-    def taken(self) -> bool:
-        """Whether the application has asked for it."""
-        return self._socket is not None
 
     def shut_down(self) -> None:
         """End the connection for whoever still waits on the socket, which is closed when nobody has it any more."""
@@ -51,11 +75,3 @@ class OfferedSocket:
                 self._socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-
-    def _take(self) -> socket.socket:
-        if self._socket is None:
-            # A duplicate, so that neither side closes what the other still needs. A TLS session cannot be duplicated.
-            connection = self._connection
-            duplicate = connection.server.hub.socket
-            self._socket = connection.hand_over() if connection.secure else duplicate(connection.sock)
-        return self._socket

@@ -100,10 +100,13 @@ class Server:
             return [line for line in self.lines[self.mark if since is None else since:]
                     if re.search(pattern, line)]
 
-    def whole_log(self, pattern: str = "") -> list[str]:
-        """As ``log``, with all that the only worker has said until now; its application must be a stage."""
+    def whole_log(self, pattern: str = "", client: Client | None = None) -> list[str]:
+        """As ``log``, with all that the only worker has said until now; its application must be a stage.
+
+        The ``client`` asks it to say a word, a new one if there is none.
+        """
         word = self.word()
-        assert self.connect().request(f"/say?{word}").status == 200
+        assert (client or self.connect()).request(f"/say?{word}").status == 200
         self.wait_for_log(f"^{word}$")
         return [line for line in self.log(pattern) if not re.fullmatch(r"word-\d+", line)]
 

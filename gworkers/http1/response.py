@@ -153,12 +153,16 @@ class Response:
 
     @property
     def too_late(self) -> bool:
-        """Whether no response can begin: one has, or a send before it was interrupted."""
-        return self.headers_sent or self._connection.broken
+        """Whether no response can begin: one has, or the application may have sent something on the socket itself."""
+        connection = self._connection
+        return (self.headers_sent or connection.broken
+                or (connection.descriptor_taken and "HTTP_UPGRADE" in self._request.fields))
 
     def _head(self) -> list[bytes]:
         """Return the head in parts; it is going to be sent."""
         if self._connection.last_request:
+            if self.too_late:
+                self._connection.break_off()
             self.must_close = True
         if self.status is None:
             raise AssertionError("the application sent a body before it called start_response")

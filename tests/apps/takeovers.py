@@ -1,0 +1,230 @@
+"""Takeovers that end well or fail, alone and behind middlewares; a page that a proxy keeps for itself.
+
+The path is ``/MIDDLEWARE/LIBRARY/HANDLER``, such as ``/generator/flask-sock/echo``.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flask import Flask
+from flask_sock import Sock
+from leftovers import descriptors
+from stage import answer, say
+
+flask = Flask(__name__)
+sock = Sock(flask)
+
+__all__ = ["app", "descriptors"]
+
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: upper\r\nConnection: upgrade\r\n\r\n"
+
+
+# Handlers of WebSocket libraries
+
+
+@sock.route("/flask-sock/echo")
+def echo(ws: Any) -> None:
+    while (message := ws.receive()) != "stop":
+        ws.send(message)
+
+
+@sock.route("/flask-sock/fails")
+def fails(ws: Any) -> None:
+    """Fails on what its client sent."""
+    ws.send(ws.receive())
+    raise LookupError("deliberate")
+
+
+def eventlet_echo(ws: Any) -> None:
+    while (message := ws.wait()) not in (None, "stop"):
+        ws.send(message)
+
+
+def eventlet_fails(ws: Any) -> None:
+    ws.send(ws.wait())
+    raise LookupError("deliberate")
+
+
+def eventlet_websocket(environ: Any, start_response: Any) -> Iterable[bytes]:
+    from eventlet.websocket import WebSocketWSGI
+
+    handler = {"/eventlet/echo": eventlet_echo, "/eventlet/fails": eventlet_fails}[environ["PATH_INFO"]]
+    return WebSocketWSGI(handler)(environ, start_response)  # type: ignore[no-any-return]
+
+
+# By hand: how an application sends on the socket itself, and what it does then
+
+
+def with_sendall(environ: Any) -> None:
+    environ["gunicorn.socket"].sendall(SWITCHING)
+
+
+def with_a_file(environ: Any) -> None:
+    with environ["gunicorn.socket"].makefile("wb") as file:
+        file.write(SWITCHING)
+
+
+def with_a_duplicate(environ: Any) -> None:
+    environ["gunicorn.socket"].dup().sendall(SWITCHING)
+
+
+def with_the_descriptor(environ: Any) -> None:
+    os.write(environ["gunicorn.socket"].fileno(), SWITCHING)
+
+
+def and_fails(environ: Any, start_response: Any) -> Iterable[bytes]:
+    raise LookupError("deliberate")
+
+
+def and_answers(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """As a framework's view, which has to return something."""
+    return answer(start_response, b"an HTTP answer")
+
+
+def and_answers_in_parts(environ: Any, start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return iter([b"an HTTP ", b"answer"])
+
+
+def and_answers_without_end(environ: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    try:
+        for _ in range(10000):
+            yield b"an HTTP answer"
+        say("served to the end")
+    finally:
+        say("told to stop")
+
+
+def and_writes(environ: Any, start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])(b"an HTTP answer")
+    return []
+
+
+def and_reads_no_more(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """As one whose body the server would ask for with a 100 (Continue)."""
+    environ["wsgi.input"].read()
+    return answer(start_response, b"an HTTP answer")
+
+
+def and_hints(environ: Any, start_response: Any) -> Iterable[bytes]:
+    environ["wsgi.early_hints"]([("Link", "</style.css>")])
+    return answer(start_response, b"an HTTP answer")
+
+
+def while_iterated(environ: Any, start_response: Any) -> Iterator[bytes]:
+    """A generator that takes the socket in the midst of its answer."""
+    start_response("200 OK", [])
+    yield b"before"
+    environ["gunicorn.socket"].sendall(b"by hand")
+
+
+def while_iterated_last(environ: Any, start_response: Any) -> Iterator[bytes]:
+    """The same with a response whose length is known, so that nothing is missing at its end."""
+    start_response("200 OK", [("Content-Length", "6")])
+    yield b"before"
+    environ["gunicorn.socket"].sendall(b"by hand")
+
+
+def by_hand(environ: Any, start_response: Any) -> Iterable[bytes]:
+    how, then, *_ = environ["QUERY_STRING"].split("+")
+    globals()[how.replace("-", "_")](environ)
+    return globals()[then.replace("-", "_")](environ, start_response)  # type: ignore[no-any-return]
+
+
+# What leaves the connection's bytes alone, or only looks at them
+
+
+def fact(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Asks the socket for what the query names."""
+    sock = environ["gunicorn.socket"]
+    name = environ["QUERY_STRING"]
+    arguments = {"getsockopt": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                 "setsockopt": (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)}.get(name, ())
+    value = getattr(sock, name)
+    return answer(start_response, repr(value(*arguments) if callable(value) else value).encode())
+
+
+def looks(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Looks whether the client is still there, then does what the query says."""
+    sock = environ["gunicorn.socket"]
+    if select.select([sock], [], [], 0)[0]:
+        sock.recv(1, socket.MSG_PEEK)
+    if environ["QUERY_STRING"]:
+        return globals()[environ["QUERY_STRING"].replace("-", "_")](environ, start_response)  # type: ignore[no-any-return]
+    return answer(start_response, b"the client is there")
+
+
+def looks_in_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    environ["gunicorn.socket"].settimeout(5)
+    yield b"the client "
+    yield b"is there"
+
+
+def prepares(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Prepares the socket for another protocol, then finds that it cannot speak it."""
+    sock = environ["gunicorn.socket"]
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.settimeout(5)
+    return answer(start_response, b"no such protocol", "400 Bad Request")
+
+
+def admin(environ: Any, start_response: Any) -> Iterable[bytes]:
+    say("admin was served")
+    return answer(start_response, b"secrets")
+
+
+def dispatch(environ: Any, start_response: Any) -> Iterable[bytes]:
+    path = environ["PATH_INFO"]
+    if path.startswith("/eventlet/"):
+        return eventlet_websocket(environ, start_response)
+    if path.startswith("/flask-sock/"):
+        return flask(environ, start_response)
+    name = path.strip("/").replace("-", "_")
+    if name == "say":
+        say(environ["QUERY_STRING"])
+    if name in ("", "say"):
+        return answer(start_response)
+    return globals()[name](environ, start_response)  # type: ignore[no-any-return]
+
+
+# Middlewares
+
+
+def generator(environ: Any, start_response: Any) -> Iterator[bytes]:
+    yield from dispatch(environ, start_response)
+
+
+def caught(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """As the frameworks that answer an error by themselves."""
+    try:
+        return dispatch(environ, start_response)
+    except LookupError:
+        start_response("500 Internal Server Error", [("Content-Length", "12")], sys.exc_info())
+        return [b"a 500 answer"]
+
+
+def debugger(environ: Any, start_response: Any) -> Iterator[bytes]:
+    """As Werkzeug's DebuggedApplication, which takes a StopIteration for an error, too."""
+    try:
+        yield from dispatch(environ, start_response)
+    except Exception:
+        start_response("500 Internal Server Error", [], sys.exc_info())
+        yield b"a 500 answer"
+
+
+MIDDLEWARES = {"generator": generator, "caught": caught, "debugger": debugger}
+
+
+def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    first, _, rest = environ["PATH_INFO"][1:].partition("/")
+    if first in MIDDLEWARES:
+        environ["PATH_INFO"] = f"/{rest}"
+    return MIDDLEWARES.get(first, dispatch)(environ, start_response)

@@ -1,0 +1,72 @@
+"""A WebSocket that fails behind a proxy: its client never gets to speak HTTP past the proxy's rules."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from client import request
+from nginx import NGINX, Nginx
+from server import hubs
+from test_takeover import ACCEPT, HANDSHAKE, HELLO, HELLO_BACK, STOP
+
+#: eventlet.websocket works on eventlet's hub only.
+LIBRARIES = [(hub, "flask-sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs())
+
+pytestmark = [
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
+    pytest.mark.only(transport="tcp", parser="fast"),
+    pytest.mark.parametrize(("hub", "library"), LIBRARIES, scope="session"),
+]
+
+
+@pytest.fixture
+def server(serve):
+    return serve("takeovers:app")
+
+
+@pytest.fixture
+def proxy(server):
+    proxy = Nginx(server.address)
+    yield proxy
+    proxy.stop()
+
+
+def tunnel(proxy, path):
+    """A client behind its handshake, to whose bytes the proxy does not look any more."""
+    client = proxy.connect()
+    client.send(request(path, headers=HANDSHAKE))
+    response = client.receive()
+    assert (response.status, response.header("sec-websocket-accept")) == (101, ACCEPT)
+    client.send(HELLO)
+    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+    return client
+
+
+@pytest.mark.parametrize("middleware", ["", "/generator", "/caught"])
+def test_client_of_a_failed_websocket_does_not_reach_a_forbidden_location(server, proxy, library, middleware):
+    assert proxy.connect().request("/admin").status == 403
+    client = tunnel(proxy, f"{middleware}/{library}/fails")
+    came = b""
+    with contextlib.suppress(ConnectionError):
+        for _ in range(20):
+            client.send(request("/admin"))
+            part = client.receive_once()
+            if not part:
+                break
+            came += part
+    # Its own library may answer what is no frame; nothing else may.
+    assert b"HTTP" not in came
+    assert server.whole_log("admin was served") == []
+    if library == "flask-sock" or middleware != "/caught":
+        server.expect_traceback("LookupError: deliberate")
+
+
+@pytest.mark.parametrize("middleware", ["", "/generator", "/caught"])
+def test_websocket_that_ends_well_is_followed_by_nothing(server, proxy, library, middleware):
+    client = tunnel(proxy, f"{middleware}/{library}/echo")
+    client.send(STOP)
+    came = client.read_to_end()
+    assert came[:1] == b"\x88"
+    assert b"HTTP" not in came
+    assert server.whole_log("ERROR|WARNING") == []
