@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import traceback
 from dataclasses import dataclass
 from time import monotonic
 from types import SimpleNamespace
@@ -158,7 +160,7 @@ class Generations(Sturdy):
         """Fork a worker; the worker does not return."""
         with left_to_worker(self.cfg, self.LISTENERS):
             try:
-                pid: int = super().spawn_worker()
+                pid = self._fork_worker()
             except OSError as error:
                 # The process may have as many as it is allowed.
                 self.log.error("A worker could not be forked: %s", error)
@@ -167,6 +169,23 @@ class Generations(Sturdy):
         worker = self._known[pid] = self.WORKERS[pid]
         worker.born = monotonic()
         return pid
+
+    def _fork_worker(self) -> int:
+        """Let Gunicorn fork a worker, whose process nothing leaves but a SystemExit.
+
+        Gunicorn logs when a worker ends. What a log handler raises there would reach the arbiter's loop, in a process
+        that is no arbiter, and stop the other workers.
+        """
+        try:
+            return super().spawn_worker()  # type: ignore[no-any-return]
+        except SystemExit:
+            raise
+        except BaseException as error:
+            if os.getpid() == self.pid:
+                raise
+            traceback.print_exc()
+            replaced = error.__context__
+            sys.exit(replaced.code if isinstance(replaced, SystemExit) else 1)
 
     def kill_worker(self, pid: int, sig: int) -> None:
         """Send a signal, and take down that the worker is to end: while it boots it would not hear."""
