@@ -4,22 +4,26 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from importlib import import_module
 from importlib.util import find_spec
 
 from gworkers import __version__
 
 USAGE = """\
-usage: gworkers doctor [--json] [OPTIONS] [APP_MODULE]
+usage: gworkers doctor [--json] [--all] [OPTIONS] [APP_MODULE]
        gworkers --help | --version
 
 doctor starts as Gunicorn would with the same options and the same application, as far as that is
 possible without serving, and says what it runs on, how it is set up, and what is wrong with that.
 
-  --json      one JSON object instead of tables
+  --json      one JSON object instead of text
+  --all       gworkers' settings that are at their default, too
   OPTIONS     Gunicorn's, as in: gworkers doctor -c gunicorn.conf.py 'hello:create_app()'
 
 Exit status: 0 fine, perhaps with warnings; 1 a worker could not serve like that; 2 bad usage.
 """
+#: Doctor's own; the others are Gunicorn's.
+OPTIONS = ("--json", "--all")
 
 
 def main() -> int:
@@ -47,8 +51,7 @@ def doctor(words: list[str]) -> int:
     """Look at what *words*, a command line for Gunicorn, would start; return the exit status."""
     as_json = "--json" in words
     # Not imported yet: what is imported before the patch is among the things that are looked at.
-    if not as_json and find_spec("rich") is None:
-        return _complain("the tables need rich: pip install 'gworkers[doctor]', or use --json")
+    printer = "gworkers.plain_text" if find_spec("rich") is None else "gworkers.tables"
     try:
         from gworkers.configured import UsageError
         from gworkers.doctor import examine
@@ -57,10 +60,10 @@ def doctor(words: list[str]) -> int:
         return _complain(f"Gunicorn cannot be imported: {error}. WEB_CONCURRENCY is "
                          f"{os.environ.get('WEB_CONCURRENCY', 'not set')!r}, and has to be a number of workers")
     prog = "gworkers doctor"
-    sys.argv = [prog, *(word for word in words if word != "--json")]
+    sys.argv = [prog, *(word for word in words if word not in OPTIONS)]
     out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
     try:
-        report = examine(prog, None if as_json else "gworkers.tables")
+        report = examine(prog, None if as_json else printer)
     except UsageError as error:
         return _complain(str(error))
     try:
@@ -68,9 +71,7 @@ def doctor(words: list[str]) -> int:
             if as_json:
                 out.write(report.json() + "\n")
             else:
-                from gworkers.tables import show
-
-                show(report, out)
+                import_module(printer).show(report if "--all" in words else report.without_defaults(), out)
     except BrokenPipeError:
         # Who reads has read enough.
         pass

@@ -28,7 +28,7 @@ from gworkers.report import Report, plain
 from gworkers.settings import Settings
 from gworkers.worker import GreenWorker
 
-USAGE = "%(prog)s [--json] [OPTIONS] [APP_MODULE]"
+USAGE = "%(prog)s [--json] [--all] [OPTIONS] [APP_MODULE]"
 
 
 def examine(prog: str, printer: str | None) -> Report:

@@ -1,13 +1,19 @@
-"""What ``gworkers doctor`` has found out, for machines; :mod:`gworkers.tables` shows it to people."""
+"""What ``gworkers doctor`` has found out: as JSON for machines, and what there is to show to people.
+
+:mod:`gworkers.tables` and :mod:`gworkers.plain_text` show it.
+"""
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gworkers.checks.findings import Finding
 from gworkers.configured import Resolved
+
+#: What stands beside each other on a line.
+Row = tuple[str, ...]
 
 
 @dataclass
@@ -42,6 +48,43 @@ class Report:
         """Whether *finding* is one that nobody wants to hear of."""
         return not finding.fatal and finding.code in self.silence
 
+    def without_defaults(self) -> Report:
+        """Return the report without the settings that are at their default."""
+        changed = {name: resolved for name, resolved in self.settings.items() if resolved.origin != "default"}
+        return replace(self, settings=changed)
+
+    @property
+    def reported(self) -> list[Finding]:
+        """The findings that are not silenced."""
+        return [finding for finding in self.findings if not self.silenced(finding)]
+
+    @property
+    def verdict(self) -> str:
+        """Whether a worker would serve, on one line."""
+        fatal = sum(finding.fatal for finding in self.reported)
+        warnings = _count(len(self.reported) - fatal, "warning")
+        codes = sorted({finding.code for finding in self.findings if self.silenced(finding)})
+        silenced = f" Silenced: {', '.join(codes)}." if codes else ""
+        if fatal:
+            return f"A worker could not serve: {_count(fatal, 'reason')}, {warnings}.{silenced}"
+        return f"A worker would serve: {warnings if self.reported else 'nothing is wrong'}.{silenced}"
+
+    def sections(self) -> list[tuple[str, list[Row]]]:
+        """Return all but the findings, under its titles."""
+        worker = {
+            "application": self.application, "worker class": self.worker_class, "hub": self.hub,
+            "loop backend": self.backend, "resolver": self.resolver, "HTTP parser": self.parser,
+            "patched": None if self.patched is None else spelled(self.patched)}
+        some = " that are not at their default"
+        own = "" if any(origin == "default" for _, origin in self.settings.values()) else some
+        sections: list[tuple[str, list[Row]]] = [
+            ("Worker", _facts(worker)),
+            ("Versions", _facts(self.versions)),
+            (f"Settings of gworkers{own}", _origins(self.settings)),
+            (f"Settings of Gunicorn{some}", _origins(self.gunicorn)),
+        ]
+        return [(title, rows) for title, rows in sections if rows]
+
     def json(self) -> str:
         """All of it, as one JSON object."""
         return json.dumps({
@@ -58,6 +101,18 @@ class Report:
             "patched": self.patched,
             "findings": [{**asdict(finding), "silenced": self.silenced(finding)} for finding in self.findings],
         }, indent=2)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _facts(facts: Mapping[str, str | None]) -> list[Row]:
+    return [(name, "-" if value is None else value) for name, value in facts.items()]
+
+
+def _origins(settings: Mapping[str, Resolved]) -> list[Row]:
+    return [(name, spelled(value), origin) for name, (value, origin) in settings.items()]
 
 
 def _resolved(settings: Mapping[str, Resolved]) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Finding:
     def __post_init__(self) -> None:
         assert self.code in CODES, self.code
 
+    @property
+    def kind(self) -> str:
+        """What becomes of a worker, as docs/checks.md has it."""
+        return "stops a worker" if self.fatal else "warning"
+
     def __str__(self) -> str:
         return f"{self.found}: {self.matters}. {self.mend} [{self.code}]"
 

@@ -7,6 +7,8 @@ import pty
 import re
 import subprocess
 import sys
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from visit import HUB, Run, Visit, environment
 
 import gworkers
 from gworkers.checks.findings import CODES
+from gworkers.settings import Settings
 
 #: As where rich is not installed.
 WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from gworkers.cli import main; sys.exit(main())"
@@ -66,15 +69,30 @@ def test_bad_web_concurrency(ask: Run) -> None:
 # How it looks
 
 
-def test_tables_in_a_pipe(run: Run, ask: Run, hub: str) -> None:
+@pytest.fixture(params=["with rich", "without rich"])
+def shown(request: pytest.FixtureRequest, run: Run) -> Run:
+    """As ``run``, for a report that people read."""
+    if request.param == "without rich":
+        return partial(run, command=("-c", WITHOUT_RICH))
     pytest.importorskip("rich")
-    words = ["-k", WORKERS[hub], "--bind", "0.0.0.0:8000", "hello:app"]
-    visit = run("doctor", *words, env={"TERM": "xterm-256color", "COLUMNS": "40"}, app="1 / 0\n")
-    assert visit.status == 1
+    return run
+
+
+def lines_of(visit: Visit, status: int = 0) -> list[str]:
+    """Of a report in plain text."""
+    assert visit.status == status, visit.err
     assert visit.out.isascii()
     assert "\x1b" not in visit.out
     lines = visit.out.split("\n")
     assert [line for line in lines if line != line.rstrip()] == []
+    assert lines.pop() == ""
+    return lines
+
+
+def test_report_in_a_pipe(shown: Run, ask: Run, run: Run, hub: str) -> None:
+    words = ["-k", WORKERS[hub], "--bind", "0.0.0.0:8000", "hello:app"]
+    visit = shown("doctor", "--all", *words, env={"TERM": "xterm-256color", "COLUMNS": "40"}, app="1 / 0\n")
+    lines = lines_of(visit, 1)
     report = run("doctor", "--json", *words).report
     for finding in report["findings"]:
         for text in (finding["found"], f"Why: {finding['matters']}", f"Mend: {finding['mend']}"):
@@ -84,6 +102,39 @@ def test_tables_in_a_pipe(run: Run, ask: Run, hub: str) -> None:
         assert [line for line in lines if line.split()[:1] == [name] and line.endswith(row["origin"])], name
     for key in ("application", "worker_class", "hub", "backend", "resolver", "parser"):
         assert [line for line in lines if line.endswith(report[key])], key
+    for name, version in report["versions"].items():
+        assert [line for line in lines if line.split(maxsplit=1) == [name, version or "-"]], name
+
+
+def test_plain_text_is_the_same_with_rich_and_without(run: Run) -> None:
+    pytest.importorskip("rich")
+    words = ["doctor", "-k", WORKERS[HUB], "--bind", "0.0.0.0:8000", "hello:app"]
+    assert run(*words).out == run(*words, command=("-c", WITHOUT_RICH)).out
+
+
+def test_findings_come_first(shown: Run) -> None:
+    lines = lines_of(shown("doctor", "-k", WORKERS[HUB], "--bind", "0.0.0.0:8000", "hello:app",
+                           env={"GWORKERS_SILENCE": "root,eventlet-ends"}))
+    assert lines[0].startswith("A worker would serve: 1 warning.")
+    titles = [line for line in lines[1:] if line and not line.startswith(" ")]
+    assert titles[:2] == ["Findings", "Worker"]
+    code = next(number for number, line in enumerate(lines) if line.split()[:1] == ["keepalive-short"])
+    assert code < lines.index("Worker")
+
+
+def test_defaults_are_shown_on_request_only(shown: Run, run: Run) -> None:
+    words = ["-k", WORKERS[HUB], "hello:app"]
+    env = {"GWORKERS_HEAD_TIMEOUT": "7"}
+
+    def names(*more: str) -> set[str]:
+        lines = lines_of(shown("doctor", *more, *words, env=env))
+        assert not [line for line in lines if line.endswith("  default")] or more
+        return {line.split()[0] for line in lines if line.startswith(" ")}
+
+    own = {field.name for field in fields(Settings)}
+    assert names() & own == {"head_timeout"}
+    assert names("--all") >= own
+    assert set(run("doctor", "--json", *words, env=env).report["settings"]) == own
 
 
 def test_tables_on_a_narrow_terminal(place: Path) -> None:
@@ -119,16 +170,10 @@ def test_reader_that_leaves(place: Path) -> None:
     assert done.stderr == ""
 
 
-def test_without_rich(run: Run, hub: str) -> None:
-    words = ["doctor", "-k", WORKERS[hub], "hello:app"]
-    command = ("-c", WITHOUT_RICH)
-    assert "pip install 'gworkers[doctor]'" in run(*words, command=command).refusal()
-    assert run(*words, "--json", command=command).report["ok"]
-
-
 def test_workers_do_not_import_it() -> None:
     code = "import sys, gworkers.worker, gworkers.server; print([name for name in sys.modules if name in {}])"
-    names = ["rich", *(f"gworkers.{name}" for name in ("cli", "configured", "doctor", "report", "tables"))]
+    own = ("cli", "configured", "doctor", "plain_text", "report", "tables")
+    names = ["rich", *(f"gworkers.{name}" for name in own)]
     done = subprocess.run([sys.executable, "-c", code.format(names)], capture_output=True, text=True, check=True,
                           timeout=60)
     assert done.stdout == "[]\n"
