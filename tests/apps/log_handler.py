@@ -4,8 +4,8 @@ TEST_LOG_HANDLER says how: ``raises`` in every ``emit``; ``waits`` 50 ms coopera
 a native thread holds its lock most of the time. Gunicorn's configuration file, which launch.py writes, installs it
 behind the configured handlers, so that a line has reached the test before this handler fails.
 
-It misbehaves in workers only. A master is not patched, so nothing can wait cooperatively there, and Gunicorn's own does
-not start with a handler that raises.
+It misbehaves in workers only, while ``init_process`` runs. A master is not patched, so nothing can wait
+cooperatively there, and Gunicorn's own code does not contain what a handler raises, before and after.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class LogHandler(logging.Handler):
         """From now on do it in this process, a worker that has been patched."""
         self.worker = os.getpid()
 
+    def behave(self) -> None:
+        """Do nothing any more."""
+        self.worker = 0
+
     def emit(self, record: logging.LogRecord) -> None:
         if os.getpid() == self.worker:
             self.misbehave_with(record)
@@ -70,7 +74,7 @@ class Locked(LogHandler):
             self.lock = SharedLock(natives.new_lock)  # type: ignore[assignment]
 
         def hold() -> None:
-            while True:
+            while self.worker:
                 with self.lock:  # type: ignore[union-attr]
                     natives.sleep(HELD)
                 natives.sleep(FREE)
@@ -149,7 +153,10 @@ def install() -> None:
     @functools.wraps(begin)
     def init_process(self: Any) -> None:
         handler.misbehave()
-        begin(self)
+        try:
+            begin(self)
+        finally:
+            handler.behave()
 
     Logger.setup = setup
     Worker.init_process = init_process

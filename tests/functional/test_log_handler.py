@@ -1,0 +1,36 @@
+"""A log handler that misbehaves costs log records and nothing else, where Gunicorn's code calls it, too."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+from patience import gone, until
+from server import Server
+
+pytestmark = pytest.mark.only(transport="unix", parser="fast")
+
+RAISES = """
+import logging
+class Raises(logging.Handler):
+    def emit(self, record):
+        if record.getMessage().startswith("Worker exiting"):
+            raise OSError("deliberate")
+def post_worker_init(worker):
+    worker.log.error_log.addHandler(Raises())
+"""
+
+
+@pytest.mark.xfail(reason="what the handler raises leaves the worker by way of the arbiter's loop")
+def test_worker_that_exits_does_not_go_on_as_arbiter(start: Callable[..., Server]) -> None:
+    server = start("probe:app", workers=2, config=RAISES)
+    old = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    until(lambda: set(server.worker_pids()) - set(old), "a worker of the new generation")
+    gone(*old)
+    assert server.connect().request().status == 200
+    assert server.stop() == 0
+    assert not server.log("could not boot|Unhandled exception in main loop")
+    while server.unexpected_tracebacks():
+        server.expect_traceback("OSError: deliberate")
