@@ -10,7 +10,8 @@ from gunicorn.workers.base_async import ALREADY_HANDLED
 
 from gworkers import fork
 from gworkers.errors import ClientError, ClientTimeout, Refusal
-from gworkers.http1.body import EMPTY, Body, ChunkedBody, LengthBody
+from gworkers.http1.body import EMPTY, Body, LengthBody
+from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.response import Response
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def serve(connection: Connection, request: Request) -> bool:
 
 def _body(connection: Connection, request: Request) -> Body:
     if request.length is None:
-        return ChunkedBody(connection, request, connection.server.heads.chunk_limits)
+        server = connection.server
+        return ChunkedBody(connection, request, server.heads.chunk_limits, server.trailers)
     return LengthBody(connection, request, request.length)
 
 

@@ -80,6 +80,8 @@ class Server:
         self.head = deadlines.add(settings.head_timeout, Connection.head_late)
         self.idle = deadlines.add(cfg.keepalive, Connection.close)
         self.body = deadlines.add(settings.body_timeout, Connection.body_late)
+        #: for the trailer section of a chunked body as a whole
+        self.trailers = deadlines.add(settings.head_timeout, Connection.body_late)
         self.write = deadlines.add(settings.write_timeout, Connection.write_late)
         self.linger = deadlines.add(settings.linger_timeout, Connection.close)
         self.parting = deadlines.add(settings.linger_timeout, Connection.close)

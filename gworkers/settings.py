@@ -52,7 +52,8 @@ class Settings:
 
     head_timeout: Seconds = 30.0
     """Seconds for a whole request head, from its first byte (on a new connection, from its
-    acceptance) to the empty line. A late one is answered with 408 (RFC 9110, 15.5.9)."""
+    acceptance) to the empty line. A late one is answered with 408 (RFC 9110, 15.5.9). The trailer section
+    of a chunked body, from the last chunk to the empty line, has as long."""
 
     body_timeout: Seconds = 60.0
     """Seconds that the application waits for more bytes of a request body, in each read."""

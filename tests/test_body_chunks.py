@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from wire import NEXT, body_of, splits
+from wire import NEXT, Interruption, body_of, splits
 
 from gworkers.errors import Refusal
 
@@ -81,3 +81,42 @@ def test_trailers_are_bounded():
     status(b"0\r\nA: " + b"x" * 60 + b"\r\n\r\n", 431, limits)
     status(b"0\r\nA: " + b"x" * 300, 431, limits)
     status(b"0\r\n" + b"A: 1\r\n" * 50, 431, limits)
+
+
+# Pieces
+
+
+def test_read_that_was_interrupted_leaves_the_framing_intact():
+    """A timeout of the application's may end any read; it goes on where the bytes were."""
+    data = b"3;ext\r\nabc\r\n2\r\nde\r\n0;last\r\nX: 1\r\nY: 2\r\n\r\n"
+    for cut in range(1, len(data)):
+        pieces = [data[at:at + 1] for at in range(len(data))]
+        body, wire, request = body_of([*pieces[:cut], Interruption(), *pieces[cut:], NEXT])
+        with pytest.raises(Interruption):
+            body.read()
+        body.read()
+        assert body.complete, cut
+        assert wire.rest == NEXT
+        assert request.trailers == [("X", "1"), ("Y", "2")]
+
+
+class Counted(bytes):
+    """A piece that knows how many bytes were copied to put it behind others."""
+
+    copied = 0
+
+    def __radd__(self, other):
+        if isinstance(other, bytearray):  # which grows in place
+            return NotImplemented
+        Counted.copied += len(other)
+        return bytes(other) + bytes(self)
+
+
+@pytest.mark.parametrize("data", [
+    b"0;" + b"e" * 4000 + b"\r\n\r\n", b"0\r\nX: " + b"v" * 8000 + b"\r\n\r\n",
+    b"0\r\n" + b"X: y\r\n" * 50 + b"\r\n"], ids=["size line", "trailer", "trailers"])
+def test_slow_sender_costs_its_bytes(data):
+    Counted.copied = 0
+    body, wire, _ = body_of([Counted(data[at:at + 1]) for at in range(len(data))])
+    assert (body.read(), body.complete, wire.rest) == (b"", True, b"")
+    assert Counted.copied <= 2 * len(data)

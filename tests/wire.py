@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 
-from fuzz.verdicts import Source
+from fuzz.verdicts import NoDeadline, Source
 from gunicorn.config import Config
 
-from gworkers.http1.body import ChunkedBody, LengthBody
+from gworkers.http1.body import LengthBody
+from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.head import HeadParser
 
 NEXT = b"GET /next HTTP/1.1\r\n\r\n"
+
+
+class Interruption(BaseException):
+    """Stands among the pieces of a body for a timeout of the application's."""
 
 
 class Wire(Source):
@@ -22,7 +27,10 @@ class Wire(Source):
 
     def receive(self, deadline=None):
         self.done.append("receive")
-        return super().receive(deadline)
+        data = super().receive(deadline)
+        if isinstance(data, Interruption):
+            raise data
+        return data
 
     def send_continue(self):
         self.done.append("continue")
@@ -55,7 +63,7 @@ def body_of(pieces, length=None, settings=None, expect=False):
     request = heads.parse(head.encode(), 0, "", True, 1)
     wire = Wire(pieces)
     if length is None:
-        return ChunkedBody(wire, request, heads.chunk_limits), wire, request
+        return ChunkedBody(wire, request, heads.chunk_limits, NoDeadline()), wire, request
     return LengthBody(wire, request, length), wire, request
 
 

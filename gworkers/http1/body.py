@@ -1,34 +1,19 @@
 """``wsgi.input``: the body of a request, read as the application asks for it."""
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
+from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from gworkers.errors import ClientDisconnected, ClientError, Refusal
+from gworkers.errors import ClientDisconnected, ClientError, ClientTimeout, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from gworkers.connection import Connection
     from gworkers.deadlines import Deadline
     from gworkers.http1.request import Request
-
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
-#: chunk-size [ chunk-ext ] of RFC 9112 section 7.1; white space only before an extension.
-_SIZE_LINE = re.compile(
-    rb"([0-9A-Fa-f]+)(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
-
-
-class ChunkLimits(NamedTuple):
-    """Bounds on what surrounds the data of a chunked body, in bytes."""
-
-    #: the line with a chunk's size and extensions
-    size_line: int
-    #: all trailer fields together
-    trailers: int
 
 
 class Body:
@@ -134,6 +119,8 @@ class StreamedBody(Body, ABC):
         self._error: ClientError | None = None
         self._reading = False
         self._deadline: Deadline[Any] | None = None
+        #: when to stop waiting for more, however steadily it comes
+        self._until = inf
 
     def _receive(self) -> bytes:
         """Return the next bytes of the connection, however they are framed."""
@@ -147,6 +134,8 @@ class StreamedBody(Body, ABC):
         connection.breathe()
         if self._error is not None:
             raise self._error
+        if monotonic() > self._until:
+            raise ClientTimeout("the client did not finish its request body in time")
         data = connection.receive(self._deadline)
         if not data:
             raise ClientDisconnected("the client closed the connection before its request body was complete")
@@ -174,9 +163,9 @@ class StreamedBody(Body, ABC):
 
     def drain(self, limit: int, deadline: Deadline[Any]) -> bool:
         self._deadline = deadline
-        until = monotonic() + deadline.timeout
+        self._until = monotonic() + deadline.timeout
         try:
-            while not self.complete and not self._reading and limit > 0 and monotonic() < until:
+            while not self.complete and not self._reading and limit > 0 and monotonic() < self._until:
                 limit -= len(self._part())
         except ClientError:
             return False
@@ -206,93 +195,6 @@ class LengthBody(StreamedBody):
             self.complete = True
         self._missing -= len(data)
         return data
-
-
-class ChunkedBody(StreamedBody):
-    """A body in chunks, with trailer fields behind them (RFC 9112 section 7.1)."""
-
-    def __init__(self, connection: Connection, request: Request, limits: ChunkLimits) -> None:
-        super().__init__(connection, request)
-        self._limits = limits
-        self._data = b""
-        self._at = 0
-        #: bytes of the current chunk that are still to come; None before the first
-        self._missing: int | None = None
-
-    def _next(self) -> bytes:
-        if not self._missing:
-            if self._missing is not None:
-                self._end_chunk()
-            self._missing = self._size()
-            if self._missing == 0:
-                self._end_body()
-                return b""
-        if self._at == len(self._data):
-            self._data, self._at = self._receive(), 0
-        part = self._data[self._at:self._at + self._missing]
-        self._at += len(part)
-        self._missing -= len(part)
-        return part
-
-    def _more(self) -> None:
-        self._data = self._data[self._at:] + self._receive()
-        self._at = 0
-
-    def _line(self, limit: int, too_long: Callable[[], Refusal]) -> bytes:
-        end = self._data.find(b"\r\n", self._at)
-        while end < 0:
-            if len(self._data) - self._at > limit:
-                raise too_long()
-            self._more()
-            end = self._data.find(b"\r\n")
-        if end - self._at > limit:
-            # However the bytes were split on their way.
-            raise too_long()
-        line = self._data[self._at:end]
-        self._at = end + 2
-        return line
-
-    def _size(self) -> int:
-        limit = self._limits.size_line
-        line = self._line(limit, lambda: _bad_chunk(f"Invalid chunk size: line over {limit} bytes with no terminator"))
-        match = _SIZE_LINE.fullmatch(line)
-        if match is None:
-            raise _bad_chunk(f"Invalid chunk size: {line[:64]!r}")
-        return int(match[1], 16)
-
-    def _end_chunk(self) -> None:
-        while len(self._data) - self._at < 2:
-            self._more()
-        if not self._data.startswith(b"\r\n", self._at):
-            found = self._data[self._at:self._at + 2]
-            raise _bad_chunk(f"Invalid chunk terminator is not '\\r\\n': {found!r}")
-        self._at += 2
-
-    def _end_body(self) -> None:
-        lines: list[bytes] = []
-        left = self._limits.trailers
-        while True:
-            line = self._line(left, _long_trailers)
-            if not line:
-                break
-            lines.append(line)
-            left -= len(line) + 2
-            if left < 0:
-                raise _long_trailers()
-        self._connection.buffer = self._data[self._at:]
-        self._data = b""
-        self._at = 0
-        if lines:
-            self._request.trailers = self._request.parse_trailers(b"\r\n".join(lines))
-        self.complete = True
-
-
-def _bad_chunk(message: str) -> Refusal:
-    return Refusal(400, "Bad Request", message)
-
-
-def _long_trailers() -> Refusal:
-    return Refusal(431, "Request Header Fields Too Large", "limit request trailer section size")
 
 
 #: What a request without a body has: it holds nothing, so all can share it.

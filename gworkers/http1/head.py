@@ -26,7 +26,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.http.unreader import IterUnreader
 
-from gworkers.http1.body import ChunkLimits
+from gworkers.http1.chunked import ChunkLimits
 from gworkers.http1.fields import FieldNames, environ_fields, environ_key
 from gworkers.http1.proxy import FIXED, TELLING, proxy_header_end, proxy_mode
 from gworkers.http1.refusal import refusal_for

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 
 import pytest
@@ -26,6 +28,43 @@ def test_late_body(serve, data):
     client.expect_close()
     server.wait_for_log("^body failed: .* is a TimeoutError: True$")
     assert len(server.whole_log(INVALID)) == 1
+
+
+CHUNKED = request("/received", method="POST", headers=["Transfer-Encoding: chunked"]) + b"5\r\nhello\r\n"
+
+
+@pytest.mark.parametrize("pieces", [[b"0\r\n"], [b"0\r\nX", b": y\r\n"], [b"0\r\nX: "] + [b"y"] * 100,
+                                    [b"0\r\n"] + [b"X: y\r\n"] * 100], ids=["none", "some", "long", "many"])
+def test_trailers_have_head_timeout_as_a_whole(serve, pieces):
+    server = serve("crowd:app", settings={"head_timeout": 0.5, "body_timeout": 60.0})
+    client = server.connect()
+    client.send(CHUNKED)
+    client.sock.settimeout(0.02)
+    answer = b""
+    for piece in pieces:
+        client.send(piece)
+        with contextlib.suppress(socket.timeout):
+            answer = client.sock.recv(1000)
+            break
+    client.sock.settimeout(client.timeout)
+    assert (answer or client.receive_once()).startswith(b"HTTP/1.1 408 ")
+    server.wait_for_log("^body failed: .* is a TimeoutError: True$")
+    assert len(server.whole_log(INVALID)) == 1
+
+
+def test_unread_trailers_have_linger_timeout_as_a_whole(serve):
+    server = serve("crowd:app", "--keep-alive", 60, settings={"linger_timeout": 0.5})
+    client = server.connect()
+    client.send(CHUNKED.replace(b"/received", b"/count") + b"0\r\nX: ")
+    assert client.receive().status == 200
+    client.sock.settimeout(0.02)
+    for _ in range(150):
+        client.send(b"y")
+        with contextlib.suppress(socket.timeout):
+            assert client.sock.recv(1000) == b""
+            break
+    else:
+        pytest.fail("the connection is still open")
 
 
 def test_body_may_take_long_if_it_comes_steadily(serve):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from functools import cache
 from typing import Any, Callable, NamedTuple
@@ -12,7 +13,8 @@ from gunicorn.http.message import Request as GunicornRequest
 from gunicorn.http.unreader import IterUnreader
 
 from gworkers.errors import ClientDisconnected, Refusal
-from gworkers.http1.body import EMPTY, Body, ChunkedBody, LengthBody
+from gworkers.http1.body import EMPTY, Body, LengthBody
+from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.head import HeadParser
 from gworkers.http1.request import Request
 
@@ -152,6 +154,18 @@ class Source:
         pass
 
 
+class NoDeadline:
+    """Stands for a deadline that is far away."""
+
+    timeout = math.inf
+
+    def start(self, connection: object) -> None:
+        pass
+
+    def stop(self, connection: object) -> None:
+        pass
+
+
 def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], Any] | None) -> Verdict:
     """What HeadParser and the bodies make of *pieces*."""
     parser = head_parser(case.settings, fast)
@@ -181,7 +195,7 @@ def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], An
 def _gworkers_body(source: Any, request: Request, parser: HeadParser) -> tuple[Any, ...]:
     body: Body = EMPTY
     if request.length is None:
-        body = ChunkedBody(source, request, parser.chunk_limits)
+        body = ChunkedBody(source, request, parser.chunk_limits, NoDeadline())
     elif request.length:
         body = LengthBody(source, request, request.length)
     try:

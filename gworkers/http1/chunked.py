@@ -1,0 +1,158 @@
+"""The body of a request that comes in chunks (RFC 9112 section 7.1)."""
+from __future__ import annotations
+
+import re
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gworkers.errors import ClientTimeout, Refusal
+from gworkers.http1.body import StreamedBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gworkers.connection import Connection
+    from gworkers.deadlines import Deadline
+    from gworkers.http1.request import Request
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+#: chunk-size [ chunk-ext ] of RFC 9112 section 7.1; white space only before an extension.
+_SIZE_LINE = re.compile(
+    rb"([0-9A-Fa-f]+)(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
+
+
+class ChunkLimits(NamedTuple):
+    """Bounds on what surrounds the data of a chunked body, in bytes."""
+
+    #: the line with a chunk's size and extensions
+    size_line: int
+    #: all trailer fields together
+    trailers: int
+
+
+class ChunkedBody(StreamedBody):
+    """A body in chunks, with trailer fields behind them.
+
+    A timeout of the application's may interrupt it wherever it waits for the client. All that was received is still
+    there then, so that a later read finds the right place in the framing.
+
+    :param limits: bounds on its framing
+    :param trailer_deadline: what the trailer section has as a whole
+    """
+
+    def __init__(self, connection: Connection, request: Request, limits: ChunkLimits,
+                 trailer_deadline: Deadline[Any]) -> None:
+        super().__init__(connection, request)
+        self._limits = limits
+        self._trailer_deadline = trailer_deadline
+        self._data = b""
+        self._at = 0
+        #: whether the current chunk has not ended, and how many bytes of its data are still to come
+        self._in_chunk = False
+        self._missing = 0
+        #: the lines of the trailer section so far; None before the last chunk
+        self._trailers: list[bytes] | None = None
+
+    def _next(self) -> bytes:
+        if self._trailers is None and not self._missing:
+            if self._in_chunk:
+                self._end_chunk()
+                self._in_chunk = False
+            self._missing = self._size()
+            if self._missing:
+                self._in_chunk = True
+            else:
+                self._trailers = []
+        if self._trailers is not None:
+            self._end_body(self._trailers)
+            return b""
+        if self._at == len(self._data):
+            self._data, self._at = self._receive(), 0
+        part = self._data[self._at:self._at + self._missing]
+        self._at += len(part)
+        self._missing -= len(part)
+        return part
+
+    def _line(self, limit: int, too_long: Callable[[], Refusal]) -> bytes:
+        end = self._data.find(b"\r\n", self._at)
+        if end < 0:
+            end = self._finish_line(limit, too_long)
+        if end - self._at > limit:
+            # However the bytes were split on their way.
+            raise too_long()
+        line = self._data[self._at:end]
+        self._at = end + 2
+        return line
+
+    def _finish_line(self, limit: int, too_long: Callable[[], Refusal]) -> int:
+        """Receive the rest of the line, at the cost of its bytes however small the pieces; return where it ends."""
+        data = bytearray(self._data[self._at:])
+        end = -1
+        try:
+            while end < 0:
+                if len(data) > limit:
+                    raise too_long()
+                seen = len(data)
+                data += self._receive()
+                end = data.find(b"\r\n", max(seen - 1, 0))
+        finally:
+            self._data, self._at = bytes(data), 0
+        return end
+
+    def _size(self) -> int:
+        limit = self._limits.size_line
+        line = self._line(limit, lambda: _bad_chunk(f"Invalid chunk size: line over {limit} bytes with no terminator"))
+        match = _SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise _bad_chunk(f"Invalid chunk size: {line[:64]!r}")
+        return int(match[1], 16)
+
+    def _end_chunk(self) -> None:
+        while len(self._data) - self._at < 2:
+            received = self._receive()
+            self._data, self._at = self._data[self._at:] + received, 0
+        if not self._data.startswith(b"\r\n", self._at):
+            found = self._data[self._at:self._at + 2]
+            raise _bad_chunk(f"Invalid chunk terminator is not '\\r\\n': {found!r}")
+        self._at += 2
+
+    def _end_body(self, trailers: list[bytes]) -> None:
+        if self._data.find(b"\r\n\r\n", self._at - 2) >= 0:
+            self._read_trailers(trailers)
+        else:
+            self._wait_for_trailers(trailers)
+        self._connection.buffer = self._data[self._at:]
+        self._data = b""
+        self._at = 0
+        if trailers:
+            self._request.trailers = self._request.parse_trailers(b"\r\n".join(trailers))
+        self.complete = True
+
+    def _wait_for_trailers(self, trailers: list[bytes]) -> None:
+        deadline = self._trailer_deadline
+        # For whoever sends so steadily that there is never a wait for the deadline to end.
+        self._until = min(self._until, monotonic() + deadline.timeout)
+        deadline.start(self._connection)
+        try:
+            self._read_trailers(trailers)
+        except ClientTimeout:
+            raise ClientTimeout("the client did not finish the trailer section of its request body in time") from None
+        finally:
+            deadline.stop(self._connection)
+
+    def _read_trailers(self, trailers: list[bytes]) -> None:
+        left = self._limits.trailers - sum(len(line) + 2 for line in trailers)
+        while line := self._line(left, _long_trailers):
+            trailers.append(line)
+            left -= len(line) + 2
+            if left < 0:
+                raise _long_trailers()
+
+
+def _bad_chunk(message: str) -> Refusal:
+    return Refusal(400, "Bad Request", message)
+
+
+def _long_trailers() -> Refusal:
+    return Refusal(431, "Request Header Fields Too Large", "limit request trailer section size")
