@@ -183,7 +183,7 @@ class Generations(Sturdy):
         except BaseException as error:
             if os.getpid() == self.pid:
                 raise
-            traceback.print_exc()
+            sys.stderr.write("".join(traceback.format_exception(type(error), error, error.__traceback__, chain=False)))
             replaced = error.__context__
             sys.exit(replaced.code if isinstance(replaced, SystemExit) else 1)
 

@@ -22,7 +22,6 @@ def post_worker_init(worker):
 """
 
 
-@pytest.mark.xfail(reason="what the handler raises leaves the worker by way of the arbiter's loop")
 def test_worker_that_exits_does_not_go_on_as_arbiter(start: Callable[..., Server]) -> None:
     server = start("probe:app", workers=2, config=RAISES)
     old = server.worker_pids()
