@@ -117,7 +117,7 @@ class Listener:
     def _accept(self) -> None:
         self._turns += 1
         for _ in range(self._batch):
-            if not self._accepting or not self._server.has_room():
+            if not self._accepting or not self._server.has_room(self._native.fileno()):
                 return
             try:
                 fd, peer = self._native._accept()

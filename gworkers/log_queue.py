@@ -51,6 +51,8 @@ class LogQueue:
         self.busy = False
         #: called when the queue has become empty
         self.on_empty: Callable[[], None] | None = None
+        #: how many records have left the queue
+        self._passed = 0
         self._dropped = 0
         self._failed = 0
         self._last_error = ""
@@ -112,8 +114,8 @@ class LogQueue:
         self._records.clear()
 
     def next(self) -> object:
-        """Return what identifies the record that is next, or None; also while a handler waits or hangs."""
-        return None if self.busy or not self._records else id(self._records[0])
+        """Return the number of the next record, for comparison; None if none waits, or if a handler waits or hangs."""
+        return None if self.busy or not self._records else self._passed + 1
 
     def recover(self) -> None:
         """Wake the greenlet again, if records wait."""
@@ -157,6 +159,7 @@ class LogQueue:
         slice_end = monotonic() + TIME_SLICE
         while self._records:
             context, function, args, named = self._records.popleft()
+            self._passed += 1
             try:
                 context.run(function, *args, **named)
                 if monotonic() > slice_end:

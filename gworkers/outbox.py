@@ -38,6 +38,8 @@ class Outbox:
         self.log = log
         self._waiting: list[Transport] = []
         self._scheduled = False
+        #: how many times the outbox was emptied
+        self._flushes = 0
         self._since = 0.0
         self._last = 0.0
         self._cautious_until = 0.0
@@ -67,8 +69,8 @@ class Outbox:
             self.flush()
 
     def next(self) -> object:
-        """Return the connection whose answer is sent next, for comparison, or None."""
-        return self._waiting[0] if self._waiting else None
+        """Return the number of the next flush, for comparison; None if nothing waits."""
+        return self._flushes + 1 if self._waiting else None
 
     def recover(self) -> None:
         """Send what still waits at the end of the hub's next turn."""
@@ -84,6 +86,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Send all that waits. One answer that fails does not stop the others."""
+        self._flushes += 1
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
             try:

@@ -166,26 +166,29 @@ class Server:
         """Whether *peer* is a proxy whose word on the scheme of a request counts (``forwarded_allow_ips``)."""
         return self._trusts(peer[0]) if isinstance(peer, tuple) else True
 
-    def has_room(self) -> bool:
+    @property
+    def below_limit(self) -> bool:
+        """Whether there are fewer connections than ``worker_connections``, or one of them waits for a request."""
+        return len(self.connections) < self._limit or bool(self.idle or self.silent or self.unshaken)
+
+    def has_room(self, listener_fd: int) -> bool:
         """Whether a connection may be accepted, if need be in the place of one that waits for a request.
 
-        If not, accepting pauses until a connection has gone or waits for a request.
+        If every connection serves a request, accepting pauses until one has gone or waits for the next.
         """
-        excess: int = len(self.connections) - self._limit
-        if excess < 0:
+        if len(self.connections) < self._limit:
             return True
-        if self.idle or self.silent or self.unshaken:
-            # opened() makes room. If it could not, each of them has just sent something, which comes first.
-            return not excess or self.evict(excess + 1) > excess
+        if self.below_limit:
+            # Another worker may have accepted meanwhile. If none is closed, each has just sent something, which
+            # comes first.
+            return self.hub.is_readable(listener_fd) and self.evict(1) > 0
         for listener in self.listeners:
             listener.pause()
         self.full = True
         return False
 
     def opened(self, connection: Connection) -> None:
-        """Take charge of a new connection, in the place of another one if there are too many."""
-        if len(self.connections) >= self._limit:
-            self.evict(1)
+        """Take charge of a new connection."""
         self.connections.add(connection)
         connection.open()
 

@@ -234,7 +234,7 @@ def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
 def test_certificates_that_are_no_files(tmp_path: Path) -> None:
     findings = gunicorns(configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key")), Settings(), "gevent")
     assert [finding.matters for finding in findings] == [
-        "that cannot be read (Is a directory)", "there is no such file"]
+        "that cannot be read (it is a directory, not a regular file)", "there is no such file"]
 
 
 # drivers
