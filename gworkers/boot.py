@@ -113,10 +113,14 @@ class Booting(Worker):  # type: ignore[misc]
             self._end(0)
         # After 1 the arbiter does not stop, but tries again.
         goes_on = BOARD.proven and BOARD.attended
-        if BOARD.failure.claim():
-            self.log.error("%s", error, exc_info=error.__cause__)
-        elif goes_on:
-            self.log.error("%s", error)
+        try:
+            if BOARD.failure.claim():
+                self.log.error("%s", error, exc_info=error.__cause__)
+            elif goes_on:
+                self.log.error("%s", error)
+        except Exception:
+            # A log handler that fails must not change the status below.
+            traceback.print_exc()
         self._end(1 if goes_on else status)
 
     def prepare(self) -> list[Finding]:
@@ -217,7 +221,11 @@ class Booting(Worker):  # type: ignore[misc]
         """Log *findings* to *log*, except those that are silenced."""
         for finding in findings:
             if finding.code not in self.settings.silence:
-                log.warning("%s", finding)
+                try:
+                    log.warning("%s", finding)
+                except Exception:
+                    # A log handler that fails must not keep the worker from serving.
+                    traceback.print_exc()
 
     def init_signals(self) -> None:
         """Listen to signals, and to what the master has said while nobody listened."""
