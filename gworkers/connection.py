@@ -63,8 +63,8 @@ class Connection(Transport):
         self.peer = peer
         self.trusted = server.trusts(peer)
         self.phase = IDLE
-        #: bytes received and not yet consumed
-        self.buffer = b""
+        #: bytes received and not yet consumed; a bytearray only while a head arrives in pieces
+        self.buffer: bytes | bytearray = b""
         #: requests so far
         self.served = 0
         #: what ``environ["gunicorn.socket"]`` is
@@ -115,7 +115,7 @@ class Connection(Transport):
             if self.phase is IDLE:
                 data = self.sock.recv(READ_SIZE)
                 if data:
-                    self._proceed(self.buffer + data if self.buffer else data)
+                    self._proceed(self._appended(data) if self.buffer else data)
                 else:
                     self.close()
             elif self._reading is not None:
@@ -132,7 +132,13 @@ class Connection(Transport):
             self.close()
             self.server.log.debug("Ignored a connection that failed: %s", error)
 
-    def _proceed(self, data: bytes) -> None:
+    def _appended(self, data: bytes) -> bytearray:
+        """Return an unfinished head with *data* behind it, at the cost of *data* only."""
+        head = self.buffer if isinstance(self.buffer, bytearray) else bytearray(self.buffer)
+        head += data
+        return head
+
+    def _proceed(self, data: bytes | bytearray) -> None:
         """Serve the request whose head *data* starts with, if it is complete."""
         server = self.server
         try:
@@ -145,8 +151,10 @@ class Connection(Transport):
             self._wait_for_more(data)
             return
         self._stop_waiting()
-        self._seen = 0
         self.buffer = data[request.size:]
+        if self._seen:
+            self._seen = 0
+            self.buffer = bytes(self.buffer)
         self.served += 1
         if self._proxy is not None:
             request.proxy_protocol_info = self._proxy
@@ -155,7 +163,7 @@ class Connection(Transport):
         self.phase = BUSY
         server.greenlets.run(self, request)
 
-    def _wait_for_more(self, data: bytes) -> None:
+    def _wait_for_more(self, data: bytes | bytearray) -> None:
         self.buffer = data
         self._seen = len(data)
         if self._deadline is not self.server.head:

@@ -30,7 +30,7 @@ def refusal(heads, data, **more):
 
 def feed(heads, pieces, number=1):
     """What becomes of *pieces*, one after the other, and how many bytes it took."""
-    data = b""
+    data = bytearray()
     for piece in pieces:
         seen = len(data)
         data += piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from wire import NEXT, Interruption, body_of, splits
+from wire import NEXT, Counted, Interruption, body_of, splits
 
 from gworkers.errors import Refusal
 
@@ -98,18 +98,6 @@ def test_read_that_was_interrupted_leaves_the_framing_intact():
         assert body.complete, cut
         assert wire.rest == NEXT
         assert request.trailers == [("X", "1"), ("Y", "2")]
-
-
-class Counted(bytes):
-    """A piece that knows how many bytes were copied to put it behind others."""
-
-    copied = 0
-
-    def __radd__(self, other):
-        if isinstance(other, bytearray):  # which grows in place
-            return NotImplemented
-        Counted.copied += len(other)
-        return bytes(other) + bytes(self)
 
 
 @pytest.mark.parametrize("data", [

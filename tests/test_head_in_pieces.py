@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import pytest
 from fuzz.campaign import disagreements
 from fuzz.cases import Case
 from fuzz.corpus import ORDINARY, PROXIES, SETTINGS, UNUSUAL, configure, lines
-from heads import feed, heads, parse, refusal
+from fuzz.verdicts import NoDeadline
+from heads import PEER, feed, heads, parse, refusal
+from wire import Counted
 
+from gworkers.connection import Connection
 from gworkers.errors import Refusal
 from gworkers.http1 import head as head_module
 from gworkers.http1.head import LONGEST_LINE, HeadParser
@@ -82,6 +88,24 @@ def test_slow_sender_costs_its_bytes(fast, monkeypatch):
     assert (request.size, taken) == (len(data), len(data))
     # When its request line is complete, and when it is complete; the fast way tries at once, too.
     assert asked == (["fast", "Gunicorn", "fast"] if fast else ["Gunicorn", "Gunicorn"])
+
+
+def test_connection_does_not_copy_what_has_arrived_before(fast):
+    data = lines("POST / HTTP/1.1", *(f"X-{number}: {'v' * 90}" for number in range(50)), "Content-Length: 4") + b"rest"
+    pieces = [Counted(data[at:at + 1]) for at in range(len(data) - 5)] + [Counted(data[-5:])]
+    Counted.copied = 0
+    requests = []
+    server = SimpleNamespace(
+        hub=SimpleNamespace(watch_read=lambda fd: Mock()), heads=heads(fast), trusts=lambda peer: False,
+        silent=NoDeadline(), head=NoDeadline(),
+        greenlets=SimpleNamespace(run=lambda connection, request: requests.append(request)))
+    connection = Connection(server, None, SimpleNamespace(fileno=lambda: 3, recv=lambda size: pieces.pop(0)), PEER)
+    connection.open()
+    while pieces:
+        connection._readable()
+    assert [request.size for request in requests] == [len(data) - 4]
+    assert (connection.buffer, type(connection.buffer)) == (b"rest", bytes)
+    assert Counted.copied <= 2 * len(data)
 
 
 def test_slow_proxy_costs_its_bytes(monkeypatch):

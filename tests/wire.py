@@ -14,6 +14,18 @@ from gworkers.http1.head import HeadParser
 NEXT = b"GET /next HTTP/1.1\r\n\r\n"
 
 
+class Counted(bytes):
+    """A piece that knows how many bytes were copied to put it behind others."""
+
+    copied = 0
+
+    def __radd__(self, other):
+        if isinstance(other, bytearray):  # which grows in place
+            return NotImplemented
+        Counted.copied += len(other)
+        return bytes(other) + bytes(self)
+
+
 class Interruption(BaseException):
     """Stands among the pieces of a body for a timeout of the application's."""
 

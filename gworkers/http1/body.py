@@ -127,7 +127,7 @@ class StreamedBody(Body, ABC):
         connection = self._connection
         waits, self._request.expects_continue = self._request.expects_continue, False
         if connection.buffer:
-            data, connection.buffer = connection.buffer, b""
+            data, connection.buffer = bytes(connection.buffer), b""
             return data
         if waits:
             connection.send_continue()

@@ -5,9 +5,10 @@ Gunicorn's Python parser accepts them and sees the same in them. All others go t
 its verdict counts; :mod:`gworkers.http1.strict` makes that of an old release as strict as that of
 the newest.
 
-An unfinished head costs its new bytes, however small the pieces it comes in: Gunicorn's parser is
-asked about it once, when its request line is complete. What that parser would refuse without
-knowing the rest (no end of a line in sight, a bare LF) is refused here.
+An unfinished head costs its new bytes, however small the pieces it comes in: they are put behind the
+others in place, and Gunicorn's parser is asked about it once, when its request line is complete.
+What that parser would refuse without knowing the rest (no end of a line in sight, a bare LF) is
+refused here.
 """
 from __future__ import annotations
 
@@ -69,10 +70,10 @@ class HeadParser:
         #: bounds on the framing of chunked bodies, likewise
         self.chunk_limits = ChunkLimits(self._field_limit, self._section_limit)
 
-    def parse(self, data: bytes, seen: int, peer: Any, trusted: bool, number: int) -> Request | None:
+    def parse(self, data: bytes | bytearray, seen: int, peer: Any, trusted: bool, number: int) -> Request | None:
         """Parse the head that *data* starts with.
 
-        :param data: all bytes received since the last request ended
+        :param data: all bytes received since the last request ended; may be a bytearray if it came in pieces
         :param seen: how many of them were there the last time, when this returned None
         :param peer: the address of the peer as the socket gave it
         :param trusted: whether *peer* is a proxy whose word on scheme and environ counts (``forwarded_allow_ips``)
@@ -83,7 +84,8 @@ class HeadParser:
         request = None
         proxied = self._proxied and number == 1
         if (not seen or data.find(END, max(seen - 3, 0)) >= 0) and self._fast is not None and not proxied:
-            request = self._parse_fast(data, trusted)
+            # What came in one piece is bytes already, and most heads do.
+            request = self._parse_fast(bytes(data) if seen else data, trusted)  # type: ignore[arg-type]
         if request is None:
             try:
                 request = self._parse_slow(data, seen, peer, trusted, proxied)
@@ -155,7 +157,8 @@ class HeadParser:
                 for key, secure in self._secure_schemes.items() if key in fields}
         return said.pop() if len(said) == 1 else ""
 
-    def _parse_slow(self, data: bytes, seen: int, peer: Any, trusted: bool, proxied: bool) -> Request | None:
+    def _parse_slow(self, data: bytes | bytearray, seen: int, peer: Any, trusted: bool,
+                    proxied: bool) -> Request | None:
         begin = 0
         if proxied:
             begin = proxy_header_end(data, self._proxy_mode)
@@ -174,55 +177,54 @@ class HeadParser:
         start = begin
         if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):
             start += 2
-        line = data.find(b"\r\n", start)
         end = data.find(END, max(start, seen - 3))
         if end < 0:
-            if line >= 0 and seen < line + 2:
+            fields = data.find(b"\n", start) + 1
+            if fields and seen < fields:
+                if not data.endswith(b"\r\n", start, fields):
+                    raise InvalidRequestLine(BARE_LF)
                 self._judge(data[:begin] + data[start:], peer, trusted, proxied=begin > 0)
-            self._check_unfinished(data, seen, start, line)
+            self._check_unfinished(data, seen, start, fields)
             return None
         size = end + len(END)
         head = self._consult(data[:begin] + data[start:size], peer, trusted, proxied=begin > 0)
-        fields, script_name = environ_fields(head.headers)
+        environ, script_name = environ_fields(head.headers)
         closes = head.must_close or head.method == "CONNECT"
-        request = Request(size, head.method, head.uri, head.path, head.query, head.version, head.scheme, fields,
+        request = Request(size, head.method, head.uri, head.path, head.query, head.version, head.scheme, environ,
                           None if head.is_chunked else head.body.reader.length,
-                          not closes and keeps_alive(fields.get("HTTP_CONNECTION", ""), head.version))
+                          not closes and keeps_alive(environ.get("HTTP_CONNECTION", ""), head.version))
         request.fragment = head.fragment
         request.headers = head.headers
         request.script_name = script_name
         request.proxy_protocol_info = head.proxy_protocol_info
-        request.expects_continue = "HTTP_EXPECT" in fields and head.version >= (1, 1)
+        request.expects_continue = "HTTP_EXPECT" in environ and head.version >= (1, 1)
         request.parse_trailers = self._parse_trailers
         return request
 
-    def _check_unfinished(self, data: bytes, seen: int, start: int, line: int) -> None:
+    def _check_unfinished(self, data: bytes | bytearray, seen: int, start: int, fields: int) -> None:
         """Refuse a head that cannot become valid.
 
         :param start: where the request line starts
-        :param line: where it ends, -1 if it has not
+        :param fields: where the header fields start, 0 if the request line has not ended
         """
-        if line < 0:
-            if data.find(b"\n", start) >= 0:
-                raise InvalidRequestLine(BARE_LF)
+        if not fields:
             if len(data) - start - 2 > self._line_limit:
                 raise LimitRequestLine(len(data) - start, self._line_limit)
             return
-        section = line + 2
-        new = max(section, seen - data.endswith(b"\r", 0, seen))
+        new = max(fields, seen - data.endswith(b"\r", 0, seen))
         if data.count(b"\n", new) != data.count(b"\r\n", new):
             raise InvalidHeader(BARE_LF)
-        if len(data) - section > self._section_limit:
+        if len(data) - fields > self._section_limit:
             raise LimitRequestHeaders("max buffer headers")
 
-    def _judge(self, data: bytes, peer: Any, trusted: bool, *, proxied: bool) -> None:
+    def _judge(self, data: bytes | bytearray, peer: Any, trusted: bool, *, proxied: bool) -> None:
         """Refuse an unfinished head if what there is of it is wrong already."""
         with suppress(NoMoreData):
             self._consult(data, peer, trusted, proxied=proxied)
 
-    def _consult(self, data: bytes, peer: Any, trusted: bool, *, proxied: bool) -> StrictRequest:
+    def _consult(self, data: bytes | bytearray, peer: Any, trusted: bool, *, proxied: bool) -> StrictRequest:
         # Whether there is a PROXY header is known here; only in a connection's first request does the parser look.
-        return StrictRequest(self._trusting if trusted else self._distrusting, IterUnreader([data]), peer,
+        return StrictRequest(self._trusting if trusted else self._distrusting, IterUnreader([bytes(data)]), peer,
                              1 if proxied else 2)
 
     def _parse_trailers(self, section: bytes) -> list[tuple[str, str]]:

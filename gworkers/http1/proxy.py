@@ -17,7 +17,7 @@ def proxy_mode(setting: object) -> str:
     return str(setting)
 
 
-def proxy_header_end(data: bytes, mode: str) -> int:
+def proxy_header_end(data: bytes | bytearray, mode: str) -> int:
     """Return the size of the PROXY header that *data* starts with: 0 if there is none, -1 if more bytes will tell."""
     if len(data) < TELLING:
         return -1

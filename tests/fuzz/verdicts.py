@@ -170,11 +170,11 @@ def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], An
     """What HeadParser and the bodies make of *pieces*."""
     parser = head_parser(case.settings, fast)
     pieces = list(pieces)
-    data = b""
+    data: bytes | bytearray = b""
     request = None
     while request is None and pieces:
         seen = len(data)
-        data += pieces.pop(0)
+        data = bytearray(data) + pieces.pop(0) if seen else pieces.pop(0)
         try:
             request = parser.parse(data, seen, PEERS[case.peer], trusts(case), case.number)
         except Refusal as refusal:
@@ -186,7 +186,7 @@ def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], An
     seen_as = facts(request, headers=request.headers, script=request.script_name, keepalive=not request.should_close(),
                     continues=request.expects_continue)
     check_fields(request)
-    source = Source(data[request.size:], pieces)
+    source = Source(bytes(data[request.size:]), pieces)
     body = _gworkers_body(source, request, parser)
     rest = source.buffer + b"".join(source.pieces) if body[0] == ACCEPTED else b""
     return Verdict(ACCEPTED, request=seen_as, body=body, rest=rest)
