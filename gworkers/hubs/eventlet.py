@@ -162,10 +162,15 @@ class SharedLock:
 
     def __init__(self) -> None:
         threading = eventlet.patcher.original("threading")
-        self._lock = threading.Lock()
+        self._new_lock = threading.Lock
         self._thread = threading.get_ident
         self._native_sleep = eventlet.patcher.original("time").sleep
         self._hub_thread = self._thread()
+        self._at_fork_reinit()
+
+    def _at_fork_reinit(self) -> None:
+        # logging calls it in a forked process, by this name.
+        self._lock = self._new_lock()
         self._owner: tuple[int, Any] | None = None
         self._count = 0
 

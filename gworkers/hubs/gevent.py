@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import threading
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +13,6 @@ from typing import Any, Callable
 
 import gevent
 import gevent.hub
-import gevent.lock
 import gevent.monkey
 import gevent.socket
 import gevent.ssl
@@ -94,7 +94,8 @@ class GeventHub:
         return True
 
     def shared_lock(self) -> Any:
-        return gevent.lock.RLock()
+        # gevent's own, where it has patched threads.
+        return threading.RLock()
 
     def is_readable(self, fd: int) -> bool:
         return _poll(fd, POLLIN)

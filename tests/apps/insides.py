@@ -39,7 +39,7 @@ def hold(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 def hold_the_socket(environ: Any, start_response: Any) -> Iterable[bytes]:
     """The same once it has looked at the connection's socket."""
-    environ["gunicorn.socket"].getsockname()
+    environ["gunicorn.socket"].gettimeout()
     return hold(environ, start_response)
 
 
