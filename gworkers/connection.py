@@ -54,8 +54,8 @@ class Connection(Transport):
     :param peer: the address of the other end
     """
 
-    __slots__ = ("_after", "_deadline", "_lingered", "_proxy", "_seen", "buffer", "descriptor_taken", "listener",
-                 "offer", "peer", "phase", "served", "trusted")
+    __slots__ = ("__weakref__", "_after", "_deadline", "_lingered", "_proxy", "_seen", "buffer", "descriptor_taken",
+                 "listener", "offer", "peer", "phase", "served", "trusted")
 
     def __init__(self, server: Server, listener: Listener, sock: Any, peer: Any) -> None:
         super().__init__(server, sock)

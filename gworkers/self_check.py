@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Callable, NamedTuple, Protocol
+from weakref import ref
 
 if TYPE_CHECKING:
     from gworkers.server import Server
@@ -99,5 +100,6 @@ class SelfCheck:
             yield Work("full", "accepting that was not resumed", server.resume_accepting)
         for connection in server.connections:
             if connection.needs_wake_up:
-                yield Work((connection, connection.phase, connection.served),
+                # One that is closed before the next look does not wait for that.
+                yield Work((ref(connection), connection.phase, connection.served),
                            f"a {connection} that nothing wakes", connection.close, CONNECTION_PATIENCE)

@@ -116,7 +116,9 @@ class StreamedBody(Body, ABC):
     def __init__(self, connection: Connection, request: Request) -> None:
         self._connection = connection
         self._request = request
+        #: what reading failed with, and fails with again
         self._error: ClientError | None = None
+        self._over = False
         self._reading = False
         self._deadline: Deadline[Any] | None = None
         #: when to stop waiting for more, however steadily it comes
@@ -132,8 +134,7 @@ class StreamedBody(Body, ABC):
         if waits:
             connection.send_continue()
         connection.breathe()
-        if self._error is not None:
-            raise self._error
+        self._check()
         if monotonic() > self._until:
             raise ClientTimeout("the client did not finish its request body in time")
         data = connection.receive(self._deadline)
@@ -144,19 +145,19 @@ class StreamedBody(Body, ABC):
     def _part(self) -> bytes:
         if self.complete:
             return b""
-        if self._error is not None:
-            raise self._error
+        self._check()
         if self._reading:
             raise RuntimeError("two greenlets read from one request body")
         self._reading = True
         try:
             return self._next()
         except ClientError as error:
-            if self._error is None and (self._deadline is None or isinstance(error, Refusal)):
-                # Here, because an application may well answer to it and say nothing.
-                self._connection.complain(error)
+            if self._error is None and not self._over:
+                self._error = error
+                if self._deadline is None or isinstance(error, Refusal):
+                    # Here, because an application may well answer to it and say nothing.
+                    self._connection.complain(error)
             self.broken = True
-            self._error = error
             raise
         finally:
             self._reading = False
@@ -171,9 +172,17 @@ class StreamedBody(Body, ABC):
             return False
         return self.complete
 
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._over:
+            raise ClientDisconnected("the request is over, and the rest of its body was not read")
+
     def end(self) -> None:
-        if not self.complete and self._error is None:
-            self._error = ClientDisconnected("the request is over, and the rest of its body was not read")
+        if not self.complete:
+            self._over = True
+            # Its traceback refers back to this, and such a cycle would be left to the garbage collector.
+            self._error = None
 
     @abstractmethod
     def _next(self) -> bytes:

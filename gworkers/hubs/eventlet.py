@@ -131,6 +131,7 @@ class EventletWatcher:
         self._event = event
         self._fd = fd
         self._listener: Any = None
+        self._callback: Callable[[], None] | None = None
 
     def start(self, callback: Callable[[], None]) -> None:
         self._callback = callback
@@ -139,7 +140,8 @@ class EventletWatcher:
     def stop(self) -> None:
         if self._listener is not None:
             self._hub.remove(self._listener)
-            self._listener = None
+            # The callback refers to whoever has this watcher, and such a cycle would be left to the garbage collector.
+            self._listener = self._callback = None
 
     @property
     def active(self) -> bool:
@@ -147,7 +149,7 @@ class EventletWatcher:
 
     def _ready(self, fd: int) -> None:
         # eventlet calls all listeners of one poll, those stopped by an earlier one too.
-        if self._listener is not None:
+        if self._callback is not None:
             self._callback()
 
 

@@ -1,0 +1,49 @@
+"""What connections leave behind that have ended, in a worker whose garbage collector never runs."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from afterwards import in_background
+from crowd import file, megabytes, received, wait  # noqa: F401
+from responses import closing_after_error, fails, large, one, streamed  # noqa: F401
+from sockets import by_hand, handled  # noqa: F401
+from stage import answer, say, stage
+
+from gworkers.connection import Connection
+from gworkers.http1.request import Request
+from gworkers.http1.response import Response
+
+gc.disable()
+
+
+def remaining(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """How many connections, requests and responses there are, those of this request included."""
+    assert not gc.isenabled()
+    kinds = [type(each) for each in gc.get_objects()]
+    return answer(start_response, json.dumps([kinds.count(kind) for kind in (Connection, Request, Response)]).encode())
+
+
+def hinted(environ: Any, start_response: Any) -> Iterable[bytes]:
+    environ["wsgi.early_hints"]([("Link", "</style.css>")])
+    return answer(start_response)
+
+
+def read_in_background(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Answers while another greenlet waits for the body."""
+    body = environ["wsgi.input"]
+
+    def read() -> None:
+        try:
+            body.read()
+        except OSError:
+            say("stopped to read")
+
+    in_background(read)
+    return answer(start_response)
+
+
+app = stage(globals())
