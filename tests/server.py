@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import log_noise
 from client import Client
 from launch import GUNICORN_SETTINGS, LOG_HANDLER, WORKERS, Setup, hubs, importable, parsers
 
@@ -97,8 +98,8 @@ class Server:
         """The lines since the test began (or since that index) in which ``pattern`` is found."""
         with self._grew:
             self._collect()
-            return [line for line in self.lines[self.mark if since is None else since:]
-                    if re.search(pattern, line)]
+            lines = self.lines[self.mark if since is None else since:]
+        return [line for line in (log_noise.without(lines) if LOG_HANDLER else lines) if re.search(pattern, line)]
 
     def whole_log(self, pattern: str = "", client: Client | None = None) -> list[str]:
         """As ``log``, with all that the only worker has said until now; its application must be a stage.
@@ -155,7 +156,7 @@ class Server:
         with self._grew:
             self._collect()
             return [text for start, text in self._tracebacks() if start not in self._expected
-                    and not (LOG_HANDLER and "LogHandlerError" in text.rpartition("\n")[2])]
+                    and not (LOG_HANDLER and log_noise.END.match(text.rpartition("\n")[2]))]
 
     def _tracebacks(self) -> Iterator[tuple[int, str]]:
         """Each complete one since the test began: the index of its first line, and its lines.

@@ -4,8 +4,9 @@ TEST_LOG_HANDLER says how: ``raises`` in every ``emit``; ``waits`` 50 ms coopera
 a native thread holds its lock most of the time. Gunicorn's configuration file, which launch.py writes, installs it
 behind the configured handlers, so that a line has reached the test before this handler fails.
 
-It misbehaves in workers only, while ``init_process`` runs. A master is not patched, so nothing can wait
-cooperatively there, and Gunicorn's own code does not contain what a handler raises, before and after.
+It misbehaves in workers only, from ``init_signals`` on, which is after the patch and before the application is loaded,
+and not for their last line. A master is not patched, so nothing can wait cooperatively there, and what a handler raises
+in Gunicorn's own code ends it, or keeps ``worker_exit`` from being called.
 """
 
 from __future__ import annotations
@@ -43,12 +44,8 @@ class LogHandler(logging.Handler):
         """From now on do it in this process, a worker that has been patched."""
         self.worker = os.getpid()
 
-    def behave(self) -> None:
-        """Do nothing any more."""
-        self.worker = 0
-
     def emit(self, record: logging.LogRecord) -> None:
-        if os.getpid() == self.worker:
+        if os.getpid() == self.worker and not str(record.msg).startswith("Worker exiting"):
             self.misbehave_with(record)
 
     def misbehave_with(self, record: logging.LogRecord) -> None:
@@ -74,7 +71,7 @@ class Locked(LogHandler):
             self.lock = SharedLock(natives.new_lock)  # type: ignore[assignment]
 
         def hold() -> None:
-            while self.worker:
+            while True:
                 with self.lock:  # type: ignore[union-attr]
                     natives.sleep(HELD)
                 natives.sleep(FREE)
@@ -140,7 +137,7 @@ def install() -> None:
     if hasattr(Logger.setup, "__wrapped__"):
         return
     handler = KINDS[os.environ["TEST_LOG_HANDLER"]]()
-    set_up, begin = Logger.setup, Worker.init_process
+    set_up, begin = Logger.setup, Worker.init_signals
 
     @functools.wraps(set_up)
     def setup(self: Any, cfg: Any) -> None:
@@ -151,12 +148,9 @@ def install() -> None:
             logging.getLogger(name).addHandler(handler)
 
     @functools.wraps(begin)
-    def init_process(self: Any) -> None:
+    def init_signals(self: Any) -> None:
+        begin(self)
         handler.misbehave()
-        try:
-            begin(self)
-        finally:
-            handler.behave()
 
     Logger.setup = setup
-    Worker.init_process = init_process
+    Worker.init_signals = init_signals

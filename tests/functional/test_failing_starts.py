@@ -220,6 +220,7 @@ def test_reload_of_an_application_that_is_none_is_not_taken(start: Start, deploy
     assert server.worker_pids() == old
 
 
+@pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")
 def test_developer_is_shown_that_an_application_is_none(start: Start, tmp_path: Path) -> None:
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
     server = start("mistaken:create_app", "--reload", "--reload-engine", "poll", "--chdir", tmp_path)
@@ -274,6 +275,7 @@ def test_hook_that_raises(start: Start, raised: str, said: str, status: int) -> 
 
 
 @pytest.mark.skipif(find_spec("inotify") is not None, reason="nothing is missing")
+@pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")
 def test_what_a_worker_misses_before_it_loads_the_application(start: Start) -> None:
     server = start("probe:app", "--reload", "--reload-engine", "inotify", ready=False)
     assert "a worker cannot be set up: ImportError: You must have the inotify" in of_application(server, "worker")

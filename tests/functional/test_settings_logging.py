@@ -222,6 +222,7 @@ def test_statsd(start: Start, receiver: socket.socket) -> None:
     receive(receiver, rf"^shop\.gunicorn\.request\.status\.200:1\|c\|@1\.0{tags}")
 
 
+@pytest.mark.log_handler(raises="Gunicorn's statsd logger logs before it counts")
 def test_statsd_hears_of_errors(start: Start, receiver: socket.socket) -> None:
     server = start("probe:app", "--statsd-host", f"127.0.0.1:{receiver.getsockname()[1]}")
     client = server.connect()

@@ -13,7 +13,8 @@ import pytest
 from patience import until
 from server import Server
 
-pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
+              pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")]
 
 Start = Callable[..., Server]
 
