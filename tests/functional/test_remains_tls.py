@@ -1,0 +1,96 @@
+"""A TLS connection that has ended is gone at once, however it ended, as test_remains.py has it for TCP."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from client import request
+from test_remains import (
+    BY_TIMEOUT,
+    CLOSE,
+    SETTINGS,
+    SHORT,
+    answered_on_the_socket,
+    assert_nothing_remains,
+    body_not_read,
+    body_read,
+    closed_as_the_client_asked,
+    closed_by_the_client,
+    error_of_the_application,
+    left_during_a_head,
+    pipelined,
+    refused,
+    slow_reader,
+    slow_reader_of_short_responses,
+    taken_over,
+)
+from test_tls import certificates as certificates
+
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+
+
+class SecureServer:
+    """A server whose clients speak TLS."""
+
+    def __init__(self, server, certificates):
+        self.server = server
+        self.context = certificates.context()
+        for name in ("begin", "expect_traceback", "wait_for_log", "word"):
+            setattr(self, name, getattr(server, name))
+
+    def connect(self):
+        client = self.server.connect()
+        client.sock = self.context.wrap_socket(client.sock, server_hostname="127.0.0.1")
+        return client
+
+
+def says_goodbye(secure):
+    client = secure.connect()
+    client.request("/")
+    client.sock = client.sock.unwrap()
+    client.expect_close()
+
+
+def leaves_without_a_word(secure):
+    client = secure.connect()
+    client.request("/")
+    socket.socket(fileno=client.sock.detach()).close()
+
+
+def leaves_before_its_handshake(secure):
+    for data in b"", b"\x16\x03\x01\x02\0\x01":
+        for leave in ("close", "reset"):
+            client = secure.server.connect()
+            client.send(data)
+            getattr(client, leave)()
+
+
+def never_finishes_its_handshake(secure):
+    for data in b"", b"\x16\x03\x01\x02\0\x01":
+        client = secure.server.connect()
+        client.send(data)
+        client.expect_close()
+
+
+def sends_plain_http(secure):
+    client = secure.server.connect()
+    client.send(request("/"))
+    client.read_to_end()
+
+
+@pytest.mark.parametrize("way", [
+    says_goodbye, leaves_without_a_word, leaves_before_its_handshake, sends_plain_http, closed_as_the_client_asked,
+    closed_by_the_client, pipelined, refused, left_during_a_head, body_read, body_not_read, slow_reader,
+    slow_reader_of_short_responses, error_of_the_application, taken_over, answered_on_the_socket])
+def test_nothing_remains_over_tls(serve, certificates, way):
+    secure = SecureServer(serve("remains:app", "--keep-alive", 60, *certificates.options, settings=SETTINGS),
+                          certificates)
+    secure.connect().request("/open?always-open", headers=CLOSE)
+    assert_nothing_remains(secure.connect, lambda: way(secure))
+
+
+@pytest.mark.parametrize("way", [never_finishes_its_handshake, *BY_TIMEOUT])
+def test_nothing_remains_over_tls_after_a_timeout(serve, certificates, way):
+    secure = SecureServer(serve("remains:app", "--keep-alive", 1, *certificates.options, settings=SHORT), certificates)
+    assert_nothing_remains(secure.connect, lambda: way(secure))
