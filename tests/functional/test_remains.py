@@ -6,13 +6,15 @@ Unless the application keeps it: what refers to the environ, as the WebSockets o
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from client import chunked, request
 from patience import until
 from test_slow_heads import tick
 
-pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
+              pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython counts references")]
 
 #: So that nobody waits for long for a client that does not close its side.
 SETTINGS = {"linger_timeout": 0.3}

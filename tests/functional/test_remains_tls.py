@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import pytest
 from client import request
@@ -27,7 +28,8 @@ from test_remains import (
 )
 from test_tls import certificates as certificates
 
-pytestmark = pytest.mark.only(transport="tcp", parser="fast")
+pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
+              pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython counts references")]
 
 
 class SecureServer:
