@@ -79,7 +79,7 @@ def test_no_body_where_none_belongs(serve, path, method, status):
 @pytest.mark.parametrize(("path", "body"), [
     ("/empty", b""), ("/pipe", b"through a pipe"), ("/plain-reader", b"one,two"), ("/buffered", CONTENT[10:]),
     ("/head-written", b"before,the file"), ("/iterated", CONTENT), ("/real?block=7", CONTENT),
-])
+], ids=lambda value: value if isinstance(value, str) else "")
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_files_of_other_kinds(serve, path, body, version):
     client = serve("files:app").connect()
