@@ -14,20 +14,18 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from time import monotonic, strftime, time
+from time import strftime, time
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.glogging import Logger, SafeAtoms
 
 from gworkers.log_stream import LogStream
+from gworkers.loss_count import LossCount
 
 if TYPE_CHECKING:
     from gworkers.http1.request import Request
     from gworkers.http1.response import Response
     from gworkers.log_queue import LogQueue
-
-#: Seconds between two reports that the access log cannot be written.
-REPORT_INTERVAL = 10.0
 
 _PLACEHOLDER = re.compile(r"%(?:\(([^)]*)\))?(.)", re.DOTALL)
 
@@ -102,8 +100,7 @@ class AccessLog:
     def __init__(self, logger: Any, queue: LogQueue, line_format: str) -> None:
         self._log = logger
         self._queue = queue
-        self._failures = 0
-        self._reported = -REPORT_INTERVAL
+        self._lost = LossCount()
         self._format = line_format
         self._second = 0
         self._now = ""
@@ -133,13 +130,11 @@ class AccessLog:
 
     def _report(self, error: BaseException) -> None:
         """Report, now and then, that lines cannot be written; not each with all that is known of its request."""
-        self._failures += 1
-        now = monotonic()
-        if now - self._reported >= REPORT_INTERVAL:
+        self._lost.add()
+        lost = self._lost.take()
+        if lost:
             self._queue.error("The access log cannot be written (%s: %s). Lines lost since the last report: %s. "
-                              "Check the disk or the reader of the log.", type(error).__name__, error, self._failures)
-            self._reported = now
-            self._failures = 0
+                              "Check the disk or the reader of the log.", type(error).__name__, error, lost)
 
     def _compile(self, line_format: str) -> dict[str, Atom]:
         names = {name for name, kind in _PLACEHOLDER.findall(line_format) if kind != "%"}

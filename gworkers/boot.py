@@ -13,12 +13,13 @@ from gunicorn.errors import AppImportError
 from gunicorn.util import make_fail_app
 from gunicorn.workers.base import Worker
 
-from gworkers import bind, fork, hubs, log_stream, post_patch, psycopg
+from gworkers import bind, fork, hubs, post_patch, psycopg
 from gworkers.checks import application, configuration, drivers, patching
 from gworkers.checks.causes import meant, shortened, told
 from gworkers.checks.findings import Finding
 from gworkers.drain import end_within
 from gworkers.errors import SettingsError, StartError
+from gworkers.log_streams import LogStreams
 from gworkers.settings import Settings, function
 from gworkers.status import BOARD, BOOTING, Status
 
@@ -53,6 +54,7 @@ class Booting(Worker):  # type: ignore[misc]
     sockets: list[Any]
     hub: Hub
     settings: Settings
+    log_streams: LogStreams
     #: whether it is this worker that logs what all have in common
     tells = True
 
@@ -103,8 +105,7 @@ class Booting(Worker):  # type: ignore[misc]
             self.sockets = bind.open_own(self.cfg)
         self.tells = BOARD.warning.claim()
         self.warn(self.log, self.prepare())
-        # While the process still has the rights that it was started with.
-        log_stream.protect(self.log, self.hub)
+        self.log_streams = LogStreams(self.log, self.hub)
         super().init_process()
 
     def _give_up(self, error: StartError, status: int) -> NoReturn:

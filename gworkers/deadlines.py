@@ -9,7 +9,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
-from gworkers.hub_guard import Recoverable, contain, hub_callback
+from gworkers.hub_guard import Recoverable, contained, hub_callback
 from gworkers.hubs.base import Hub
 
 if TYPE_CHECKING:
@@ -70,10 +70,8 @@ class Deadline(Generic[T]):
         for connection in due:
             # One that expires may end another.
             if self._entries.pop(connection, None) is not None:
-                try:
+                with contained(connection):
                     self._expire(connection)
-                except BaseException as error:
-                    contain(connection, error)
 
 
 class Deadlines:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from gworkers.log_stream import flush_pending
-
 if TYPE_CHECKING:
     from gworkers.worker import GreenWorker
 
@@ -50,7 +48,7 @@ def drain(worker: GreenWorker) -> None:
         _wait(worker, busy, end)
     # What has been logged is written, unless a handler hangs.
     server.log.on_empty = worker.wake
-    _wait(worker, lambda: flush_pending(worker.log)[0] or server.log.pending, monotonic() + LOG_SECONDS)
+    _wait(worker, lambda: worker.log_streams.flush() or server.log.pending, monotonic() + LOG_SECONDS)
     # A handler that hangs would do so in Gunicorn's last log line, too.
     end_within(LAST_SECONDS if server.log.pending else end - monotonic())
 

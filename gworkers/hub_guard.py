@@ -7,10 +7,13 @@ alive and deaf. So each callback is a method with :func:`hub_callback`, and its 
 """
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gworkers.log_queue import LogQueue
 
 C = TypeVar("C", bound=Callable[..., None])
@@ -54,3 +57,12 @@ def contain(owner: Recoverable, error: BaseException) -> None:
     except BaseException as second:
         owner.log.failure(description, second)
     owner.log.failure(description, error)
+
+
+@contextmanager
+def contained(owner: Recoverable) -> Iterator[None]:
+    """Return the context of something done for *owner*, one of several: the others go on whatever it raises."""
+    try:
+        yield
+    except BaseException as error:
+        contain(owner, error)

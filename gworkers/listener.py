@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gworkers.connection import Connection
 from gworkers.http1.environ import Environs
-from gworkers.hub_guard import contain, hub_callback
+from gworkers.hub_guard import contained, hub_callback
 
 if TYPE_CHECKING:
     import ssl
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BATCH = 64
 #: Seconds to wait when the process or the system has no descriptor or memory for a connection, or accepting failed.
 BACK_OFF = 0.5
+#: Seconds to wait when a connection that waits for a request may make room soon.
+SHORT_BACK_OFF = 0.05
 #: The part of the open connections, inverted, to close when there is no descriptor for a new one: requests need
 #: some for their files, too.
 EVICTED_PART = 8
@@ -78,9 +80,12 @@ class Listener:
 
     def recover(self) -> None:
         """Go on accepting after a backoff."""
+        self._back_off(BACK_OFF)
+
+    def _back_off(self, seconds: float) -> None:
         self.pause()
         self._backing_off = False
-        self._server.hub.call_later(BACK_OFF, self._end_backoff)
+        self._server.hub.call_later(seconds, self._end_backoff)
         self._backing_off = True
 
     @hub_callback
@@ -102,10 +107,8 @@ class Listener:
             pass
         self._sock.close()
         for fd, peer in queued:
-            try:
+            with contained(self):
                 self._open(fd, peer)
-            except BaseException as error:
-                contain(self, error)
 
     def disown(self) -> None:
         """Let go of the socket in a forked process."""
@@ -117,20 +120,22 @@ class Listener:
     def _accept(self) -> None:
         self._turns += 1
         for _ in range(self._batch):
-            if not self._accepting or not self._server.has_room(self._native.fileno()):
+            if not self._accepting:
+                return
+            if not self._server.has_room(self._native.fileno()):
+                if not self._server.full:
+                    self._back_off(SHORT_BACK_OFF)
                 return
             try:
                 fd, peer = self._native._accept()
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    if not self._server.evict(self._server.connection_count // EVICTED_PART + 1):
-                        self.recover()
-                        self._warn(error)
-                        return
-                    continue
-                # The client gave up while it was in the queue.
+                if error.errno in _EXHAUSTED and not self._server.evict(
+                        self._server.connection_count // EVICTED_PART + 1):
+                    self._back_off_without_room(error)
+                    return
+                # There is room now, or the client gave up while it was in the queue.
                 continue
             self._open(fd, peer)
 
@@ -154,12 +159,14 @@ class Listener:
                 raise
             self.log.debug("Ignored a connection that failed before its TLS handshake: %s", error)
             return
-        try:
+        with contained(connection):
             self._server.opened(connection)
-        except BaseException as error:
-            contain(connection, error)
 
-    def _warn(self, error: OSError) -> None:
+    def _back_off_without_room(self, error: OSError) -> None:
+        if self._server.has_waiting:
+            self._back_off(SHORT_BACK_OFF)
+            return
+        self._back_off(BACK_OFF)
         self.log.warning("Cannot accept connections for the moment: %s. The worker has %s open; raise the "
                          "limit of open files or lower worker_connections.",
                          error, self._server.connection_count)

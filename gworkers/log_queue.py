@@ -18,11 +18,10 @@ from greenlet import GreenletExit
 
 from gworkers.hub_guard import hub_callback
 from gworkers.hubs.base import Greenlet, Hub
+from gworkers.loss_count import LossCount
 
 #: Records that may wait. Further ones are dropped.
 LIMIT = 2000
-#: Seconds between two reports of lost records.
-REPORT_INTERVAL = 10.0
 #: Seconds that the greenlet may run before it yields.
 TIME_SLICE = 0.01
 
@@ -53,10 +52,9 @@ class LogQueue:
         self.on_empty: Callable[[], None] | None = None
         #: how many records have left the queue
         self._passed = 0
-        self._dropped = 0
-        self._failed = 0
-        self._last_error = ""
-        self._reported = -REPORT_INTERVAL
+        #: records that found the queue full, and those on which a handler raised an exception
+        self._dropped, self._failed = LossCount(), LossCount()
+        self._last_error = "none"
 
     @property
     def log(self) -> LogQueue:
@@ -90,12 +88,12 @@ class LogQueue:
             self.call(self._logger.error, "Exception in the server core (%s)", owner, exc_info=error)
         except BaseException:
             # No memory is left to say so.
-            self._failed += 1
+            self._failed.add()
 
     def call(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
         """Call *function*, something of the logger's, in the greenlet. The call is dropped if too many wait."""
         if len(self._records) >= LIMIT:
-            self._dropped += 1
+            self._dropped.add()
             return
         self.require(function, *args, **named)
 
@@ -168,28 +166,23 @@ class LogQueue:
             except BaseException as error:
                 if self.ends_process(error):
                     raise
-                self._failed += 1
+                self._failed.add()
                 self._last_error = f"{type(error).__name__}: {error}"
             # A traceback keeps whatever its frames refer to.
             del context, function, args, named
-            if self._dropped or self._failed:
-                self._report()
+            self._report(self._dropped, "the log handlers are slower than the worker")
+            self._report(self._failed, "a log handler raised an exception")
 
-    def _report(self) -> None:
-        now = monotonic()
-        if now - self._reported < REPORT_INTERVAL:
+    def _report(self, lost: LossCount, reason: str) -> None:
+        count = lost.take()
+        if not count:
             return
-        self._reported = now
-        dropped, failed = self._dropped, self._failed
-        self._dropped = self._failed = 0
         try:
-            self._logger.error(
-                "Log records were lost: %s because log handlers raised an exception (the last: %s), %s because log "
-                "handlers are slower than the worker. Check the log handlers.",
-                failed, self._last_error or "none", dropped)
+            self._logger.error("Log records were lost: %s, because %s (the last exception: %s). "
+                               "Check the log handlers.",
+                               count, reason, self._last_error)
         except BaseException as error:
             if self.ends_process(error):
                 raise
             # Later, perhaps.
-            self._dropped += dropped
-            self._failed += failed
+            lost.add(count)

@@ -1,14 +1,14 @@
 """A stream for log lines that never blocks the worker.
 
 A handler that writes to a pipe, a FIFO, a terminal or a socket waits for its reader, and with it
-the whole worker, until the arbiter kills it. So the streams of Gunicorn's own log handlers are
-replaced by :class:`LogStream`: what the reader does not take now is kept, up to a limit, and
-tried again with the next line and at each heartbeat. Lines above the limit are dropped and counted.
+the whole worker, until the arbiter kills it. :class:`LogStream` keeps what the reader does not take
+now, up to a limit, and tries again with the next line and between heartbeats. Lines above the limit
+are dropped and counted.
 """
 from __future__ import annotations
 
+import _socket
 import errno
-import logging
 import os
 import posix
 import socket
@@ -17,8 +17,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gworkers.hubs.base import Hub
 
 #: Bytes to keep for a reader that does not read.
@@ -42,9 +40,8 @@ class LogStream:
         self._encoding = stream.encoding or "utf-8"
         self._pending: deque[bytes] = deque()
         self._size = 0
-        #: lines that were not kept, to be reported by :func:`flush_pending`
-        self.dropped = 0
-        self._socket: socket.socket | None = None
+        self._dropped = 0
+        self._socket: Any = None
         self._fd = stream.fileno()
         self._send = self._choose()
 
@@ -56,7 +53,7 @@ class LogStream:
         if stat.S_ISREG(mode):
             return self._write
         if stat.S_ISSOCK(mode) and hasattr(socket, "MSG_DONTWAIT"):
-            self._socket = _native_socket(os.dup(self._fd))
+            self._socket = _socket.socket(fileno=os.dup(self._fd))
             return self._send_to_socket
         try:
             # A description of its own: O_NONBLOCK on the shared one would hit all other processes.
@@ -70,8 +67,7 @@ class LogStream:
         return posix.write(self._fd, data)
 
     def _send_to_socket(self, data: bytes) -> int:
-        assert self._socket is not None
-        return self._socket.send(data, socket.MSG_DONTWAIT)
+        return self._socket.send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
 
     def _write_if_writable(self, data: bytes) -> int:
         # Another process may fill the pipe after the look; on Linux this is not needed.
@@ -86,7 +82,7 @@ class LogStream:
         if self._size + len(data) > LIMIT:
             self.flush()
             if self._size + len(data) > LIMIT:
-                self.dropped += 1
+                self._dropped += 1
                 return len(text)
         self._pending.append(data)
         self._size += len(data)
@@ -113,6 +109,15 @@ class LogStream:
                 if not written:
                     return
 
+    def retry(self) -> int:
+        """Try again to write what is kept; return how many lines have been dropped since the last call."""
+        try:
+            self.flush()
+        except OSError:
+            self._dropped += 1
+        dropped, self._dropped = self._dropped, 0
+        return dropped
+
     @property
     def waits(self) -> bool:
         """Whether something is kept."""
@@ -125,53 +130,3 @@ class LogStream:
         elif self._fd != self._stream.fileno():
             posix.close(self._fd)
         self._stream.close()
-
-
-def _native_socket(fd: int) -> Any:
-    import _socket
-
-    return _socket.socket(fileno=fd)
-
-
-def _handlers(logger: Any) -> Iterator[logging.StreamHandler[Any]]:
-    """Return the handlers of Gunicorn's *logger* that write to a stream and do nothing else."""
-    for name in ("error_log", "access_log"):
-        for handler in getattr(getattr(logger, name, None), "handlers", ()):
-            if type(handler) in (logging.StreamHandler, logging.FileHandler):
-                yield handler
-
-
-def protect(logger: Any, hub: Hub) -> None:
-    """Replace streams and locks of Gunicorn's *logger*. What is replaced already stays."""
-    for handler in _handlers(logger):
-        if not isinstance(handler.stream, LogStream):
-            handler.lock = hub.shared_lock()
-        stream = handler.stream
-        if stream is None or isinstance(stream, LogStream):
-            continue
-        try:
-            stream.flush()
-            handler.stream = LogStream(stream, hub)
-        except (AttributeError, OSError, ValueError):
-            # It has no descriptor.
-            continue
-
-
-def flush_pending(logger: Any) -> tuple[bool, int]:
-    """Try again to write what was kept.
-
-    :returns: whether something is still kept, and how many lines have been dropped since the last call
-    """
-    waits = False
-    dropped = 0
-    for handler in _handlers(logger):
-        stream = handler.stream
-        if isinstance(stream, LogStream):
-            try:
-                stream.flush()
-            except OSError:
-                stream.dropped += 1
-            waits = waits or stream.waits
-            dropped += stream.dropped
-            stream.dropped = 0
-    return waits, dropped

@@ -89,6 +89,7 @@ class Outbox:
         self._flushes += 1
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
+            # Not contained(), which would cost every response more than this does.
             try:
                 connection.flush()
             except BaseException as error:

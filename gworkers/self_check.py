@@ -96,7 +96,7 @@ class SelfCheck:
             state = part.next()
             if state is not None:
                 yield Work((description, part, state), description, part.recover)
-        if server.full and server.below_limit:
+        if server.full and server.has_waiting:
             yield Work("full", "accepting that was not resumed", server.resume_accepting)
         for connection in server.connections:
             if connection.needs_wake_up:

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from functools import lru_cache
 from heapq import merge
 from ipaddress import ip_address, ip_network
-from itertools import islice
+from itertools import islice, takewhile
 from math import inf
 from operator import itemgetter
 from time import monotonic
@@ -25,7 +25,7 @@ from gworkers.greenlets import RequestGreenlets
 from gworkers.http1.fast import fast_parser
 from gworkers.http1.head import HeadParser
 from gworkers.http1.response_head import ResponseHeads
-from gworkers.hub_guard import contain, hub_callback
+from gworkers.hub_guard import contained, hub_callback
 from gworkers.listener import Listener
 from gworkers.log_queue import LogQueue
 from gworkers.log_throttle import InvalidRequests
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a client has to close its side after the last answer of a worker that drains.
 LAST_PARTING = 0.05
+#: Seconds that a new connection has for its first byte before it may have to make room for another one.
+FIRST_BYTE = 0.5
 #: Seconds until a drain that could not begin is tried again.
 RETRY = 0.1
 #: Seconds between two looks at whether request greenlets have become superfluous.
@@ -131,19 +133,15 @@ class Server:
     @hub_callback
     def _retire(self) -> None:
         for connection in list(self.connections):
-            try:
+            with contained(connection):
                 connection.retire()
-            except BaseException as error:
-                contain(connection, error)
 
     def abort(self) -> int:
         """Cut all connections; return on how many a request ran, which sees that its client has gone."""
         requests = 0
         for connection in list(self.connections):
-            try:
+            with contained(connection):
                 requests += connection.cut()
-            except BaseException as error:
-                contain(connection, error)
         return requests
 
     def disown(self) -> None:
@@ -167,20 +165,20 @@ class Server:
         return self._trusts(peer[0]) if isinstance(peer, tuple) else True
 
     @property
-    def below_limit(self) -> bool:
-        """Whether there are fewer connections than ``worker_connections``, or one of them waits for a request."""
-        return len(self.connections) < self._limit or bool(self.idle or self.silent or self.unshaken)
+    def has_waiting(self) -> bool:
+        """Whether a connection waits for the first byte of a request, and may have to make room."""
+        return bool(self.idle or self.silent or self.unshaken)
 
     def has_room(self, listener_fd: int) -> bool:
-        """Whether a connection may be accepted, if need be in the place of one that waits for a request.
+        """Whether a connection may be accepted now, if need be in the place of one that waits for a request.
 
-        If every connection serves a request, accepting pauses until one has gone or waits for the next.
+        If every connection serves a request, accepting pauses until one has gone or waits for the next: the server
+        is :attr:`full`.
         """
         if len(self.connections) < self._limit:
             return True
-        if self.below_limit:
-            # Another worker may have accepted meanwhile. If none is closed, each has just sent something, which
-            # comes first.
+        if self.has_waiting:
+            # Another worker may have accepted meanwhile.
             return self.hub.is_readable(listener_fd) and self.evict(1) > 0
         for listener in self.listeners:
             listener.pause()
@@ -195,18 +193,18 @@ class Server:
     def evict(self, count: int) -> int:
         """Close *count* connections: those that have waited longest for the first byte of a request.
 
-        One that has just become readable stays: its request would be lost.
+        One that has just been opened stays, and one that has just become readable: their requests would be lost.
 
         :returns: how many have been closed; fewer if there are no more
         """
-        waiting = merge(self.idle, self.silent, self.unshaken, key=itemgetter(1))
+        opened_before = monotonic() - FIRST_BYTE
+        silent = (takewhile(lambda entry: entry[1] < opened_before, queue) for queue in (self.silent, self.unshaken))
+        waiting = merge(self.idle, *silent, key=itemgetter(1))
         evicted = list(islice((connection for connection, _ in waiting
                                if not self.hub.is_readable(connection.sock.fileno())), count))
         for connection in evicted:
-            try:
+            with contained(connection):
                 connection.close()
-            except BaseException as error:
-                contain(connection, error)
         return len(evicted)
 
     def closed(self, connection: Connection) -> None:

@@ -51,8 +51,8 @@ class Settings:
     """Seconds for a TLS handshake, from the accepted connection to the established session."""
 
     head_timeout: Seconds = 30.0
-    """Seconds for a whole request head, from its first byte (on a new connection, from its
-    acceptance) to the empty line. A late one is answered with 408 (RFC 9110, 15.5.9). The trailer section
+    """Seconds for a whole request head, from its first byte to the empty line. A connection that sends
+    nothing is closed after as long, or earlier if there is no room for another one. A late head is answered with 408 (RFC 9110, 15.5.9). The trailer section
     of a chunked body, from the last chunk to the empty line, has as long."""
 
     body_timeout: Seconds = 60.0

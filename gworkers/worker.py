@@ -7,10 +7,9 @@ import posix
 import signal
 import sys
 from random import randint
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gworkers import bind, drain, fork, hubs, log_stream, reload
+from gworkers import bind, drain, fork, hubs, reload
 from gworkers.boot import Booting
 from gworkers.checks import config_file, configuration, deployment, requirements
 from gworkers.checks.findings import setting
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 HEARTBEAT = 1.0
 #: Seconds until log lines that a reader has not taken are tried again.
 LOG_RETRY = 0.05
-#: Seconds between two reports of dropped log lines.
-REPORT_INTERVAL = 10.0
 
 
 class GreenWorker(Booting):
@@ -107,8 +104,6 @@ class GreenWorker(Booting):
         self._reopen_logs = False
         #: whether log lines wait for their reader
         self._log_waits = False
-        self._dropped_lines = 0
-        self._report_due = 0.0
 
     def run(self) -> None:
         """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
@@ -130,6 +125,7 @@ class GreenWorker(Booting):
         self._enter(READY)
         while self.alive:
             self.beat(LOG_RETRY if self._log_waits else HEARTBEAT)
+            self._write_log()
             self._check_server()
             self.server.trim()
             if self._max_rss and resident() > self._max_rss:
@@ -185,14 +181,14 @@ class GreenWorker(Booting):
         self.warn(self.server.log, self.new_drivers())
         self.quit_if_told()
 
-    def _check_server(self) -> None:
-        self._log_waits, dropped = log_stream.flush_pending(self.log)
-        self._dropped_lines += dropped
-        if self._dropped_lines and monotonic() >= self._report_due:
-            self._report_due = monotonic() + REPORT_INTERVAL
+    def _write_log(self) -> None:
+        self._log_waits = self.log_streams.flush()
+        dropped = self.log_streams.dropped()
+        if dropped:
             self.server.log.warning("%s log lines were dropped because nothing reads the log. Check its reader.",
-                                    self._dropped_lines)
-            self._dropped_lines = 0
+                                    dropped)
+
+    def _check_server(self) -> None:
         if self._healthy and not self._self_check.run():
             self._healthy = False
             self.server.log.error("The worker (pid:%s) cannot repair itself and stops its heartbeat, so that the "
@@ -202,11 +198,7 @@ class GreenWorker(Booting):
         if self._reopen_logs:
             self._reopen_logs = False
             # Not here: a handler that hangs holds its lock.
-            self.server.log.require(self._reopen)
-
-    def _reopen(self) -> None:
-        self.log.reopen_files()
-        log_stream.protect(self.log, self.hub)
+            self.server.log.require(self.log_streams.reopen)
 
     def quit_if_told(self) -> None:
         """Leave at once if a signal has said so."""

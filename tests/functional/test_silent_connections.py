@@ -44,6 +44,15 @@ def test_silent_connections_make_room(full, limit):
 
 
 @LIMITS
+def test_new_connection_has_time_for_its_first_byte(full, limit):
+    """One that has just been opened does not make room for the next one, whose turn comes a little later."""
+    server = full(limit)
+    clients = [server.connect() for _ in range(30)]
+    for client in clients:
+        assert client.request("/count", headers=["Connection: close"]).status == 200
+
+
+@LIMITS
 def test_idle_connections_make_room(full, limit):
     server = full(limit, "--keep-alive", 60)
     idle = []
@@ -75,10 +84,11 @@ def test_request_that_has_arrived_is_not_lost(full, limit, tmp_path):
 def test_requests_that_run_are_not_ended(full, limit):
     server = full(limit)
     gate = server.word()
-    busy = [server.connect() for _ in range(15)]
-    for client in busy:
-        client.send(request(f"/wait?{gate}"))
-    silent = [server.connect() for _ in range(60)]
+    busy = []
+    for _ in range(15):
+        busy.append(server.connect())
+        busy[-1].send(request(f"/wait?{gate}"))
+    silent = [server.connect() for _ in range(30)]
     assert server.connect().request("/count").status == 200
     assert server.connect().request(f"/open?{gate}").status == 200
     for client in busy:
@@ -92,9 +102,10 @@ def test_worker_without_descriptors_waits_for_requests_to_end(full, tmp_path):
     server = full("files")
     worker, = server.worker_pids()
     go = tmp_path / "go"
-    busy = [server.connect() for _ in range(60)]
-    for client in busy:
-        client.send(request(f"/wait-for-file?{go}"))
+    busy = []
+    for _ in range(60):
+        busy.append(server.connect())
+        busy[-1].send(request(f"/wait-for-file?{go}"))
     server.wait_for_log("(?i)too many open files")
     before = processor_time(worker)
     server.wait_for_log("(?i)too many open files", count=4)
