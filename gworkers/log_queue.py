@@ -1,9 +1,9 @@
 """Log records on their way to Gunicorn's logger, which one greenlet calls.
 
-Log handlers and filters belong to the application. They may raise, wait or hang, and none of that
-is possible in the hub or welcome in a request. So the serving core calls no logger: it puts records
-into this queue, and a greenlet of its own, which may wait, passes them on. A handler that misbehaves
-costs log records and nothing else.
+Log handlers and filters belong to the application. They may raise, wait or hang. The hub can do
+neither, and a request should not. So the serving core calls no logger. It puts records into this
+queue, and one greenlet, which may wait, passes them on. A handler that misbehaves costs log records
+and nothing else.
 """
 from __future__ import annotations
 

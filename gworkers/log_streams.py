@@ -1,4 +1,4 @@
-"""The streams of Gunicorn's own log handlers, none of which may block the worker."""
+"""The streams of Gunicorn's own log handlers, replaced by streams that do not block the worker."""
 from __future__ import annotations
 
 import logging

@@ -21,7 +21,7 @@ def _lines(report: Report) -> Iterator[str]:
         for finding in report.reported:
             yield ""
             yield from _aligned([(finding.code, finding.found), (finding.kind, f"Why: {finding.matters}"),
-                                 ("", f"Mend: {finding.mend}")])
+                                 ("", f"Fix: {finding.mend}")])
     for title, rows in report.sections():
         yield from ("", title)
         yield from _aligned(rows)

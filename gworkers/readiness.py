@@ -54,7 +54,7 @@ class Readiness:
             self._complain(wanted, error)
 
     def _write(self, file: str) -> None:
-        # In one step, so that nobody reads a part of it; under a name at which nobody can have put a link.
+        # The rename makes it appear whole. The random name keeps other users from placing a link there beforehand.
         draft = f"{file}.{token_hex(8)}"
         fd = posix.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:

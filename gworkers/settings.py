@@ -52,7 +52,8 @@ class Settings:
 
     head_timeout: Seconds = 30.0
     """Seconds for a whole request head, from its first byte to the empty line. A connection that sends
-    nothing is closed after as long, or earlier if there is no room for another one. A late head is answered with 408 (RFC 9110, 15.5.9). The trailer section
+    nothing is closed after as long, or earlier if there is no room for another one. A late head is
+    answered with 408 (RFC 9110 section 15.5.9). The trailer section
     of a chunked body, from the last chunk to the empty line, has as long."""
 
     body_timeout: Seconds = 60.0
@@ -158,7 +159,7 @@ def is_service_link(variable: str, environ: Mapping[str, str]) -> bool:
     link = _SERVICE_LINK.fullmatch(variable)
     if link is None:
         return False
-    # Of a longer name there must be a Service, for somebody may have thought of a setting like bind_port.
+    # GWORKERS_BIND_PORT may be a misspelt setting, unless the Service gworkers-bind exists.
     return link[1] == PREFIX[:-1] or f"{link[1]}_SERVICE_HOST" in environ
 
 

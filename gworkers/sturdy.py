@@ -205,7 +205,7 @@ class Sturdy(Arbiter):  # type: ignore[misc]
     # takes away and makes anew, even where that cannot be.
 
     def guard_pidfile(self) -> None:
-        """Let what somebody puts at its path not block the master."""
+        """Keep a FIFO that has taken the pidfile's place from blocking the master."""
         if self.pidfile is not None:
             self.pidfile = Pidfile.taken_over(self.pidfile)
 

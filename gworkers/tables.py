@@ -44,7 +44,7 @@ def _findings(findings: list[Finding]) -> Table:
         table.add_row(
             Text.assemble((finding.code, "bold red" if finding.fatal else "yellow"), "\n", (finding.kind, "dim")),
             Text.assemble((finding.found, "bold"), "\n", ("Why: ", "dim"), finding.matters,
-                          "\n", ("Mend: ", "dim"), (finding.mend, "green")))
+                          "\n", ("Fix: ", "dim"), (finding.mend, "green")))
     return table
 
 

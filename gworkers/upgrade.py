@@ -29,7 +29,7 @@ FACTS = frozenset("""
 #: A connection's own socket is of the type that Python's are made of, which has numbers in their place.
 ENUMS: dict[str, Callable[[int], object]] = {"family": socket.AddressFamily, "type": socket.SocketKind}
 
-#: What sends nothing, but is for somebody who has the stream.
+#: What sends nothing, but reads the stream or changes how it is read.
 LOOKS = frozenset("""
     fileno getblocking gettimeout pending read recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into setblocking
     settimeout timeout

@@ -44,7 +44,7 @@ http {{
 
 
 class Nginx:
-    """One process in the foreground, with a directory of its own and a Unix socket there, whose name nobody else has.
+    """One process in the foreground, with a directory and a Unix socket of its own.
 
     :param upstream: the server's address
     """

@@ -56,7 +56,7 @@ def large(environ, start_response):
 def inside(environ, start_response):
     """How many greenlets live, connections are open, and closed connections have not been freed.
 
-    Only the process id, if the query names it: asked for by somebody who knows the rest already.
+    If the query names its process id, only that: the caller knows the rest already.
     """
     if str(os.getpid()) in environ["QUERY_STRING"].split(","):
         return answer(start_response, json.dumps({"pid": os.getpid()}).encode())

@@ -153,7 +153,7 @@ def _unreadable(name: str, path: str | None) -> Finding | None:
     if not path:
         return None
     try:
-        # OpenSSL would wait for somebody to write into a FIFO.
+        # To open a FIFO would block until another process writes into it.
         os.close(open_regular_file(path))
     except FileNotFoundError:
         return setting(f"{name} is {path!r}", "there is no such file", "Correct the path")

@@ -131,7 +131,7 @@ class ChunkedBody(StreamedBody):
 
     def _wait_for_trailers(self, trailers: list[bytes]) -> None:
         deadline = self._trailer_deadline
-        # For whoever sends so steadily that there is never a wait for the deadline to end.
+        # The deadline only ends waits. A client that sends one byte after the other causes none.
         self._until = min(self._until, monotonic() + deadline.timeout)
         deadline.start(self._connection)
         try:

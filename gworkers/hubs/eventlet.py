@@ -140,7 +140,7 @@ class EventletWatcher:
     def stop(self) -> None:
         if self._listener is not None:
             self._hub.remove(self._listener)
-            # The callback refers to whoever has this watcher, and such a cycle would be left to the garbage collector.
+            # The callback refers to the owner of this watcher: a cycle, which only the garbage collector would free.
             self._listener = self._callback = None
 
     @property

@@ -69,7 +69,7 @@ def fail(name, when):
 
 def modules():
     for module in pkgutil.walk_packages(gworkers.__path__, "gworkers."):
-        # The other hub's library may be missing, and would be patched by nobody.
+        # The other hub's library may be missing, and is not patched.
         if not module.name.startswith(("gworkers.hubs.", "gworkers.__main__")):
             yield importlib.import_module(module.name)
 

@@ -54,7 +54,7 @@ def test_reload_with_a_certificate_that_is_a_fifo_is_refused(start: Start, fifo:
 
 
 def test_configuration_from_a_fifo_is_read_once(start: Start, fifo: Path, hub: str) -> None:
-    """Gunicorn has read it then, and nobody writes it again."""
+    """Gunicorn has read it by then, and no process writes to it again."""
     server = start("probe:app", "-c", fifo, ready=False)
     text = (server.directory / "gunicorn.conf.py").read_text()
     fifo.write_text(f"keepalive = 5\n{text}")

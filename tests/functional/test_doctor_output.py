@@ -95,7 +95,7 @@ def test_report_in_a_pipe(shown: Run, ask: Run, run: Run, hub: str) -> None:
     lines = lines_of(visit, 1)
     report = run("doctor", "--json", *words).report
     for finding in report["findings"]:
-        for text in (finding["found"], f"Why: {finding['matters']}", f"Mend: {finding['mend']}"):
+        for text in (finding["found"], f"Why: {finding['matters']}", f"Fix: {finding['mend']}"):
             assert [line for line in lines if line.endswith(text)], text
         assert [line for line in lines if line.split()[:1] == [finding["code"]]]
     for name, row in (*report["settings"].items(), *report["gunicorn"].items()):

@@ -16,7 +16,7 @@ from test_slow_heads import tick
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
               pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython counts references")]
 
-#: So that nobody waits for long for a client that does not close its side.
+#: Short timeouts: some clients do not close their side.
 SETTINGS = {"linger_timeout": 0.3}
 #: For ways to end by a timeout.
 SHORT = {"handshake_timeout": 1, "head_timeout": 1, "body_timeout": 1, "write_timeout": 1, "linger_timeout": 0.3}
