@@ -27,8 +27,9 @@ from gworkers.errors import ClientError, Refusal
 from gworkers.exchange import serve
 from gworkers.http1.refusal import error_page
 from gworkers.hub_guard import hub_callback
-from gworkers.transport import READ_SIZE, READY, WOULD_BLOCK, Transport
+from gworkers.transport import READ_SIZE, WOULD_BLOCK, Transport
 from gworkers.upgrade import OfferedSocket
+from gworkers.waitable_socket import READY
 
 if TYPE_CHECKING:
     from gworkers.deadlines import Deadline
