@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Callable, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +31,12 @@ class Recoverable(Protocol):
 
 
 def hub_callback(method: C) -> C:
-    """Decorate a method that a hub calls: whatever it raises is contained."""
+    """Decorate a method without arguments that a hub calls: whatever it raises is contained."""
 
     @wraps(method)
-    def guarded(self: Recoverable, *args: Any) -> None:
+    def guarded(self: Recoverable) -> None:
         try:
-            method(self, *args)
+            method(self)
         except BaseException as error:
             contain(self, error)
 

@@ -169,7 +169,8 @@ class Transport(WaitableSocket):
             return
         if sent == len(self._unsent):
             self._unsent = b""
-            self._stop_flushing()
+            if self._flushing:
+                self._stop_flushing()
             self._flushed()
         else:
             self._unsent = memoryview(self._unsent)[sent:]
@@ -186,10 +187,9 @@ class Transport(WaitableSocket):
             self.server.write.start(self)
 
     def _stop_flushing(self) -> None:
-        if self._flushing:
-            self._flushing = False
-            self._unwatch_write()
-            self.server.write.stop(self)
+        self._flushing = False
+        self._unwatch_write()
+        self.server.write.stop(self)
 
     def _lose(self, error: OSError) -> None:
         self.server.log.debug("Ignored a client that left: %s", error)
