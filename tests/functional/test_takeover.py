@@ -10,13 +10,8 @@ from patience import until
 from server import hubs
 from simple_websocket import Client as WebSocket
 from simple_websocket import ConnectionClosed
+from websocket_wire import HANDSHAKE, HELLO, HELLO_BACK, STOP, greet, shake_hands
 
-#: RFC 6455 section 1.3, with its example of a key and what the answer to it must be.
-HANDSHAKE = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-             "Sec-WebSocket-Version: 13"]
-ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-#: "hello" and "stop" from a client, masked with zeros; "hello" from a server; an empty close (RFC 6455 section 5.2).
-HELLO, STOP, HELLO_BACK = b"\x81\x85\0\0\0\0hello", b"\x81\x84\0\0\0\0stop", b"\x81\x05hello"
 BY_TCP = pytest.mark.only(transport="tcp")
 ACCESS = ("--access-logfile", "-", "--access-logformat", "access %(s)s %(r)s")
 
@@ -29,11 +24,7 @@ pytestmark = pytest.mark.parametrize(
 
 def opened(server, path="/echo"):
     """A raw client behind its handshake."""
-    client = server.connect()
-    client.send(request(path, headers=HANDSHAKE))
-    response = client.receive()
-    assert (response.status, response.header("sec-websocket-accept")) == (101, ACCEPT)
-    return client
+    return shake_hands(server.connect(), path)
 
 
 def url(server, path):
@@ -170,13 +161,7 @@ def secured(server, context):
 
 def opened_securely(server, context, path):
     """A raw client behind both handshakes and a first message."""
-    client = secured(server, context)
-    client.send(request(path, headers=HANDSHAKE))
-    response = client.receive()
-    assert (response.status, response.header("sec-websocket-accept")) == (101, ACCEPT)
-    client.send(HELLO)
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
-    return client
+    return greet(shake_hands(secured(server, context), path))
 
 
 def descriptors(server, context):

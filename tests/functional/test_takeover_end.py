@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import request
-from test_takeover import ACCESS, HELLO, HELLO_BACK, opened
+from test_takeover import ACCESS, opened
+from websocket_wire import greet
 
 
 def test_websocket_outlives_the_deadlines_of_requests(serve):
@@ -17,15 +18,13 @@ def test_websocket_outlives_the_deadlines_of_requests(serve):
     idle = server.connect()
     assert idle.request("/").body == b"plain"
     idle.expect_close()
-    client.send(HELLO)
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+    greet(client)
 
 
 def test_handler_that_fails(serve):
     server = serve("sockets:app")
     client = opened(server, "/fails")
-    client.send(HELLO)
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+    greet(client)
     server.expect_traceback("LookupError: deliberate")
     client.read_to_end()
     assert server.connect().request("/").body == b"plain"

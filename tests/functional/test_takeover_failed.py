@@ -6,7 +6,8 @@ import pytest
 from client import request
 from patience import until
 from server import hubs
-from test_takeover import ACCESS, HANDSHAKE, HELLO, HELLO_BACK, STOP, authority, certificate, secured, trusting
+from test_takeover import ACCESS, authority, certificate, secured, trusting
+from websocket_wire import HANDSHAKE, STOP, greet
 
 __all__ = ["authority", "certificate", "trusting"]
 
@@ -96,8 +97,7 @@ def test_generator_that_takes_the_socket_while_it_is_iterated(connect, path):
     [(hub, "flask-sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs()), scope="session")
 def test_no_http_follows_a_websocket(server, connect, library, middleware, handler):
     client = switched(connect(), f"{middleware}/{library}/{handler}", HANDSHAKE)
-    client.send(HELLO)
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
+    greet(client)
     if handler == "echo":
         client.send(STOP)
     came = client.read_to_end()

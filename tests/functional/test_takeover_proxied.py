@@ -8,7 +8,7 @@ import pytest
 from client import request
 from nginx import NGINX, Nginx
 from server import hubs
-from test_takeover import ACCEPT, HANDSHAKE, HELLO, HELLO_BACK, STOP
+from websocket_wire import STOP, greet, shake_hands
 
 #: eventlet.websocket works on eventlet's hub only.
 LIBRARIES = [(hub, "flask-sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs())
@@ -34,13 +34,7 @@ def proxy(server):
 
 def tunnel(proxy, path):
     """A client behind its handshake, to whose bytes the proxy does not look any more."""
-    client = proxy.connect()
-    client.send(request(path, headers=HANDSHAKE))
-    response = client.receive()
-    assert (response.status, response.header("sec-websocket-accept")) == (101, ACCEPT)
-    client.send(HELLO)
-    assert client.read(len(HELLO_BACK)) == HELLO_BACK
-    return client
+    return greet(shake_hands(proxy.connect(), path))
 
 
 @pytest.mark.parametrize("middleware", ["", "/generator", "/caught"])
