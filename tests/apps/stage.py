@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import io
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,6 +26,23 @@ def say(text: str) -> None:
     stderr.write(text.encode() + b"\n")
 
 
+@functools.cache
+def logs() -> tuple[list[Any], list[Any]]:
+    """The worker's log queue and its log streams."""
+    from gworkers.log_queue import LogQueue
+    from gworkers.log_stream import LogStream
+
+    objects = gc.get_objects()
+    return ([each for each in objects if type(each) is LogQueue], [each for each in objects if type(each) is LogStream])
+
+
+def wait_for_log_lines() -> None:
+    """Wait until every line that the core has logged so far has been written."""
+    queues, streams = logs()
+    while any(queue.pending for queue in queues) or any(stream.waits for stream in streams):
+        time.sleep(0.001)
+
+
 def wait_at(name: str, limit: float = 15.0) -> None:
     """Wait until a request to /open?name comes."""
     if not gates[name].wait(limit):
@@ -37,7 +57,7 @@ def answer(start_response: Callable[..., Any], body: bytes = b"ok", status: str 
 def stage(namespace: dict[str, Any]) -> App:
     """An application that hands a request for /name to the function ``name``.
 
-    /open?name opens a gate, /say?word says a word.
+    /open?name opens a gate, /say?word says a word after everything that has been logged.
     """
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -46,6 +66,7 @@ def stage(namespace: dict[str, Any]) -> App:
             gates[environ["QUERY_STRING"]].set()
             return answer(start_response)
         if name == "say":
+            wait_for_log_lines()
             say(environ["QUERY_STRING"])
         if name in ("", "say"):
             return answer(start_response)

@@ -6,6 +6,8 @@ Unless the application keeps it: what refers to the environ, as the WebSockets o
 from __future__ import annotations
 
 import json
+import select
+import socket
 import sys
 
 import pytest
@@ -259,6 +261,11 @@ def test_nothing_remains_after_a_timeout(serve, way):
     assert_nothing_remains(server.connect, lambda: way(server))
 
 
+def closed(client):
+    """Whether the server has closed the connection."""
+    return bool(select.select([client.sock], [], [], 0)[0]) and client.sock.recv(1, socket.MSG_PEEK) == b""
+
+
 def test_nothing_remains_of_a_connection_that_makes_room(serve):
     server = serve("remains:app", "--worker-connections", 3, "--keep-alive", 60, settings={"head_timeout": 60})
 
@@ -268,8 +275,8 @@ def test_nothing_remains_of_a_connection_that_makes_room(serve):
             clients.append(server.connect())  # silent
             clients.append(server.connect())
             clients[-1].request("/")
-        for client in clients[:-3]:
-            client.expect_close()
+        # Which ones the server keeps depends on how long the silent ones have been there.
+        until(lambda: sum(map(closed, clients)) == len(clients) - 3, "the end of all but three")
         server.close_clients()
 
     assert_nothing_remains(server.connect, make_room)
