@@ -121,7 +121,7 @@ class Booting(Worker):  # type: ignore[misc]
                 self.log.error("%s", error)
         except Exception:
             # A log handler that fails must not change the status below.
-            traceback.print_exc()
+            traceback.print_exc(chain=False)
         self._end(1 if goes_on else status)
 
     def prepare(self) -> list[Finding]:
@@ -226,7 +226,7 @@ class Booting(Worker):  # type: ignore[misc]
                     log.warning("%s", finding)
                 except Exception:
                     # A log handler that fails must not keep the worker from serving.
-                    traceback.print_exc()
+                    traceback.print_exc(chain=False)
 
     def init_signals(self) -> None:
         """Listen to signals, and to what the master has said while nobody listened."""

@@ -61,9 +61,14 @@ class LogQueue:
         """Itself, as the guard of hub callbacks wants it."""
         return self
 
+    @property
+    def has_debug(self) -> bool:
+        """Whether records of the level debug are logged."""
+        return bool(self._logger.loglevel <= logging.DEBUG)
+
     def debug(self, message: str, *args: object) -> None:
         """Log for developers; costs nothing unless the level is debug."""
-        if self._logger.loglevel <= logging.DEBUG:
+        if self.has_debug:
             self.call(self._logger.debug, message, *args)
 
     def info(self, message: str, *args: object) -> None:

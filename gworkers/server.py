@@ -1,7 +1,6 @@
 """What the connections of one worker share: application, hub, limits, deadlines."""
 from __future__ import annotations
 
-import logging
 import os
 from contextvars import copy_context
 from functools import lru_cache
@@ -94,8 +93,8 @@ class Server:
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
         self.access = (AccessLog(worker.log, self.log, cfg.access_log_format) if access.wanted(cfg, worker.log)
                        else None)
-        self.pre_request = hook(cfg, PreRequest, worker.log)
-        self.post_request = hook(cfg, PostRequest, worker.log)
+        self.pre_request = hook(cfg, PreRequest, self.log)
+        self.post_request = hook(cfg, PostRequest, self.log)
         #: whether connections may serve more than one request
         self.keepalive = bool(cfg.keepalive)
         #: kinds of responses that have no body, for which the application sent one: those that have been logged
@@ -235,15 +234,18 @@ class Server:
             self.hub.call_soon(self.greenlets.trim)
 
 
-def hook(cfg: Any, setting: Any, log: Any) -> Callable[..., None] | None:
-    """Return the server hook *setting*, or None if it is Gunicorn's default, which does nothing of note."""
+def hook(cfg: Any, setting: Any, log: LogQueue) -> Callable[..., None] | None:
+    """Return the server hook *setting*, or None if it is Gunicorn's default, which does nothing.
+
+    The default ``pre_request`` writes a line to the debug log. Here *log* does, because log handlers may fail.
+    """
     function = cfg.settings[setting.name].get()
     default = setting.default
-    is_default = function is default or function is getattr(default, "__func__", default)
-    # The default pre_request writes to the debug log.
-    if is_default and (setting is not PreRequest or log.loglevel > logging.DEBUG):
-        return None
-    return function  # type: ignore[no-any-return]
+    if function is not default and function is not getattr(default, "__func__", default):
+        return function  # type: ignore[no-any-return]
+    if setting is PreRequest and log.has_debug:
+        return lambda worker, request: log.debug("%s %s", request.method, request.path)
+    return None
 
 
 def peer_trust(cfg: Any) -> Callable[[str], bool]:

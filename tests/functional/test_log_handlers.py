@@ -35,7 +35,8 @@ def failing(start):
     servers = []
 
     def failing(*options, **more):
-        servers.append(start("log_handlers:app", *options, **more))
+        # A handler that hangs may do so in a worker's last line, which takes as long.
+        servers.append(start("log_handlers:app", "--graceful-timeout", 3, *options, **more))
         return servers[-1]
 
     yield failing
