@@ -57,6 +57,7 @@ def get(server, count, header):
 
 
 @pytest.mark.parametrize("config", ["", FORMATTED], ids=["short way", "logging"])
+@pytest.mark.log_handler(waits="the handler is slower than the reader")
 def test_access_log_that_nothing_reads(fifo, start, config):
     """Lines are kept up to 1 MiB, then dropped; the kept ones are complete when the reader comes back."""
     server = start("crowd:app", "--access-logfile", fifo.path, "--timeout", 3, config=config)

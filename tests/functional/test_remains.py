@@ -248,6 +248,7 @@ def assert_nothing_remains(connect, way):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("greenlets", ["reused", "fresh"])
+@pytest.mark.log_handler(waits="records of the access log that wait keep what they are about")
 def test_nothing_remains(serve, way, greenlets):
     server = serve("remains:app", "--keep-alive", 60, "--access-logfile", "-",
                    settings=SETTINGS | {"request_greenlets": greenlets})

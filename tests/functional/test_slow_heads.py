@@ -84,6 +84,7 @@ def test_running_requests_have_no_head_deadline(serve):
     assert client.receive().status == 200
 
 
+@pytest.mark.log_handler(waits="a thousand log lines take 50 s", locked="a thousand log lines take 20 s")
 def test_slow_loris(serve):
     """A thousand connections that trickle a head, each given up in one line; the others do not notice."""
     server = serve("crowd:app", "--worker-connections", 1100, "--backlog", 2048, settings={"head_timeout": 3.0})
