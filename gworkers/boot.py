@@ -15,7 +15,7 @@ from gunicorn.workers.base import Worker
 
 from gworkers import bind, fork, hubs, post_patch, psycopg
 from gworkers.checks import application, configuration, drivers, patching
-from gworkers.checks.causes import meant, shortened, told
+from gworkers.checks.causes import meant, print_traceback, shortened, told
 from gworkers.checks.findings import Finding
 from gworkers.drain import end_within
 from gworkers.errors import SettingsError, StartError
@@ -119,9 +119,9 @@ class Booting(Worker):  # type: ignore[misc]
                 self.log.error("%s", error, exc_info=error.__cause__)
             elif goes_on:
                 self.log.error("%s", error)
-        except Exception:
+        except Exception as failure:
             # A log handler that fails must not change the status below.
-            traceback.print_exc(chain=False)
+            print_traceback(failure)
         self._end(1 if goes_on else status)
 
     def prepare(self) -> list[Finding]:
@@ -224,9 +224,9 @@ class Booting(Worker):  # type: ignore[misc]
             if finding.code not in self.settings.silence:
                 try:
                     log.warning("%s", finding)
-                except Exception:
+                except Exception as error:
                     # A log handler that fails must not keep the worker from serving.
-                    traceback.print_exc(chain=False)
+                    print_traceback(error)
 
     def init_signals(self) -> None:
         """Listen to signals, and to what the master has said while nobody listened."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from dataclasses import dataclass
 from time import monotonic
 from types import SimpleNamespace
@@ -29,6 +28,7 @@ from gunicorn.errors import HaltServer
 
 from gworkers.attempts import Attempts
 from gworkers.bind import Listeners, left_to_worker
+from gworkers.checks.causes import print_traceback
 from gworkers.readiness import Readiness
 from gworkers.rehearsal import REFUSED, rehearse, report
 from gworkers.settings import Settings
@@ -183,7 +183,7 @@ class Generations(Sturdy):
         except BaseException as error:
             if os.getpid() == self.pid:
                 raise
-            sys.stderr.write("".join(traceback.format_exception(type(error), error, error.__traceback__, chain=False)))
+            print_traceback(error)
             replaced = error.__context__
             sys.exit(replaced.code if isinstance(replaced, SystemExit) else 1)
 

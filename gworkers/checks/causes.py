@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import traceback
 
 import gunicorn
@@ -52,6 +53,14 @@ def shortened(error: BaseException) -> BaseException:
             trace = trace.tb_next
         one.__traceback__ = trace
     return error
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print the traceback of *error* alone, without the exceptions before it, to stderr.
+
+    It is written at once, so that those of several workers do not mix.
+    """
+    sys.stderr.write("".join(traceback.format_exception(type(error), error, error.__traceback__, chain=False)))
 
 
 def place(error: BaseException) -> str:
