@@ -25,7 +25,9 @@ from gunicorn.workers.base import Worker
 #: Seconds that ``waits`` takes for a record.
 WAIT = 0.05
 #: Seconds for which the native thread of ``locked`` holds the lock, and for which the lock is free.
-HELD, FREE = 0.02, 0.001
+HELD, FREE = 0.02, 0.005
+#: Seconds after which a greenlet asks for the lock again.
+RETRY = 0.001
 
 LOGGERS = ("gunicorn.error", "gunicorn.access")
 
@@ -66,9 +68,9 @@ class Locked(LogHandler):
     def misbehave(self) -> None:
         super().misbehave()
         natives = Natives.find()
-        if "eventlet" in sys.modules:
-            # Its own locks do not work between threads: the greenlet that waits for one is not woken.
-            self.lock = SharedLock(natives.new_lock)  # type: ignore[assignment]
+        # The hubs' own locks are not for this: eventlet wakes no greenlet when a native thread releases one, and gevent
+        # so late that the thread may have taken it again, each time.
+        self.lock = SharedLock(natives.new_lock)  # type: ignore[assignment]
 
         def hold() -> None:
             while True:
@@ -92,7 +94,7 @@ class SharedLock:
 
     def acquire(self) -> None:
         while not self._lock.acquire(False):
-            time.sleep(FREE)
+            time.sleep(RETRY)
 
     def release(self) -> None:
         self._lock.release()

@@ -37,9 +37,11 @@ def logs() -> tuple[list[Any], list[Any]]:
 
 
 def wait_for_log_lines() -> None:
-    """Wait until every line that the core has logged so far has been written."""
+    """Wait until every line that the core has logged so far has been written; for 5 s at most."""
     queues, streams = logs()
-    while any(queue.pending for queue in queues) or any(stream.waits for stream in streams):
+    end = time.monotonic() + 5
+    while time.monotonic() < end and (
+            any(queue.pending for queue in queues) or any(stream.waits for stream in streams)):
         time.sleep(0.001)
 
 
