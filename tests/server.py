@@ -33,7 +33,7 @@ from launch import GUNICORN_SETTINGS, LOG_HANDLER, WORKERS, Setup, hubs, importa
 __all__ = ["GUNICORN_SETTINGS", "PATIENCE", "WORKERS", "Server", "Setup", "hubs", "importable", "lives", "parsers"]
 
 #: Seconds after which something that should happen at once has not happened.
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 class Server:
