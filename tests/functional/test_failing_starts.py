@@ -300,6 +300,7 @@ def test_configuration_that_patches_for_the_other_hub(start: Start, hub: str, pr
     assert refusal(server).endswith("[patched-otherwise]")
 
 
+@pytest.mark.log_handler(locked="the other hub patches what the handler waits with")
 def test_application_that_patches_for_the_other_hub(start: Start, hub: str, tmp_path: Path) -> None:
     (tmp_path / "patching.py").write_text(RIVAL[hub] + "from probe import app\n")
     server = start("patching:app", "--pythonpath", tmp_path, ready=False)

@@ -66,6 +66,7 @@ raise LookupError("deliberate")
 
 
 @pytest.mark.parametrize("number", STOPS)
+@pytest.mark.log_handler(locked="the worker ends while its line waits for the lock")
 def test_while_the_first_worker_is_about_to_fail(start: Start, deployment: Deployment, tmp_path: Path,
                                                  number: int) -> None:
     deployment.release(DEAF)
