@@ -15,7 +15,7 @@ from .peers import Peer, Site
 from .server import Server, ServerFailed, free_port
 
 WITH_IDLE = 2.5
-"""Seconds. The most that gworkers may take from TERM on: drain_linger, and a little."""
+"""Seconds. The most that gworkers may take from TERM on: drain_keepalive, and a little."""
 AFTER_REQUEST = 0.3
 """Seconds. The most that it may take from the end of its last request on, where no connection is idle."""
 

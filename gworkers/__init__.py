@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gworkers.worker import EventletWorker, GeventWorker
+    from gworkers.worker.green import EventletWorker, GeventWorker
 
 __all__ = ["EventletWorker", "GeventWorker", "__version__"]
 
@@ -20,9 +20,9 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     if name in ("GeventWorker", "EventletWorker"):
-        from gworkers import worker
+        from gworkers.worker import green
 
-        return getattr(worker, name)
+        return getattr(green, name)
     # Importing a submodule asks for it first, and tools ask any module for names that begin with an underscore.
     expected = name.startswith("_") or find_spec(f"{__name__}.{name}") is not None
     by_gunicorn = sys._getframe(1).f_globals.get("__name__") == "gunicorn.util"

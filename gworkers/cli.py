@@ -51,10 +51,10 @@ def doctor(words: list[str]) -> int:
     """Look at what *words*, a command line for Gunicorn, would start; return the exit status."""
     as_json = "--json" in words
     # Not imported yet: what is imported before the patch is among the things that are looked at.
-    printer = "gworkers.plain_text" if find_spec("rich") is None else "gworkers.tables"
+    printer = "gworkers.doctor.plain_text" if find_spec("rich") is None else "gworkers.doctor.tables"
     try:
-        from gworkers.configured import UsageError
-        from gworkers.doctor import examine
+        from gworkers.doctor.configured import UsageError
+        from gworkers.doctor.examine import examine
     except ValueError as error:
         # Gunicorn reads it when it is imported.
         return _complain(f"Gunicorn cannot be imported: {error}. WEB_CONCURRENCY is "

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gworkers.checks.findings import Finding
+    from gworkers.findings import Finding
 
 
 class GworkersError(Exception):

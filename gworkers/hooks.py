@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gworkers.reload import take_charge
+from gworkers.master.generations import take_charge
 
 __all__ = ["when_ready"]
 

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal, Optional, cast, get_args, get_origin
 
 from gunicorn.config import KNOWN_SETTINGS
 
-from gworkers.checks.causes import told
-from gworkers.checks.findings import setting
+from gworkers.error_text import told
 from gworkers.errors import SettingsError
+from gworkers.findings import setting
 
 PREFIX = "GWORKERS_"
 
@@ -66,7 +66,7 @@ class Settings:
     """Seconds to read on, and throw away, after a connection was closed because of an error, so
     that a reset does not destroy the answer before the client has read it (RFC 9112, 9.6)."""
 
-    drain_linger: Seconds = 2.0
+    drain_keepalive: Seconds = 2.0
     """Seconds that an idle connection stays open, at most, while its worker drains: a last request on it
     is answered, with ``Connection: close``."""
 
@@ -86,7 +86,7 @@ class Settings:
     max_rss_jitter: Bytes = 0
     """Up to so many bytes more, chosen at random, so that not all workers ask at the same time."""
 
-    drain_limit: Bytes = 65536
+    discard_body_limit: Bytes = 65536
     """Bytes of a request body which the application left unread that are read and thrown away to
     keep the connection. What is longer closes it; with 0 every unread body does."""
 

@@ -34,7 +34,7 @@ SELECTION = {module: tests.split() for module, tests in {
     "test_logging": "test_default_format",
     "test_drain": """
         test_answer_that_is_made_after_the_signal_closes test_connections_in_the_kernels_queue_are_served""",
-    "test_drain_linger": "test_idle_connection_may_have_a_last_request",
+    "test_drain_keepalive": "test_idle_connection_may_have_a_last_request",
     "test_forked": "test_parent_answers_and_the_child_is_no_worker",
     "test_readiness": "test_stays_during_a_reload",
     "test_recycle": "test_max_requests_with_an_application_that_loads_slowly",

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from wire import NEXT, body_of, splits
 
-from gworkers.deadlines import Deadline
 from gworkers.errors import ClientDisconnected
 from gworkers.http1.body import EMPTY
+from gworkers.serving.deadlines import Deadline
 
 pytestmark = pytest.mark.smoke
 

@@ -27,8 +27,8 @@ import gworkers
 from gworkers.checks import config_file, deployment, drivers, importers, originals, patching, requirements
 from gworkers.checks.application import check as check_application
 from gworkers.checks.configuration import gunicorns
-from gworkers.checks.findings import CODES, Finding
 from gworkers.checks.requirements import Runtime
+from gworkers.findings import CODES, Finding
 from gworkers.settings import Settings
 
 pytestmark = pytest.mark.smoke
@@ -62,20 +62,20 @@ def codes(findings: list[Finding]) -> list[str]:
     ({"release": None}, "library-missing"),
     ({"release": "24.10.3"}, None),
     ({"release": "24.10.2"}, "library-old"),
-    ({"greenlet": "1.1.3"}, "library-clash"),
+    ({"greenlet": "1.1.3"}, "library-incompatible"),
     ({"greenlet": "2.0"}, None),
     ({"greenlet": "3.3.2"}, None),
-    ({"greenlet": "3.4.0"}, "library-clash"),
+    ({"greenlet": "3.4.0"}, "library-incompatible"),
     ({"greenlet": "3.5.0"}, None),
-    ({"greenlet": "3.5.1"}, "library-clash"),
-    ({"release": "26.4.0", "greenlet": "3.5.6"}, "library-clash"),
+    ({"greenlet": "3.5.1"}, "library-incompatible"),
+    ({"release": "26.4.0", "greenlet": "3.5.6"}, "library-incompatible"),
     ({"release": "26.5.0", "greenlet": "3.5.6"}, None),
-    ({"release": "26.9.0", "greenlet": "3.4.0"}, "library-clash"),
-    ({"release": "26.9.0", "greenlet": "1.1.3"}, "library-clash"),
+    ({"release": "26.9.0", "greenlet": "3.4.0"}, "library-incompatible"),
+    ({"release": "26.9.0", "greenlet": "1.1.3"}, "library-incompatible"),
     ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "release": "24.10.3"}, None),
     ({"library": "eventlet", "release": "0.40.3"}, None),
     ({"library": "eventlet", "release": "0.40.2"}, "library-old"),
-    ({"library": "eventlet", "release": "0.41.1", "greenlet": "3.5.1"}, "library-clash"),
+    ({"library": "eventlet", "release": "0.41.1", "greenlet": "3.5.1"}, "library-incompatible"),
     ({"library": "eventlet", "release": "0.41.2", "greenlet": "3.5.1"}, None),
     ({"library": "eventlet", "release": "0.41.1", "greenlet": "3.5.0"}, None),
 ])
@@ -83,7 +83,7 @@ def test_requirements(changed: dict[str, object], code: str | None) -> None:
     found = requirements.check(replace(FINE, **changed))  # type: ignore[arg-type]
     assert codes(found) == ([code] if code else [])
     for finding in found:
-        assert finding.fatal == (code != "library-clash" or changed["greenlet"] == "1.1.3")
+        assert finding.fatal == (code != "library-incompatible" or changed["greenlet"] == "1.1.3")
         assert str(finding).isprintable()
 
 
@@ -103,7 +103,7 @@ def test_remains_of_greenlet_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "greenlet", types.ModuleType("greenlet"))
     finding = requirements.check(requirements.look("gevent"))[0]
     assert finding.code == "greenlet-broken"
-    assert "no attribute 'greenlet'" in finding.found
+    assert "no attribute 'greenlet'" in finding.problem
 
     monkeypatch.setattr(requirements, "installed", {"gevent": "25.9.1"}.get)
     assert codes(requirements.check(requirements.look("gevent"))) == ["greenlet-missing"]
@@ -154,10 +154,10 @@ def configuration(**settings: object) -> Config:
     ({"bind": "no-such-host.invalid:80"}, ["keepalive-short"]),
     ({"bind": "localhost:80"}, []),
     ({"bind": "[::ffff:127.0.0.1]:80"}, []),
-    ({"worker_connections": 10 ** 9}, ["too-few-files"]),
+    ({"worker_connections": 10 ** 9}, ["open-file-limit"]),
 ])
 def test_deployment(settings: dict[str, object], found: list[str]) -> None:
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.RLIM_INFINITY and "too-few-files" in found:
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.RLIM_INFINITY and "open-file-limit" in found:
         pytest.skip("open files are not limited here")
     assert codes(deployment.check(configuration(**settings), "gevent")) == found
 
@@ -195,7 +195,7 @@ def test_end_of_eventlet() -> None:
 ])
 def test_ports(bind: object, found: list[str]) -> None:
     findings = gunicorns(configuration(bind=bind), Settings(), "gevent")
-    assert [finding.found for finding in findings] == found
+    assert [finding.problem for finding in findings] == found
     assert all(finding.fatal for finding in findings)
 
 
@@ -226,14 +226,14 @@ def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
     config = configuration(keyfile=str(forbidden))
     with not_root():
         (finding,) = gunicorns(config, Settings(), "gevent")
-    assert (finding.code, finding.found) == ("setting", f"keyfile is {str(forbidden)!r}")
-    assert finding.matters == "that cannot be read (Permission denied)"
-    assert "the user who starts Gunicorn may read it" in finding.mend
+    assert (finding.code, finding.problem) == ("invalid-setting", f"keyfile is {str(forbidden)!r}")
+    assert finding.impact == "that cannot be read (Permission denied)"
+    assert "the user who starts Gunicorn may read it" in finding.fix
 
 
 def test_certificates_that_are_no_files(tmp_path: Path) -> None:
     findings = gunicorns(configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key")), Settings(), "gevent")
-    assert [finding.matters for finding in findings] == [
+    assert [finding.impact for finding in findings] == [
         "that cannot be read (it is a directory, not a regular file)", "there is no such file"]
 
 
@@ -411,7 +411,7 @@ def test_objects_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert patching.check(["shy_module"]) == [], "nothing is patched here"
     monkeypatch.setattr(threading, "local", type("local", (), {"__module__": "gevent.local"}))
     (finding,) = patching.check(["shy_module"])
-    assert finding.matters == originals.LOCAL
+    assert finding.impact == originals.LOCAL
 
 
 def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,12 +422,12 @@ def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(time, "sleep", functools.partial(time.sleep))
     (finding,) = patching.check(["keeping_module"])
     assert finding.code == "imported-too-early"
-    assert finding.mend == "Import it in the application, not in your configuration file", "no patch would help"
+    assert finding.fix == "Import it in the application, not in your configuration file", "no patch would help"
 
 
 def test_consequences_are_ordered() -> None:
     """What is not would have the finding fail."""
-    assert {original.matters for original in [*originals.NAMES.values(), *originals.OBJECTS.values()]} <= {
+    assert {original.impact for original in [*originals.NAMES.values(), *originals.OBJECTS.values()]} <= {
         *originals.CONSEQUENCES}
 
 
@@ -479,15 +479,15 @@ def test_setting_that_is_meant(tmp_path: Path, line: str, meant: str | None) -> 
     path = tmp_path / "gunicorn.conf.py"
     path.write_text(f"{line}\n")
     found = config_file.check(configuration(config=str(path)), gworkers.GeventWorker)
-    assert [finding.mend for finding in found] == ([f"Did you mean {meant}?"] if meant else [])
+    assert [finding.fix for finding in found] == ([f"Did you mean {meant}?"] if meant else [])
 
 
 @pytest.mark.parametrize(("module", "imported"), [
-    ("gworkers.worker", "from gworkers import Mine; "), ("shop.workers", "from shop.workers import Mine; "),
+    ("gworkers.worker.green", "from gworkers import Mine; "), ("shop.workers", "from shop.workers import Mine; "),
     ("__config__", ""),
 ])
 def test_own_setting_goes_into_the_class_in_use(tmp_path: Path, module: str, imported: str) -> None:
     path = tmp_path / "gunicorn.conf.py"
     path.write_text("head_timeout = 5\n")
     (finding,) = config_file.check(configuration(config=str(path)), type("Mine", (), {"__module__": module}))
-    assert finding.mend.startswith(f"{imported}worker_class = Mine.configure(head_timeout=...), ")
+    assert finding.fix.startswith(f"{imported}worker_class = Mine.configure(head_timeout=...), ")

@@ -15,8 +15,8 @@ import sys
 from contextvars import copy_context
 from greenlet import GreenletExit
 from gworkers import hubs
-from gworkers.greenlets import RequestGreenlets
-from gworkers.log_queue import LogQueue
+from gworkers.serving.greenlets import RequestGreenlets
+from gworkers.logs.queue import LogQueue
 
 hubs.patch(sys.argv[1], ())
 hub = hubs.create(sys.argv[1])

@@ -13,11 +13,11 @@ from fuzz.verdicts import NoDeadline
 from heads import PEER, feed, heads, parse, refusal
 from wire import Counted
 
-from gworkers.connection import Connection
 from gworkers.errors import Refusal
 from gworkers.http1 import head as head_module
 from gworkers.http1.head import LONGEST_LINE, HeadParser
 from gworkers.http1.strict import StrictRequest
+from gworkers.serving.connection import Connection
 
 pytestmark = pytest.mark.smoke
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gworkers import post_patch
+from gworkers.worker import post_patch
 
 pytestmark = pytest.mark.smoke
 

@@ -21,13 +21,13 @@ SECONDS = [
     "body_timeout",
     "write_timeout",
     "linger_timeout",
-    "drain_linger",
+    "drain_keepalive",
     "drain_delay",
     "boot_timeout",
     "time_slice",
 ]
 
-BYTES = ["drain_limit", "max_rss", "max_rss_jitter"]
+BYTES = ["discard_body_limit", "max_rss", "max_rss_jitter"]
 
 
 def resolve(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -50,13 +50,13 @@ def test_the_documented_defaults():
         body_timeout=60.0,
         write_timeout=60.0,
         linger_timeout=2.0,
-        drain_linger=2.0,
+        drain_keepalive=2.0,
         drain_delay=0.0,
         readiness_file=None,
         boot_timeout=300.0,
         max_rss=0,
         max_rss_jitter=0,
-        drain_limit=65536,
+        discard_body_limit=65536,
         time_slice=0.01,
         patch=("all",),
         post_patch=None,
@@ -173,7 +173,7 @@ def test_text_that_is_no_number(name, text):
 
 
 def test_a_fraction_of_a_byte_in_the_environment():
-    assert "'1.5'" in refusal({"GWORKERS_DRAIN_LIMIT": "1.5"})
+    assert "'1.5'" in refusal({"GWORKERS_DISCARD_BODY_LIMIT": "1.5"})
 
 
 class Unprintable:
@@ -200,7 +200,7 @@ def test_objects_that_are_no_number(name, value):
 
 
 def test_a_fraction_of_a_byte_in_configure():
-    assert "whole number of bytes" in refusal(drain_limit=1.0)
+    assert "whole number of bytes" in refusal(discard_body_limit=1.0)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_bad_value_is_refused_even_where_a_later_layer_has_a_good_one():
 def test_an_unknown_name_in_configure_is_refused_with_the_nearest_one():
     message = refusal(head_timout=5)
     assert message.startswith("gworkers has no setting 'head_timout' (configure()): ")
-    assert message.endswith("Did you mean head_timeout? [setting]")
+    assert message.endswith("Did you mean head_timeout? [invalid-setting]")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_an_unknown_name_in_configure_is_refused_with_the_nearest_one():
 def test_an_unknown_name_in_the_environment_is_refused_with_the_nearest_one(variable):
     message = refusal({variable: "5"})
     assert f"{variable!r} (the environment)" in message
-    assert message.endswith("Did you mean GWORKERS_HEAD_TIMEOUT? [setting]")
+    assert message.endswith("Did you mean GWORKERS_HEAD_TIMEOUT? [invalid-setting]")
 
 
 @pytest.mark.parametrize("variable", ["GWORKERS_", "GWORKERS_XQ", "GWORKERS_\n"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from launch import Setup, hubs
 
-from gworkers.checks.findings import CODES
+from gworkers.findings import CODES
 
 #: For what does not depend on the hub.
 HUB = hubs()[0]
@@ -46,7 +46,7 @@ class Visit:
         findings = self.report["findings"]
         for finding in findings:
             assert finding["code"] in CODES
-            for key in ("found", "matters", "mend"):
+            for key in ("problem", "impact", "fix"):
                 assert finding[key].isprintable()
                 assert finding[key]
         return findings

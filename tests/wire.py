@@ -47,7 +47,7 @@ class Wire(Source):
     def send_continue(self):
         self.done.append("continue")
 
-    def complain(self, error):
+    def log_client_error(self, error):
         self.done.append(error)
 
     @property

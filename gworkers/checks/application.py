@@ -10,8 +10,8 @@ from typing import Any
 
 from gunicorn.errors import AppImportError
 
-from gworkers.checks.causes import meant, place, told
-from gworkers.checks.findings import Finding
+from gworkers.error_text import meant, place, told
+from gworkers.findings import Finding
 
 NAME = "Name it as module:variable or 'module:function()', and with --chdir the directory that the module is in"
 ASGI = ("It seems to be an ASGI application, and gworkers serves WSGI: use an ASGI worker, "
@@ -26,16 +26,16 @@ ADVICE = {
 }
 
 
-def unloadable(error: BaseException, app: Any, mend: str) -> Finding:
+def unloadable(error: BaseException, app: Any, fix: str) -> Finding:
     """Return what to say of *error*, which loading *app*, Gunicorn's application object, has ended with.
 
-    :param mend: what to do if *error* does not tell
+    :param fix: what to do if *error* does not tell
     """
     uri = getattr(app, "app_uri", None)
     name = "the application" if uri is None else uri
     error = meant(error)
     return Finding("application", f"{name} cannot be loaded: {told(error)}", "a worker cannot serve without it",
-                   _mend(error, None if app.cfg.paste else uri) or mend, fatal=True)
+                   _fix(error, None if app.cfg.paste else uri) or fix, fatal=True)
 
 
 def is_within(error: BaseException) -> bool:
@@ -45,7 +45,7 @@ def is_within(error: BaseException) -> bool:
         isinstance(error, SyntaxError) or place(error) != "")
 
 
-def _mend(error: BaseException, uri: str | None) -> str | None:
+def _fix(error: BaseException, uri: str | None) -> str | None:
     if uri is None:
         return None
     missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
@@ -89,16 +89,16 @@ def check(application: Callable[..., Any], app: Any) -> list[Finding]:
     _, _, variable = uri.partition(":")
     takes_three = _refusal(function, own + 3) is None
     if takes_three and not isinstance(application, type):
-        mend = ASGI.format(variable or "application")
+        fix = ASGI.format(variable or "application")
     elif is_async:
-        mend = "Write it with def instead of async def: greenlets wait without await"
+        fix = "Write it with def instead of async def: greenlets wait without await"
     elif isinstance(application, (FunctionType, type)) and "(" not in uri and not app.cfg.paste:
         brackets = "()" if _refusal(function, own) is None else "(...)"
-        mend = f"If it makes the application, call it: '{uri if variable else f'{uri}:application'}{brackets}'"
+        fix = f"If it makes the application, call it: '{uri if variable else f'{uri}:application'}{brackets}'"
     else:
-        mend = "Name the WSGI application, which takes both"
+        fix = "Name the WSGI application, which takes both"
     why = f"cannot be called with environ and start_response: {unfit}" if unfit else "is async, which WSGI is not"
-    return [Finding("not-wsgi", f"{uri} {why}", "every request would fail", mend, fatal=True)]
+    return [Finding("not-wsgi", f"{uri} {why}", "every request would fail", fix, fatal=True)]
 
 
 def _called(application: Any) -> tuple[FunctionType | None, int]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from gunicorn.config import KNOWN_SETTINGS
 
-from gworkers.checks.findings import Finding
 from gworkers.checks.importers import CONFIGURATION
 from gworkers.files import open_regular_file
+from gworkers.findings import Finding
 from gworkers.settings import GUNICORNS, PREFIX, Settings
 
 OWN = frozenset(field.name for field in fields(Settings))
@@ -64,11 +64,11 @@ def _meant(name: str, is_function: bool) -> str | None:
 
 
 def _finding(location: str, name: str, meant: str, worker_class: type) -> Finding:
-    mend = f"Did you mean {meant}?" if meant not in OWN else (
+    fix = f"Did you mean {meant}?" if meant not in OWN else (
         f"{_imported(worker_class)}worker_class = {worker_class.__name__}.configure({meant}=...), "
         f"or {PREFIX}{meant.upper()} in the environment")
     return Finding("setting-ignored", f"{location} sets {name}, which is no setting of Gunicorn's",
-                   "nothing comes of it", mend)
+                   "nothing comes of it", fix)
 
 
 def _imported(worker_class: type) -> str:
@@ -76,4 +76,4 @@ def _imported(worker_class: type) -> str:
     if module == CONFIGURATION:
         return ""
     # Its public name is the package's.
-    return f"from {'gworkers' if module == 'gworkers.worker' else module} import {worker_class.__name__}; "
+    return f"from {'gworkers' if module == 'gworkers.worker.green' else module} import {worker_class.__name__}; "

@@ -11,9 +11,9 @@ from gunicorn.config import NewSSLContext
 from gunicorn.sock import ssl_context
 
 from gworkers import hubs
-from gworkers.checks.findings import CODES, Finding, setting
 from gworkers.errors import RequirementError, SettingsError
 from gworkers.files import open_regular_file
+from gworkers.findings import CODES, Finding, setting
 from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
 
@@ -93,7 +93,7 @@ def rival(hub: str) -> Finding | None:
     if other is None:
         return None
     return Finding(
-        "patched-otherwise", f"{other} has patched the standard library, but the worker runs on {hub}",
+        "patched-by-other-library", f"{other} has patched the standard library, but the worker runs on {hub}",
         "every request that waits would block the others, or end the worker",
         f"Take {other}'s monkey patch out of gunicorn.conf.py or the application: gworkers patches by itself",
         fatal=True)

@@ -7,8 +7,8 @@ from datetime import date
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-from gworkers.checks.findings import Finding
-from gworkers.status import BOARD
+from gworkers.findings import Finding
+from gworkers.shared_state import BOARD
 
 #: What load balancers usually keep an idle connection to a server for, in seconds.
 BALANCER_KEEPALIVE = 60
@@ -28,7 +28,7 @@ def _root(cfg: Any) -> list[Finding]:
     if os.geteuid() != 0 or cfg.uid != 0:
         return []
     # Where root is intended, a line at each reload would be noise.
-    if BOARD.attended and BOARD.warned_of_root:
+    if BOARD.reloads_managed and BOARD.warned_of_root:
         return []
     BOARD.warned_of_root = True
     return [Finding(
@@ -64,7 +64,7 @@ def _files(cfg: Any) -> list[Finding]:
     if limit == resource.RLIM_INFINITY or cfg.worker_connections + OTHER_FILES <= limit:
         return []
     return [Finding(
-        "too-few-files", f"worker_connections is {cfg.worker_connections}, but a worker may have {limit} open files",
+        "open-file-limit", f"worker_connections is {cfg.worker_connections}, but a worker may have {limit} open files",
         "connections beyond that are not accepted",
         f"Raise the limit (ulimit -n {cfg.worker_connections + OTHER_FILES}, or LimitNOFILE= of systemd), "
         f"or set worker_connections to {max(limit - OTHER_FILES, 1)}")]
@@ -74,7 +74,7 @@ def _end_of_support(library: str) -> list[Finding]:
     if library != "eventlet":
         return []
     return [Finding(
-        "eventlet-ends", f"eventlet is supported until {EVENTLET_ENDS:%B %Y}", "nobody will mend it afterwards",
+        "eventlet-ends", f"eventlet is supported until {EVENTLET_ENDS:%B %Y}", "it gets no fixes afterwards",
         "Move to gevent: pip install 'gworkers[gevent]', -k gworkers.GeventWorker")]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from gworkers.checks.findings import Finding
+from gworkers.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Driver:
     """One that blocks the hub, unless *tamed* says that it does not as it is set up here."""
 
     package: str
-    mend: Mapping[str, str]
+    fix: Mapping[str, str]
     tamed: Callable[[Any, str], bool] = lambda module, library: False
 
 
@@ -97,5 +97,5 @@ def check(library: str, known: set[str]) -> list[Finding]:
             known.add(driver.package)
             found.append(Finding(
                 "driver-blocks", f"{driver.package} waits for its server in C, where no patch reaches",
-                "no other request of the worker is served meanwhile", driver.mend[library]))
+                "no other request of the worker is served meanwhile", driver.fix[library]))
     return found

@@ -31,7 +31,7 @@ class Original(NamedTuple):
     #: public name
     name: str
     #: what comes of it where it is kept
-    matters: str
+    impact: str
     #: the public name that tells whether it has been replaced; usually its own
     witness: str
 
@@ -40,9 +40,9 @@ class Original(NamedTuple):
 Originals = dict[tuple[str, str], Original]
 
 
-def _originals(matters: str, names: str, *, module: str = "") -> Originals:
+def _originals(impact: str, names: str, *, module: str = "") -> Originals:
     """Return *names*, whose originals call themselves the same, but for the *module*, if that is given."""
-    return {(module or name.partition(".")[0], name.partition(".")[2]): Original(name, matters, name)
+    return {(module or name.partition(".")[0], name.partition(".")[2]): Original(name, impact, name)
             for name in names.split()}
 
 

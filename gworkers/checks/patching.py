@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from gworkers.checks import importers
 from gworkers.checks.configuration import PATCH_MASTER
-from gworkers.checks.findings import Finding
 from gworkers.checks.originals import CONSEQUENCES, NAMES, OBJECTS, Original, Originals, is_replaced, origin
+from gworkers.findings import Finding
 from gworkers.hubs import HUBS, patched, unpatched
 
 #: Packages that know what they do with names that are patched.
@@ -32,7 +32,7 @@ class Kept(NamedTuple):
 
     module: str
     what: str
-    matters: str
+    impact: str
 
 
 def early(hub: str, parts: Sequence[str]) -> list[str]:
@@ -95,18 +95,18 @@ class _Scan:
             return self._told(getattr(value, INSIDE[kind]), module)
         if kind in FUNCTIONS:
             original = self._names.get(origin(value))
-            return original and (original.name, original.matters)
+            return original and (original.name, original.impact)
         if issubclass(kind, type):
             return self._class_told(value, module)  # type: ignore[arg-type]
         if issubclass(kind, Condition):
             # It makes what its waiters wait on whenever they wait, but its lock only once.
             original = self._original(type(vars(value).get("_lock")), self._objects, self._kinds)
-            return original and ("an object of threading.Condition", original.matters)
+            return original and ("an object of threading.Condition", original.impact)
         original = self._original(kind, self._objects, self._kinds)
         if original is None:
             self._dull.add(kind)
             return None
-        return f"an object of {original.name}", original.matters
+        return f"an object of {original.name}", original.impact
 
     def _class_told(self, value: type, module: ModuleType) -> tuple[str, str] | None:
         original = self._original(value, self._names, self._classes)
@@ -114,10 +114,10 @@ class _Scan:
             return None
         name = origin(value)
         if name in self._names:
-            return original.name, original.matters
+            return original.name, original.impact
         # It is told of where it was made, not where it was imported from there.
         own = name[0].partition(".")[0] == module.__name__.partition(".")[0]
-        return (f"a class made of {original.name}", original.matters) if own else None
+        return (f"a class made of {original.name}", original.impact) if own else None
 
     def _original(self, kind: type, originals: Originals, known: dict[type, Original | None]) -> Original | None:
         """Return which of *originals* the class is, or is made of."""
@@ -141,17 +141,17 @@ def _values(module: ModuleType) -> Iterator[object]:
 
 
 def _finding(kept: Sequence[Kept], using: Mapping[str, Sequence[str]]) -> Finding:
-    worst = min(kept, key=lambda one: CONSEQUENCES.index(one.matters))
+    worst = min(kept, key=lambda one: CONSEQUENCES.index(one.impact))
     more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
     file = importers.configuration()
     # None, if it is not a hub that has patched here.
     patch = "".join(f"; or begin {file} with: {PATCH_MASTER[hub]}" for hub in HUBS if patched(hub))
     if worst.module == importers.CONFIGURATION:
         return Finding(
-            "imported-too-early", f"{file} has {worst.what}{more} from before the patch", worst.matters,
+            "imported-too-early", f"{file} has {worst.what}{more} from before the patch", worst.impact,
             f"Have it in the application, or in a worker's hook{patch}")
     by = " <- ".join(importers.importers(worst.module, using)) or "nobody that could be found"
     return Finding(
         "imported-too-early",
         f"{importers.spelled(worst.module)} was imported before the patch and keeps {worst.what}{more} "
-        f"(imported by {by})", worst.matters, f"Import it in the application, not in {file}{patch}")
+        f"(imported by {by})", worst.impact, f"Import it in the application, not in {file}{patch}")

@@ -9,13 +9,11 @@ import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from gworkers.checks.causes import told
-from gworkers.checks.findings import Finding
-
-Version = tuple[int, ...]
+from gworkers.error_text import told
+from gworkers.findings import Finding
+from gworkers.versions import Version, installed, parsed, spelled
 
 #: The first greenlet with a context of its own in each greenlet, on all that its releases were built for.
 GREENLET: Version = (1, 0)
@@ -50,7 +48,7 @@ class Clash:
     greenlets: tuple[Version, Version]
     trouble: str
     #: what to install
-    mend: str
+    fix: str
     #: whether a worker cannot serve like that
     fatal: bool = False
 
@@ -128,31 +126,6 @@ def keeps_contexts(module: Any) -> bool:
     return seen == ["outside", "outside", "inside"]
 
 
-def installed(distribution: str) -> str | None:
-    """Return the version of an installed *distribution*."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
-
-
-def parsed(release: str) -> Version:
-    """Return the leading numbers of a version such as ``25.9.1`` or ``3.0.0rc1``."""
-    numbers = []
-    for part in release.split("."):
-        digits = part[:len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits))
-        if digits != part:
-            break
-    return tuple(numbers)
-
-
-def spelled(release: Version) -> str:
-    return ".".join(map(str, release))
-
-
 def check(runtime: Runtime) -> list[Finding]:
     """Return what is wrong with *runtime*."""
     found = [*_greenlet(runtime), *_library(runtime)]
@@ -202,6 +175,6 @@ def _library(runtime: Runtime) -> list[Finding]:
             (old, new), (oldest, newest) = clash.releases, clash.greenlets
             if library == clash.library and old <= parsed(release) < new and oldest <= greenlet < newest:
                 return [Finding(
-                    "library-clash", f"{library} {release} and greenlet {runtime.greenlet} do not go together",
-                    clash.trouble, f"pip install --upgrade {clash.mend}", fatal=clash.fatal)]
+                    "library-incompatible", f"{library} {release} and greenlet {runtime.greenlet} do not go together",
+                    clash.trouble, f"pip install --upgrade {clash.fix}", fatal=clash.fatal)]
     return []

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from gworkers.checks.findings import Finding, setting
+from gworkers.findings import Finding, setting
 
 #: gworkers' own, by what they are called in small letters.
 CLASSES = {name.lower(): f"gworkers.{name}" for name in ("EventletWorker", "GeventWorker")}

@@ -11,9 +11,9 @@ from gworkers.errors import ClientDisconnected, ClientError, ClientTimeout, Refu
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gworkers.connection import Connection
-    from gworkers.deadlines import Deadline
     from gworkers.http1.request import Request
+    from gworkers.serving.connection import Connection
+    from gworkers.serving.deadlines import Deadline
 
 
 class Body:
@@ -133,7 +133,7 @@ class StreamedBody(Body, ABC):
             return data
         if waits:
             connection.send_continue()
-        connection.breathe()
+        connection.yield_if_due()
         self._check()
         if monotonic() > self._until:
             raise ClientTimeout("the client did not finish its request body in time")
@@ -156,7 +156,7 @@ class StreamedBody(Body, ABC):
                 self._error = error
                 if self._deadline is None or isinstance(error, Refusal):
                     # Here, because an application may well answer to it and say nothing.
-                    self._connection.complain(error)
+                    self._connection.log_client_error(error)
             self.broken = True
             raise
         finally:

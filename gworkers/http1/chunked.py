@@ -11,9 +11,9 @@ from gworkers.http1.body import StreamedBody
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gworkers.connection import Connection
-    from gworkers.deadlines import Deadline
     from gworkers.http1.request import Request
+    from gworkers.serving.connection import Connection
+    from gworkers.serving.deadlines import Deadline
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'

@@ -11,10 +11,10 @@ from gunicorn.http.wsgi import base_environ
 from gworkers.http1.refusal import refusal_for
 
 if TYPE_CHECKING:
-    from gworkers.connection import Connection
     from gworkers.http1.body import Body
     from gworkers.http1.request import Request
     from gworkers.http1.response import Response
+    from gworkers.serving.connection import Connection
 
 PROTOCOLS = {(1, 0): "HTTP/1.0", (1, 1): "HTTP/1.1"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gworkers.checks.findings import setting
 from gworkers.errors import SettingsError
+from gworkers.findings import setting
 
 
 def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:

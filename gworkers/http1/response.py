@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Union
 
-    from gworkers.connection import Connection
     from gworkers.http1.request import Request
     from gworkers.http1.response_head import ResponseHeads
+    from gworkers.serving.connection import Connection
 
     ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType | None], tuple[None, None, None]]
 
@@ -194,7 +194,7 @@ class Response:
             return
         if self.headers_sent:
             self._write_part([], data)
-            self._connection.breathe()
+            self._connection.yield_if_due()
         elif len(data) == self.response_length and len(data) <= JOIN_LIMIT and not self._omits_body:
             parts = self._head()
             parts.append(data)

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from gworkers.checks.causes import told
-from gworkers.checks.findings import Finding
-from gworkers.checks.requirements import installed
+from gworkers.error_text import told
 from gworkers.errors import RequirementError
+from gworkers.findings import Finding
+from gworkers.versions import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,13 +80,13 @@ def _working(library: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        mend = f"pip install --upgrade --force-reinstall {library}"
+        fix = f"pip install --upgrade --force-reinstall {library}"
         variables = sorted(name for name in os.environ if name.startswith(f"{library.upper()}_"))
         if variables:
-            mend = f"Correct {' and '.join(variables)} in the environment, or {mend}"
+            fix = f"Correct {' and '.join(variables)} in the environment, or {fix}"
         raise RequirementError(Finding(
             "library-broken", f"{library} {installed(library)} is installed but does not work ({told(error)})",
-            "the worker runs on it", mend, fatal=True)) from None
+            "the worker runs on it", fix, fatal=True)) from None
 
 
 def patched(name: str) -> list[str]:

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import stage
 
 import gworkers
-from gworkers.hub_guard import hub_callback
+from gworkers.hubs.guard import hub_callback
 
 
 class Fault(BaseException):

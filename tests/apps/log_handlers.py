@@ -114,10 +114,10 @@ def wait_a_while(environ, start_response):
 
 def shorten_intervals(worker):
     """A ``post_worker_init``: the limit that users have, in a shorter interval."""
-    import gworkers.log_throttle
+    import gworkers.logs.throttle
 
-    gworkers.log_throttle.LINES = 100
-    gworkers.log_throttle.INTERVAL = 3.0
+    gworkers.logs.throttle.LINES = 100
+    gworkers.logs.throttle.INTERVAL = 3.0
 
 
 app = stage.stage(globals())

@@ -13,9 +13,9 @@ from responses import closing_after_error, fails, large, one, streamed  # noqa: 
 from sockets import by_hand, handled  # noqa: F401
 from stage import answer, say, stage
 
-from gworkers.connection import Connection
 from gworkers.http1.request import Request
 from gworkers.http1.response import Response
+from gworkers.serving.connection import Connection
 
 gc.disable()
 

@@ -29,8 +29,8 @@ def say(text: str) -> None:
 @functools.cache
 def logs() -> tuple[list[Any], list[Any]]:
     """The worker's log queue and its log streams."""
-    from gworkers.log_queue import LogQueue
-    from gworkers.log_stream import LogStream
+    from gworkers.logs.queue import LogQueue
+    from gworkers.logs.stream import LogStream
 
     objects = gc.get_objects()
     return ([each for each in objects if type(each) is LogQueue], [each for each in objects if type(each) is LogStream])

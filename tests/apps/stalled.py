@@ -10,12 +10,12 @@ import stage
 
 def install(worker):
     """A ``post_worker_init``: shorten what the self-check waits for."""
-    import gworkers.self_check
-    import gworkers.worker
+    import gworkers.serving.self_check
+    import gworkers.worker.green
 
-    gworkers.self_check.INTERVAL = 0.1
-    gworkers.self_check.PATIENCE = 0.5
-    gworkers.worker.HEARTBEAT = 0.1
+    gworkers.serving.self_check.INTERVAL = 0.1
+    gworkers.serving.self_check.PATIENCE = 0.5
+    gworkers.worker.green.HEARTBEAT = 0.1
     globals()["worker"] = worker
 
 

@@ -24,7 +24,7 @@ def findings(server: Server) -> list[str]:
     """The codes of what has been logged, in order; who runs the tests as root is not the point."""
     said = [match[1] for line in server.log(r"\[WARNING\] .* \[[a-z-]+\]$", since=0)
             if (match := re.search(r"\[([a-z-]+)\]$", line))]
-    return [code for code in said if code not in ("root", "eventlet-ends", "library-clash")]
+    return [code for code in said if code not in ("root", "eventlet-ends", "library-incompatible")]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_unknown_part_to_patch(start: Start) -> None:
 def test_findings_are_logged_once_for_all_workers(start: Start, early: str) -> None:
     server = start("probe:app", "--worker-connections", 10 ** 7, config=early, workers=3)
     assert server.connect().request().status == 200
-    assert sorted(findings(server)) == ["imported-too-early", "too-few-files"]
+    assert sorted(findings(server)) == ["imported-too-early", "open-file-limit"]
     (line,) = server.log("imported-too-early", since=0)
     assert "early_client was imported before the patch and keeps a class made of ssl.SSLContext" in line
     assert "(imported by early_shop <- gunicorn.conf.py)" in line
@@ -64,7 +64,7 @@ def test_findings_are_logged_once_for_all_workers(start: Start, early: str) -> N
 
 def test_silence(start: Start, early: str) -> None:
     server = start("probe:app", "--worker-connections", 10 ** 7, config=early,
-                   settings={"silence": "imported-too-early,too-few-files,root"})
+                   settings={"silence": "imported-too-early,open-file-limit,root"})
     assert findings(server) == []
 
 
@@ -150,7 +150,7 @@ def test_post_patch_that_cannot_be_imported(start: Start) -> None:
     assert server.wait_for_exit() == 3
     (line,) = server.log(r"\[ERROR\] gworkers setting", since=0)
     assert "no_such_function" in line
-    assert line.endswith("[setting]")
+    assert line.endswith("[invalid-setting]")
     assert not server.log("Traceback", since=0)
 
 
@@ -206,8 +206,8 @@ BROKEN = {
     "setting": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(head_timout=5)\n",
     "preload": "preload_app = True\n",
     "class": "worker_class = 'gworkers.GevntWorker'\n",
-    "module": "worker_class = 'gworkers.worker'\n",
-    "nothing": "worker_class = 'gworkers.worker.GevntWorker'\n",
+    "module": "worker_class = 'gworkers.worker.green'\n",
+    "nothing": "worker_class = 'gworkers.worker.green.GevntWorker'\n",
     "hook": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(post_patch='missing:hook')\n",
 }
 

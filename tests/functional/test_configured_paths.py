@@ -40,7 +40,7 @@ def test_certificate_that_is_a_fifo_stops_the_start(start: Start, fifo: Path, na
 
 def test_certificate_that_is_a_fifo_is_seen_by_doctor(run: Run, fifo: Path) -> None:
     visit = run("doctor", "--json", "-k", WORKERS[HUB], "--certfile", str(fifo), "hello:app")
-    assert "it is a FIFO" in visit.finding("setting")["matters"]
+    assert "it is a FIFO" in visit.finding("invalid-setting")["impact"]
 
 
 def test_reload_with_a_certificate_that_is_a_fifo_is_refused(start: Start, fifo: Path) -> None:

@@ -29,7 +29,7 @@ def test_fine(ask: Run, hub: str) -> None:
     report = visit.report
     assert report["ok"]
     assert report["application"] == "hello:app"
-    assert report["worker_class"] == f"gworkers.worker.{WORKERS[hub].rpartition('.')[2]}"
+    assert report["worker_class"] == f"gworkers.worker.green.{WORKERS[hub].rpartition('.')[2]}"
     versions = report["versions"]
     assert set(versions) == {"python", "gworkers", "gunicorn", "greenlet", "gevent", "eventlet", "gunicorn_h1c"}
     assert versions["python"].split()[1] == sys.version.split()[0]
@@ -171,14 +171,14 @@ def test_driver(ask: Run, place: Path) -> None:
     (place / "MySQLdb.py").write_text("")
     visit = ask(app=f"import MySQLdb\n{HELLO}")
     assert visit.report["ok"]
-    assert "MySQLdb" in visit.finding("driver-blocks")["found"]
+    assert "MySQLdb" in visit.finding("driver-blocks")["problem"]
 
 
 def test_import_before_the_patch(ask: Run, place: Path, hub: str) -> None:
     (place / "early.py").write_text("from time import sleep\n")
     visit = ask(config="import early\n", hub=hub)
     assert visit.report["ok"]
-    assert re.search(r"\bearly\b.*time\.sleep.*gunicorn\.conf\.py", visit.finding("imported-too-early")["found"])
+    assert re.search(r"\bearly\b.*time\.sleep.*gunicorn\.conf\.py", visit.finding("imported-too-early")["problem"])
 
 
 def test_silence(ask: Run, run: Run, place: Path) -> None:
@@ -190,7 +190,7 @@ def test_silence(ask: Run, run: Run, place: Path) -> None:
     assert not visit.finding("keepalive-short")["silenced"]
     shown = run("doctor", *words, env=env).out
     assert "keepalive-short" in shown
-    assert visit.finding("trusts-everyone")["found"] not in shown
+    assert visit.finding("trusts-everyone")["problem"] not in shown
     assert "Silenced: trusts-everyone." in shown
 
 
@@ -210,7 +210,7 @@ def test_application_that_cannot_be_loaded(ask: Run, hub: str, app: str, said: s
     visit = ask(app=app, hub=hub)
     finding = visit.finding("application")
     assert visit.status == 1
-    assert re.search(said, finding["found"])
+    assert re.search(said, finding["problem"])
     assert visit.report["patched"]
 
 
@@ -219,21 +219,21 @@ def test_factory_that_is_not_called(ask: Run) -> None:
     assert visit.status == 1
     finding = visit.finding("not-wsgi")
     assert finding["fatal"]
-    assert "too many positional arguments" in finding["found"]
-    assert "hello:app()" in finding["mend"]
+    assert "too many positional arguments" in finding["problem"]
+    assert "hello:app()" in finding["fix"]
 
 
 @pytest.mark.parametrize("name", ["./hello:app", "hello.py:app"])
 def test_application_that_is_named_as_a_file(run: Run, name: str) -> None:
-    mend = run("doctor", "--json", "-k", WORKERS[HUB], name, app=HELLO).finding("application")["mend"]
+    mend = run("doctor", "--json", "-k", WORKERS[HUB], name, app=HELLO).finding("application")["fix"]
     assert mend.endswith("name it hello:app")
 
 
 def test_no_command_for_what_cannot_be_written_in_one(run: Run, place: Path) -> None:
     (place / "my-app.py").write_text("1 / 0\n")
     finding = run("doctor", "--json", "-k", WORKERS[HUB], "my-app:app").finding("application")
-    assert "ZeroDivisionError" in finding["found"]
-    assert finding["mend"] == "Mend what is named"
+    assert "ZeroDivisionError" in finding["problem"]
+    assert finding["fix"] == "Mend what is named"
 
 
 @pytest.mark.parametrize(("config", "said"), [
@@ -244,7 +244,7 @@ def test_no_command_for_what_cannot_be_written_in_one(run: Run, place: Path) -> 
 def test_setting_that_is_ignored(ask: Run, config: str, said: str) -> None:
     visit = ask(config=config)
     assert visit.status == 0
-    assert said in visit.finding("setting-ignored")["mend"]
+    assert said in visit.finding("setting-ignored")["fix"]
 
 
 def test_names_that_are_used(ask: Run) -> None:
@@ -255,11 +255,11 @@ def test_names_that_are_used(ask: Run) -> None:
 
 def test_application_that_does_not_exist(run: Run) -> None:
     finding = run("doctor", "--json", "-k", WORKERS[HUB], "nowhere.to_be:found").finding("application")
-    assert "--chdir" in finding["mend"]
+    assert "--chdir" in finding["fix"]
 
 
 def test_command_for_the_whole_traceback(ask: Run) -> None:
-    mend = ask(app="raise ValueError('deep down')").finding("application")["mend"]
+    mend = ask(app="raise ValueError('deep down')").finding("application")["fix"]
     done = subprocess.run(mend.partition(": ")[2], shell=True, env=environment(), stderr=subprocess.PIPE, text=True,
                           timeout=60, check=False)
     assert "ValueError: deep down" in done.stderr
@@ -268,7 +268,7 @@ def test_command_for_the_whole_traceback(ask: Run) -> None:
 def test_command_for_the_whole_traceback_with_what_the_application_needs(run: Run, tmp_path: Path) -> None:
     (tmp_path / "elsewhere.py").write_text("import os\nraise ValueError(os.environ['COLOUR'])\n")
     mend = run("doctor", "--json", "-k", WORKERS[HUB], "--pythonpath", str(tmp_path), "--env", "COLOUR=green",
-               "elsewhere:app").finding("application")["mend"]
+               "elsewhere:app").finding("application")["fix"]
     said, _, command = mend.partition(": ")
     assert "raw_env" in said
     done = subprocess.run(command, shell=True, env={**environment(), "COLOUR": "green"}, stderr=subprocess.PIPE,
@@ -288,12 +288,12 @@ def test_command_for_the_whole_traceback_with_what_the_application_needs(run: Ru
 def test_configuration_that_cannot_be_read(ask: Run, config: str, said: str) -> None:
     visit = ask(config=config)
     assert visit.status == 1
-    assert re.search(said, visit.finding("configuration")["found"])
+    assert re.search(said, visit.finding("configuration")["problem"])
     assert visit.report["hub"] is None
 
 
 def test_configuration_file_that_does_not_exist(ask: Run) -> None:
-    assert "nowhere.py" in ask("-c", "nowhere.py").finding("configuration")["found"]
+    assert "nowhere.py" in ask("-c", "nowhere.py").finding("configuration")["problem"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("HEAD_TIMOUT", "1"), ("HEAD_TIMEOUT", "soon"), ("PATCH", "everything"),
@@ -301,14 +301,14 @@ def test_configuration_file_that_does_not_exist(ask: Run) -> None:
 def test_own_setting_that_cannot_be_used(ask: Run, name: str, value: str) -> None:
     visit = ask(env={f"GWORKERS_{name}": value})
     assert visit.status == 1
-    assert name.lower() in visit.finding("setting")["found"].lower()
+    assert name.lower() in visit.finding("invalid-setting")["problem"].lower()
     assert visit.report["patched"] is None
 
 
 def test_gunicorns_setting_that_cannot_be_used(ask: Run) -> None:
     visit = ask("--certfile", "nowhere.pem")
     assert visit.status == 1
-    assert "nowhere.pem" in visit.finding("setting")["found"]
+    assert "nowhere.pem" in visit.finding("invalid-setting")["problem"]
     # What else is wrong is found nevertheless.
     assert visit.report["patched"]
 
@@ -318,14 +318,14 @@ def test_gunicorns_setting_that_cannot_be_used(ask: Run) -> None:
 def test_http2_is_refused_and_nothing_is_to_be_installed_for_it(ask: Run, protocols: str) -> None:
     visit = ask("--http-protocols", protocols)
     assert visit.status == 1
-    assert [finding["found"] for finding in visit.findings if finding["fatal"]] == ["http_protocols has h2"]
+    assert [finding["problem"] for finding in visit.findings if finding["fatal"]] == ["http_protocols has h2"]
     assert "gunicorn[http2]" not in visit.out + visit.err
 
 
 def test_port_that_is_none(ask: Run) -> None:
     visit = ask("--bind", "127.0.0.1:99999")
     assert visit.status == 1
-    assert visit.finding("setting")["found"] == "bind has port 99999"
+    assert visit.finding("invalid-setting")["problem"] == "bind has port 99999"
 
 
 def test_preload_without_a_patch(ask: Run, hub: str) -> None:
@@ -341,16 +341,16 @@ def test_preload_with_a_patch(ask: Run, hub: str) -> None:
 
 
 @pytest.mark.parametrize(("env", "code", "said"), [
-    ({"GWORKERS_POST_PATCH": "os:nowhere_to_be_found"}, "setting", "os:nowhere_to_be_found"),
-    ({"GWORKERS_POST_PATCH": "hook:raises"}, "worker", "KeyError: 'database'"),
-    ({"GWORKERS_POST_PATCH": "hook:leaves"}, "worker", "SystemExit: no database"),
-    ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "setting", "/nowhere/to/be/found"),
+    ({"GWORKERS_POST_PATCH": "os:nowhere_to_be_found"}, "invalid-setting", "os:nowhere_to_be_found"),
+    ({"GWORKERS_POST_PATCH": "hook:raises"}, "worker-setup-failed", "KeyError: 'database'"),
+    ({"GWORKERS_POST_PATCH": "hook:leaves"}, "worker-setup-failed", "SystemExit: no database"),
+    ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "invalid-setting", "/nowhere/to/be/found"),
 ])
 def test_worker_that_cannot_be_set_up(ask: Run, place: Path, env: dict[str, str], code: str, said: str) -> None:
     (place / "hook.py").write_text("def raises(worker): {}['database']\n"
                                    "def leaves(worker): raise SystemExit('no database')\n")
     visit = ask(env=env)
     assert visit.status == 1
-    assert said in visit.finding(code)["found"]
+    assert said in visit.finding(code)["problem"]
     assert [finding["code"] for finding in visit.findings if finding["fatal"]] == [code]
     assert visit.report["patched"] is None

@@ -16,7 +16,7 @@ from launch import WORKERS
 from visit import HUB, Run, Visit, environment
 
 import gworkers
-from gworkers.checks.findings import CODES
+from gworkers.findings import CODES
 from gworkers.settings import Settings
 
 #: As where rich is not installed.
@@ -33,10 +33,10 @@ PAGE = (Path(__file__).parents[2] / "docs/checks.md").read_text()
     (["doctor", "hello:app"], "'sync'"),
     (["doctor", "-k", "gthread", "hello:app"], "'gthread'"),
     (["doctor", "-k", "gworkers.GevntWorker", "hello:app"], "GevntWorker"),
-    (["doctor", "-k", "gworkers.worker", "hello:app"], "Did you mean gworkers.GeventWorker or gworkers."),
+    (["doctor", "-k", "gworkers.worker.green", "hello:app"], "Did you mean gworkers.GeventWorker or gworkers."),
     (["doctor", "-k", "nowhere.to_be.Found", "hello:app"], "No module named 'nowhere'"),
     (["doctor", "-k", "gworkers.errors.GworkersError", "hello:app"], "gworkers.errors.GworkersError"),
-    (["doctor", "-k", "gworkers.worker.GreenWorker", "hello:app"], "GreenWorker"),
+    (["doctor", "-k", "gworkers.worker.green.GreenWorker", "hello:app"], "GreenWorker"),
 ], ids=lambda value: value.strip("'-") if isinstance(value, str) else "")
 @pytest.mark.parametrize("form", [["--json"], []], ids=["json", "tables"])
 def test_bad_usage(run: Run, form: list[str], words: list[str], said: str) -> None:
@@ -95,7 +95,7 @@ def test_report_in_a_pipe(shown: Run, ask: Run, run: Run, hub: str) -> None:
     lines = lines_of(visit, 1)
     report = run("doctor", "--json", *words).report
     for finding in report["findings"]:
-        for text in (finding["found"], f"Why: {finding['matters']}", f"Fix: {finding['mend']}"):
+        for text in (finding["problem"], f"Why: {finding['impact']}", f"Fix: {finding['fix']}"):
             assert [line for line in lines if line.endswith(text)], text
         assert [line for line in lines if line.split()[:1] == [finding["code"]]]
     for name, row in (*report["settings"].items(), *report["gunicorn"].items()):
@@ -171,7 +171,8 @@ def test_reader_that_leaves(place: Path) -> None:
 
 
 def test_workers_do_not_import_it() -> None:
-    code = "import sys, gworkers.worker, gworkers.server; print([name for name in sys.modules if name in {}])"
+    code = ("import sys, gworkers.worker.green, gworkers.serving.server; "
+            "print([name for name in sys.modules if name.startswith({!r})])")
     own = ("cli", "configured", "doctor", "plain_text", "report", "tables")
     names = ["rich", *(f"gworkers.{name}" for name in own)]
     done = subprocess.run([sys.executable, "-c", code.format(names)], capture_output=True, text=True, check=True,

@@ -10,7 +10,7 @@ import pytest
 from broken import SHARING, UNMEASURED, at_start, bare, release, unimportable, without_extensions
 from visit import Run, Visit
 
-from gworkers.checks.findings import CODES
+from gworkers.findings import CODES
 
 on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in")
 
@@ -44,7 +44,7 @@ def stopped(visit: Visit, code: str) -> str:
     finding = visit.finding(code)
     assert finding["fatal"]
     assert "loaded" not in visit.err
-    return str(finding["found"])
+    return str(finding["problem"])
 
 
 @pytest.mark.parametrize("code", PARAMETERS)
@@ -68,17 +68,17 @@ def test_asked_for_what_there_is_not(ask: Run, hub: str) -> None:
     variable = {"gevent": "GEVENT_RESOLVER", "eventlet": "EVENTLET_HUB"}[hub]
     visit = ask(hub=hub, env={variable: "nope"}, app="print('loaded')\n")
     assert "nope" in stopped(visit, "library-broken")
-    assert variable in visit.finding("library-broken")["mend"]
+    assert variable in visit.finding("library-broken")["fix"]
 
 
 def test_warning_stops_nothing(ask: Run, place: Path, hub: str) -> None:
     release(place, hub, {"gevent": "26.4.0", "eventlet": "0.41.1"}[hub])
     visit = ask(hub=hub, env={"PYTHONPATH": at_start(place, "import greenlet\ngreenlet.__version__ = '3.5.1'\n")})
     assert visit.status == 0
-    assert not visit.finding("library-clash")["fatal"]
+    assert not visit.finding("library-incompatible")["fatal"]
     assert visit.report["hub"] is not None
 
 
 def test_each_requirement_is_provoked() -> None:
-    provoked = {*RUNTIMES, *BARE, "library-clash"}
+    provoked = {*RUNTIMES, *BARE, "library-incompatible"}
     assert {code for code in CODES if code.startswith(("greenlet-", "library-", "pypy-", "contexts-"))} == provoked

@@ -31,7 +31,7 @@ def last_words(server: Server, code: str, status: int = BOOT) -> str:
     assert len(said) == 1, server.lines
     assert said[0].endswith(f"[{code}]")
     assert not server.log("Traceback|HaltServer", since=0)
-    assert len(server.log("Booting worker", since=0)) <= server.setup.workers
+    assert len(server.log("BootableWorker worker", since=0)) <= server.setup.workers
     return said[0]
 
 
@@ -128,7 +128,7 @@ def test_post_patch_that_ends_the_process(start: Start, tmp_path: Path) -> None:
     (tmp_path / "ending.py").write_text("def hook(worker):\n    raise SystemExit('no database')\n")
     server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "ending:hook"}, workers=3,
                    ready=False)
-    assert re.search(r"SystemExit: no database \(.*ending\.py:2\)", last_words(server, "worker"))
+    assert re.search(r"SystemExit: no database \(.*ending\.py:2\)", last_words(server, "worker-setup-failed"))
 
 
 @pytest.mark.parametrize("status", ["0", "1", "'no database'"])
@@ -266,7 +266,7 @@ def test_module_that_an_application_misses(start: Start, tmp_path: Path) -> None
 ])
 def test_hook_that_raises(start: Start, raised: str, said: str, status: int) -> None:
     server = start("probe:app", config=f"def post_worker_init(worker):\n    {raised}\n", workers=2, ready=False)
-    line = of_application(server, "worker")
+    line = of_application(server, "worker-setup-failed")
     assert f"post_worker_init has raised {said} (" in line
     assert "gunicorn.conf.py:" in line
     assert server.wait_for_exit() == status
@@ -278,7 +278,8 @@ def test_hook_that_raises(start: Start, raised: str, said: str, status: int) -> 
 @pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")
 def test_what_a_worker_misses_before_it_loads_the_application(start: Start) -> None:
     server = start("probe:app", "--reload", "--reload-engine", "inotify", ready=False)
-    assert "a worker cannot be set up: ImportError: You must have the inotify" in of_application(server, "worker")
+    line = of_application(server, "worker-setup-failed")
+    assert "a worker cannot be set up: ImportError: You must have the inotify" in line
 
 
 @pytest.mark.parametrize("file", ["nowhere/ready", ""])
@@ -297,7 +298,7 @@ RIVAL = {"gevent": "import eventlet\neventlet.monkey_patch()\n",
 @pytest.mark.parametrize("preload", [False, True])
 def test_configuration_that_patches_for_the_other_hub(start: Start, hub: str, preload: bool) -> None:
     server = start("probe:app", *["--preload"] * preload, config=RIVAL[hub], ready=False)
-    assert refusal(server).endswith("[patched-otherwise]")
+    assert refusal(server).endswith("[patched-by-other-library]")
 
 
 @pytest.mark.log_handler(locked="the other hub patches what the handler waits with")
@@ -306,7 +307,7 @@ def test_application_that_patches_for_the_other_hub(start: Start, hub: str, tmp_
     server = start("patching:app", "--pythonpath", tmp_path, ready=False)
     assert server.wait_for_exit() == BOOT
     (line,) = server.log(r"\[ERROR\] .*\]$", since=0)
-    assert line.endswith("[patched-otherwise]")
+    assert line.endswith("[patched-by-other-library]")
 
 
 @pytest.mark.parametrize("parts", [["socket"], ["socket", "thread"]])
@@ -345,5 +346,5 @@ def test_term_in_a_finalizer(start: Start, tmp_path: Path) -> None:
     """Where an exception ends nothing, but is reported; the worker leaves a moment later."""
     (tmp_path / "finalizer.py").write_text(FINALIZER.format(first=str(tmp_path / "first")))
     server = start("finalizer:app", "--chdir", tmp_path)
-    assert len(server.log("Booting worker", since=0)) == 2
+    assert len(server.log("BootableWorker worker", since=0)) == 2
     assert not server.log("Exception ignored", since=0)

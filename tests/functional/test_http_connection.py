@@ -153,7 +153,7 @@ def test_no_delay(serve):
 @pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/some?100"])
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 def test_unread_body_up_to_the_limit_keeps_the_connection(site, path, framed):
-    server = site("bodies", "--keep-alive", 60, settings={"drain_limit": 5000})
+    server = site("bodies", "--keep-alive", 60, settings={"discard_body_limit": 5000})
     client = server.connect()
     for size in (1, 100, 2048, 4900):
         if framed == "length":
@@ -168,7 +168,7 @@ def test_unread_body_up_to_the_limit_keeps_the_connection(site, path, framed):
 @pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/some?100"])
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 def test_unread_body_beyond_the_limit_closes(site, path, framed):
-    client = site("bodies", "--keep-alive", 60, settings={"drain_limit": 5000}).connect()
+    client = site("bodies", "--keep-alive", 60, settings={"discard_body_limit": 5000}).connect()
     body = b"GET /echo HTTP/1.1\r\nHost: smuggled\r\n\r\n" * 10000
     if framed == "length":
         data = request(path, method="POST", body=body)
@@ -180,7 +180,7 @@ def test_unread_body_beyond_the_limit_closes(site, path, framed):
 
 
 def test_drain_limit_0_closes_on_any_unread_body(site):
-    server = site("bodies", "--keep-alive", 60, settings={"drain_limit": 0})
+    server = site("bodies", "--keep-alive", 60, settings={"discard_body_limit": 0})
     client = server.connect()
     assert client.request("/echo", method="POST", body=b"read").body == b"read"
     assert client.request("/ignored").body == b"not read"

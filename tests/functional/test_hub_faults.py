@@ -24,7 +24,7 @@ STOP = 2.0
 
 @pytest.fixture
 def server(start):
-    server = start("faults:app", config=CONFIG, settings={"drain_linger": 0.5})
+    server = start("faults:app", config=CONFIG, settings={"drain_keepalive": 0.5})
     yield server
     forget_injected(server)
 
@@ -168,7 +168,7 @@ def test_worker_survives_a_fault_in_each_callback(server, kind):
 
 @pytest.mark.parametrize("kind", ["memory", "base", "wait"])
 def test_worker_stops_in_time_after_a_fault_while_it_stops(server, kind):
-    """The idle connection is closed after drain_linger, as without the fault."""
+    """The idle connection is closed after drain_keepalive, as without the fault."""
     idle = server.connect()
     assert idle.request("/").body == b"ok"
     waiting = server.connect()

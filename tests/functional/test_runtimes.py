@@ -25,7 +25,7 @@ RUNTIMES = {
         "python3.9", "GeventWorker", ("greenlet==0.4.17",), ("greenlet 0.4.17", "greenlet>=1.0", "[greenlet-old]")),
     "greenlet-1.1.3": (
         "python3.9", "GeventWorker", ("--no-deps", "gevent==25.9.1", "greenlet==1.1.3"),
-        ("gevent 25.9.1 and greenlet 1.1.3", "pip install --upgrade 'greenlet>=3.1.1'", "[library-clash]")),
+        ("gevent 25.9.1 and greenlet 1.1.3", "pip install --upgrade 'greenlet>=3.1.1'", "[library-incompatible]")),
     "without-gevent": (
         sys.executable, "GeventWorker", ("greenlet>=1.1.3",), ("pip install 'gworkers[gevent]'", "[library-missing]")),
     "without-eventlet": (

@@ -43,7 +43,7 @@ def refusal(server: Server) -> str:
     assert len(errors) == 1, said
     # Gunicorn 27 refuses h2 itself where there is no package for it.
     assert re.search(r" \[[a-z-]+\]$|the h2 package is not installed", errors[0]), said
-    assert not [line for line in said if "Booting worker" in line], said
+    assert not [line for line in said if "BootableWorker worker" in line], said
     return errors[0]
 
 
@@ -81,7 +81,7 @@ def test_worker_class_that_does_not_exist(start: Start, hub: str, name: str, sai
     assert said in line
 
 
-@pytest.mark.parametrize("name", ["worker", "boot", "hubs", "cli"])
+@pytest.mark.parametrize("name", ["worker", "files", "hubs", "cli"])
 def test_module_as_the_worker_class_is_refused(start: Start, hub: str, name: str) -> None:
     if hub != hubs()[0]:
         pytest.skip("the same with the other")
@@ -96,7 +96,7 @@ def test_names_that_are_asked_for_by_the_way() -> None:
     code = (f"import gworkers, sys\nfor name in {names!r}:\n"
             "    known = f'gworkers.{name}' in sys.modules\n    assert hasattr(gworkers, name) == known, name\n"
             "assert not hasattr(gworkers, '__wrapped__')\nassert not hasattr(gworkers, '_repr_html_')\n"
-            "from gworkers import *\nfrom gworkers import bind, hubs\n"
+            "from gworkers import *\nfrom gworkers import files, hubs\n"
             "import inspect, pickle\nassert inspect.getmembers(gworkers)\n"
             "assert pickle.loads(pickle.dumps(GeventWorker)) is gworkers.GeventWorker\n")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -138,7 +138,8 @@ def test_configure_wins_over_the_environment(hub: str, start: Start) -> None:
     assert head_timeout(server) == "long"
 
 
-@pytest.mark.parametrize(("name", "value"), [("head_timout", "1"), ("head_timeout", "soon"), ("drain_limit", "1.5"),
+@pytest.mark.parametrize(("name", "value"), [("head_timout", "1"), ("head_timeout", "soon"),
+                                             ("discard_body_limit", "1.5"),
                                              ("request_greenlets", "recycled"), ("write_timeout", "-1")])
 @pytest.mark.parametrize("by", ["environment", "--env"])
 def test_refuses_what_it_does_not_know_in_the_environment(start: Start, name: str, value: str, by: str) -> None:
@@ -160,7 +161,7 @@ def test_refuses_misspelt_settings_beside_a_service_called_gworkers(start: Start
     assert "'GWORKERS_HEAD_TIMOUT'" in refusal(start("probe:app", env=env, settings={"head_timout": 1}, ready=False))
 
 
-@pytest.mark.parametrize("arguments", ["head_timout=1", "head_timeout='soon'", "drain_limit=None"])
+@pytest.mark.parametrize("arguments", ["head_timout=1", "head_timeout='soon'", "discard_body_limit=None"])
 def test_refuses_what_it_does_not_know_in_configure(hub: str, start: Start, arguments: str) -> None:
     server = start("probe:app", worker_class="from config", config=configured(hub, arguments), ready=False)
     assert arguments.partition("=")[0] in refusal(server)

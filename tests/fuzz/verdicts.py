@@ -147,10 +147,10 @@ class Source:
     def send_continue(self) -> None:
         pass
 
-    def breathe(self) -> None:
+    def yield_if_due(self) -> None:
         pass
 
-    def complain(self, error: Exception) -> None:
+    def log_client_error(self, error: Exception) -> None:
         pass
 
 

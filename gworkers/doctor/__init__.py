@@ -1,0 +1,1 @@
+"""``gworkers doctor``: what a server would run on, and what is wrong with it."""

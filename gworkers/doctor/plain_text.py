@@ -1,0 +1,33 @@
+"""The report of ``gworkers doctor`` as plain text: each text on one line, to search in and to copy from."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO
+
+from gworkers.doctor.report import Report, Row
+
+INDENT = "  "
+
+
+def show(report: Report, file: IO[str]) -> None:
+    """Write *report* to *file*."""
+    file.writelines(f"{line.rstrip()}\n" for line in _lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield report.verdict
+    if report.reported:
+        yield from ("", "Findings")
+        for finding in report.reported:
+            yield ""
+            yield from _aligned([(finding.code, finding.problem), (finding.kind, f"Why: {finding.impact}"),
+                                 ("", f"Fix: {finding.fix}")])
+    for title, rows in report.sections():
+        yield from ("", title)
+        yield from _aligned(rows)
+
+
+def _aligned(rows: list[Row]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        yield INDENT + INDENT.join(text.ljust(width) for text, width in zip(row, widths))

@@ -1,0 +1,48 @@
+"""What a check found: one thing that is wrong, or will be, and what to do."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: All codes; docs/checks.md gives the cause and the fix of each.
+CODES = frozenset((
+    "application", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends",
+    "greenlet-broken", "greenlet-missing", "greenlet-old", "imported-too-early", "invalid-setting",
+    "keepalive-short", "library-broken", "library-incompatible", "library-missing", "library-old",
+    "not-wsgi", "open-file-limit", "patched-by-other-library", "preload-unpatched", "pypy-old", "root",
+    "setting-ignored", "trusts-everyone", "worker-setup-failed",
+))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found at start.
+
+    ``str(finding)`` is the line that the log, or Gunicorn's last word, shows.
+    """
+
+    #: names it in docs/checks.md and in the setting ``silence``
+    code: str
+    #: what was found
+    problem: str
+    #: why it matters
+    impact: str
+    #: what to do, preferably a command
+    fix: str
+    #: whether a worker cannot serve like that; otherwise it is a warning
+    fatal: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.code in CODES, self.code
+
+    @property
+    def kind(self) -> str:
+        """What becomes of a worker, as docs/checks.md has it."""
+        return "stops a worker" if self.fatal else "warning"
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.impact}. {self.fix} [{self.code}]"
+
+
+def setting(problem: str, impact: str, fix: str) -> Finding:
+    """Return the finding that a setting cannot be used."""
+    return Finding("invalid-setting", problem, impact, fix, fatal=True)

@@ -1,0 +1,32 @@
+"""BootBackoff to boot a worker, and the pauses between those that fail."""
+from __future__ import annotations
+
+from time import monotonic
+
+#: Seconds until the next attempt: after the first that has failed, and at most. Each time twice as long.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+class BootBackoff:
+    """Those since a worker could boot, or since the last reload."""
+
+    def __init__(self) -> None:
+        #: how many have failed
+        self.failures = 0
+        self._pause = FIRST_PAUSE / 2
+        self._next_at = 0.0
+
+    def fail(self) -> float:
+        """Count one that has failed, and return the seconds until the next."""
+        self.failures += 1
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._next_at = monotonic() + self._pause
+        return self._pause
+
+    def is_due(self) -> bool:
+        """Whether the pause is over."""
+        return monotonic() >= self._next_at
+
+    def includes(self, born: float) -> bool:
+        """Whether a worker that was forked at *born* belongs to an attempt that has not been counted yet."""
+        return born >= self._next_at

@@ -1,0 +1,1 @@
+"""Every connection and request of a worker."""

@@ -1,0 +1,206 @@
+"""The access log: Gunicorn's own, and a shorter way to the same line.
+
+Gunicorn makes a dict of everything that a line could say and hands it to :mod:`logging`, which
+costs more than serving a short request. Where nothing but Gunicorn's own logger and one plain
+handler are involved, only what ``access_log_format`` names is looked up, and the line is written
+to the handler's stream, which never blocks. Anything else may, so the log queue calls it.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from time import strftime, time
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.glogging import Logger, SafeAtoms
+
+from gworkers.logs.loss_count import LossCount
+from gworkers.logs.stream import LogStream
+
+if TYPE_CHECKING:
+    from gworkers.http1.request import Request
+    from gworkers.http1.response import Response
+    from gworkers.logs.queue import LogQueue
+
+_PLACEHOLDER = re.compile(r"%(?:\(([^)]*)\))?(.)", re.DOTALL)
+
+
+class Facts:
+    """What is known of an exchange when it is over."""
+
+    __slots__ = ("duration", "environ", "request", "response")
+
+    def __init__(self, response: Response, request: Request, environ: dict[str, Any], duration: timedelta) -> None:
+        self.response = response
+        self.request = request
+        self.environ = environ
+        self.duration = duration
+
+
+Atom = Callable[[Any, Facts], Any]
+
+
+def _microseconds(facts: Facts) -> int:
+    return facts.duration.seconds * 1000000 + facts.duration.microseconds
+
+
+#: What each atom of Gunicorn's setting access_log_format says, from the logger and the facts.
+ATOMS: dict[str, Atom] = {
+    "h": lambda log, facts: facts.environ.get("REMOTE_ADDR", "-"),
+    "l": lambda log, facts: "-",
+    "u": lambda log, facts: (log._get_user(facts.environ) if "HTTP_AUTHORIZATION" in facts.environ else None) or "-",
+    "r": lambda log, facts: "{REQUEST_METHOD} {RAW_URI} {SERVER_PROTOCOL}".format_map(facts.environ),
+    "s": lambda log, facts: (facts.response.status or "-").split(None, 1)[0],
+    "m": lambda log, facts: facts.environ["REQUEST_METHOD"],
+    "U": lambda log, facts: facts.environ["PATH_INFO"],
+    "q": lambda log, facts: facts.environ["QUERY_STRING"],
+    "H": lambda log, facts: facts.environ["SERVER_PROTOCOL"],
+    "b": lambda log, facts: str(facts.response.sent),
+    "B": lambda log, facts: facts.response.sent,
+    "f": lambda log, facts: facts.environ.get("HTTP_REFERER", "-"),
+    "a": lambda log, facts: facts.environ.get("HTTP_USER_AGENT", "-"),
+    "T": lambda log, facts: facts.duration.seconds,
+    "D": lambda log, facts: _microseconds(facts),
+    "M": lambda log, facts: _microseconds(facts) // 1000,
+    "L": lambda log, facts: f"{facts.duration.seconds}.{facts.duration.microseconds:06}",
+    "p": lambda log, facts: f"<{os.getpid()}>",
+}
+
+
+def _named(pairs: Callable[[Facts], Any], name: str, log: Any, facts: Facts) -> Any:
+    """Return the value of the last of *pairs* that is called *name*, whatever its case."""
+    found = "-"
+    for key, value in pairs(facts):
+        if key.lower() == name:
+            found = value
+    return found
+
+
+#: The sources of ``{name}i``, ``{name}o`` and ``{name}e``.
+SOURCES: dict[str, Callable[[Facts], Any]] = {
+    "i": lambda facts: facts.request.headers,
+    "o": lambda facts: facts.response.headers,
+    "e": lambda facts: facts.environ.items(),
+}
+
+
+class AccessLog:
+    """Writes a line for each request.
+
+    :param logger: Gunicorn's logger, of whatever class
+    :param queue: what calls the logger
+    :param line_format: ``access_log_format``
+    """
+
+    def __init__(self, logger: Any, queue: LogQueue, line_format: str) -> None:
+        self._log = logger
+        self._queue = queue
+        self._lost = LossCount()
+        self._format = line_format
+        self._second = 0
+        self._now = ""
+        self._handler = plain_handler(logger)
+        report_errors(logger.access_log, self._report)
+        self._atoms = self._compile(line_format) if self._handler is not None else {}
+
+    def record(self, response: Response, request: Request, environ: dict[str, Any], seconds: float) -> None:
+        """Write the line for a request that took *seconds*. Never raises, never waits."""
+        duration = timedelta(seconds=seconds)
+        handler = self._handler
+        access = self._log.access_log
+        if handler is None or access.disabled or len(access.handlers) != 1 or access.handlers[0] is not handler:
+            self._queue.call(self._log.access, response, request, environ, duration)
+            return
+        facts = Facts(response, request, environ, duration)
+        log = self._log
+        try:
+            line = self._format % SafeAtoms({name: atom(log, facts) for name, atom in self._atoms.items()})
+            # Without the handler's lock, which a thread may hold: the line is written in one call.
+            handler.stream.write(f"{line}\n")
+        except OSError as error:
+            self._report(error)
+        except Exception:
+            # Gunicorn has its own way to report a format that does not work.
+            self._queue.call(log.access, response, request, environ, duration)
+
+    def _report(self, error: BaseException) -> None:
+        """Report, now and then, that lines cannot be written; not each with all that is known of its request."""
+        self._lost.add()
+        lost = self._lost.take()
+        if lost:
+            self._queue.error("The access log cannot be written (%s: %s). Lines lost since the last report: %s. "
+                              "Check the disk or the reader of the log.", type(error).__name__, error, lost)
+
+    def _compile(self, line_format: str) -> dict[str, Atom]:
+        names = {name for name, kind in _PLACEHOLDER.findall(line_format) if kind != "%"}
+        atoms: dict[str, Atom] = {}
+        for name in names:
+            source = SOURCES.get(name[-1:]) if name.startswith("{") and name[-2:-1] == "}" else None
+            if source is not None:
+                atoms[name.lower()] = partial(_named, source, name[1:-2].lower())
+            elif name == "t":
+                atoms[name] = self._time
+            elif name in ATOMS:
+                atoms[name] = ATOMS[name]
+        return atoms
+
+    def _time(self, log: Any, facts: Facts) -> str:
+        second = int(time())
+        if second != self._second:
+            self._second = second
+            self._now = strftime("[%d/%b/%Y:%H:%M:%S %z]")
+        return self._now
+
+
+def plain_handler(log: Any) -> logging.StreamHandler[Any] | None:
+    """Return the one handler of the access log, if all that it does is to write lines; else None."""
+    kind = type(log)
+    access = log.access_log
+    if any(getattr(kind, name) is not getattr(Logger, name) for name in ("access", "atoms", "now", "_get_user")) \
+            or kind.atoms_wrapper_class is not SafeAtoms:
+        return None
+    if len(access.handlers) != 1 or access.filters or access.propagate or not access.isEnabledFor(logging.INFO):
+        return None
+    handler = access.handlers[0]
+    formatter = handler.formatter
+    if (type(handler) in (logging.StreamHandler, logging.FileHandler) and handler.level <= logging.INFO
+            and not handler.filters and handler.terminator == "\n" and isinstance(handler.stream, LogStream)
+            and type(formatter) is logging.Formatter and formatter._fmt == "%(message)s"):
+        return handler  # type: ignore[no-any-return]
+    return None
+
+
+def report_errors(access_log: logging.Logger, report: Callable[[BaseException], None]) -> None:
+    """Let handlers of *access_log* call *report* when they fail.
+
+    By default :mod:`logging` prints the arguments of each record to stderr: here, all of a request, cookies included.
+    """
+    logger: logging.Logger | None = access_log
+    while logger is not None:
+        for handler in logger.handlers:
+            if "handleError" not in vars(handler) and type(handler).handleError is logging.Handler.handleError:
+                handler.handleError = partial(  # type: ignore[method-assign]
+                    _handle_error, handler.handleError, access_log.name, report)
+        logger = logger.parent if logger.propagate else None
+
+
+def _handle_error(default: Callable[[logging.LogRecord], None], name: str, report: Callable[[BaseException], None],
+                  record: logging.LogRecord) -> None:
+    error = sys.exc_info()[1]
+    if record.name == name and error is not None:
+        report(error)
+    else:
+        default(record)
+
+
+def wanted(cfg: Any, log: Any) -> bool:
+    """Whether anybody wants to know of each request: a log, or a logger class that does its own thing."""
+    if type(log).access is not Logger.access:
+        return True
+    return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or getattr(cfg, "logconfig_json", None)
+                or (cfg.syslog and not cfg.disable_redirect_access_to_syslog))

@@ -1,0 +1,170 @@
+"""One request and its response: from a parsed head to the last byte of the answer."""
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from greenlet import GreenletExit
+from gunicorn.http.wsgi import FileWrapper
+from gunicorn.workers.base_async import ALREADY_HANDLED
+
+from gworkers.errors import ClientError, ClientTimeout, Refusal
+from gworkers.http1.body import EMPTY, Body, LengthBody
+from gworkers.http1.chunked import ChunkedBody
+from gworkers.http1.response import Response
+from gworkers.serving import fork
+
+if TYPE_CHECKING:
+    from gworkers.http1.request import Request
+    from gworkers.serving.connection import Connection
+
+
+def serve(connection: Connection, request: Request) -> bool:
+    """Call the application with *request* and send what it answers. Runs in a request greenlet.
+
+    :returns: whether the connection can serve another request; it may be closed already
+    """
+    server = connection.server
+    worker = server.worker
+    started = monotonic() if server.access is not None else 0.0
+    body = request.body = _body(connection, request) if request.length != 0 else EMPTY
+    response = Response(connection, request, server.response_heads)
+    environ: dict[str, Any] = {}
+    keep = False
+    try:
+        if server.pre_request is not None:
+            request.cfg = server.cfg
+            server.pre_request(worker, request)
+            request.adopt_headers()
+        environ = connection.listener.environs.build(request, response, body, connection)
+        worker.nr += 1
+        if worker.nr >= worker.max_requests:
+            worker.recycle()
+        result = server.application(environ, response.start_response)
+        if result is ALREADY_HANDLED or (server.taken_over is not None and server.taken_over()):
+            _close(result)
+            _end_takeover(connection, response)
+        elif not _send(connection, response, result):
+            _end_takeover(connection, response)
+        else:
+            keep = not (response.closes or connection.last_request)
+            if response.sent != response.response_length and response.truncated and not connection.broken:
+                server.log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says.",
+                                   request.method, request.uri, response.sent, response.response_length)
+                keep = False
+            if keep and not body.complete:
+                keep = body.drain(server.discard_body_limit, server.linger)
+    except ClientError as error:
+        if not environ:
+            # What is wrong with a body is logged where it is read.
+            connection.log_client_error(error)
+        _give_up(connection, response, error)
+    except GreenletExit:
+        connection.close_unless_flushing()
+    except BaseException as error:
+        if worker.forker is not None:
+            fork.exit_forked_child(worker, error)
+        if server.taken_over is not None:
+            server.taken_over()
+        if connection.last_request and isinstance(_cause(error), StopIteration):
+            # How libraries that know Gunicorn end a request that they answered on the socket.
+            _end_takeover(connection, response)
+        else:
+            if server.ends_process(error):
+                raise
+            server.log.exception("Error handling request %s %s", request.method, request.uri)
+            _fail(connection, response, 500, "Internal Server Error", "")
+    finally:
+        if worker.forker is not None:
+            fork.exit_forked_child(worker, None)
+        response.ended = True
+        body.end()
+        if server.access is not None and environ and response.status is not None:
+            server.access.record(response, request, environ, monotonic() - started)
+        if server.post_request is not None:
+            request.cfg = server.cfg
+            try:
+                server.post_request(worker, request, environ, response)
+            except BaseException as error:
+                if server.ends_process(error):
+                    raise
+                server.log.exception("Exception in post_request hook")
+    return keep
+
+
+def _body(connection: Connection, request: Request) -> Body:
+    if request.length is None:
+        server = connection.server
+        return ChunkedBody(connection, request, server.heads.chunk_limits, server.trailers)
+    return LengthBody(connection, request, request.length)
+
+
+def _send(connection: Connection, response: Response, result: Any) -> bool:
+    """Send what the application returned.
+
+    :returns: whether that was the response; if not, the application has answered on the socket itself
+    """
+    try:
+        if type(result) is list and len(result) == 1:
+            response.write_whole(result[0])
+        elif isinstance(result, FileWrapper):
+            response.write_file(result)
+        else:
+            for data in result:
+                response.write(data)
+            taken_over = connection.server.taken_over
+            if taken_over is not None and taken_over():
+                return False
+        if response.chunked or not response.headers_sent:
+            if connection.broken:
+                return False
+            response.finish()
+    finally:
+        _close(result)
+    return True
+
+
+def _close(result: Any) -> None:
+    if hasattr(result, "close"):
+        result.close()
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """Return *error*, or what was raised in a generator if that has become a RuntimeError (PEP 479)."""
+    return error.__cause__ if type(error) is RuntimeError else error
+
+
+def _end_takeover(connection: Connection, response: Response) -> None:
+    """Close after the application has answered on the socket itself; the log is told so."""
+    if response.status is None:
+        response.status = "101 Switching Protocols"
+    connection.close()
+
+
+def _give_up(connection: Connection, response: Response, error: ClientError) -> None:
+    """End a request whose client is at fault."""
+    if response.headers_sent:
+        connection.server.log.debug("Ignored a client that left: %s", error)
+        connection.close_unless_flushing()
+    elif response.too_late:
+        _end_takeover(connection, response)
+    elif isinstance(error, Refusal):
+        _fail(connection, response, error.status, error.reason, error.detail)
+    elif isinstance(error, ClientTimeout):
+        _fail(connection, response, 408, "Request Timeout", str(error))
+    else:
+        _fail(connection, response, 400, "Bad Request", str(error))
+
+
+def _fail(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
+    too_late = response.too_late
+    if not response.headers_sent:
+        response.status = f"{status} {reason}"
+        response.status_code = status
+        response.headers = []
+        response.must_close = True
+    if too_late:
+        # All that can be said is that what was sent is not complete.
+        connection.close_unless_flushing()
+    else:
+        connection.answer(status, reason, detail)

@@ -1,0 +1,266 @@
+"""What the connections of one worker share: application, hub, limits, deadlines."""
+from __future__ import annotations
+
+import os
+from contextvars import copy_context
+from functools import lru_cache
+from heapq import merge
+from ipaddress import ip_address, ip_network
+from itertools import islice, takewhile
+from math import inf
+from operator import itemgetter
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Callable
+
+from gunicorn import SERVER
+from gunicorn.config import PostRequest, PreRequest
+from gunicorn.sock import ssl_context
+
+from gworkers.http1.fast import fast_parser
+from gworkers.http1.head import HeadParser
+from gworkers.http1.response_head import ResponseHeads
+from gworkers.hubs.guard import contained, hub_callback
+from gworkers.logs.queue import LogQueue
+from gworkers.logs.throttle import InvalidRequests
+from gworkers.serving import access_log
+from gworkers.serving.access_log import AccessLog
+from gworkers.serving.connection import Connection
+from gworkers.serving.deadlines import Deadlines
+from gworkers.serving.greenlets import RequestGreenlets
+from gworkers.serving.listener import Listener
+from gworkers.serving.outbox import Outbox
+
+if TYPE_CHECKING:
+    from gworkers.hubs.base import Hub
+    from gworkers.settings import Settings
+    from gworkers.worker.green import GreenWorker
+
+#: Seconds that a client has to close its side after the last answer of a worker that drains.
+LAST_PARTING = 0.05
+#: Seconds that a new connection has for its first byte before it may have to make room for another one.
+FIRST_BYTE = 0.5
+#: Seconds until a drain that could not begin is tried again.
+RETRY = 0.1
+#: Seconds between two looks at whether request greenlets have become superfluous.
+TRIM_INTERVAL = 10.0
+
+
+class Server:
+    """The serving core of a worker. Configuration is read once, when it is made.
+
+    :param worker: the worker, booted, its application loaded
+    :param hub: where to run
+    :param settings: gworkers' own settings
+    :param on_idle: called when the last connection of a stopping server has gone
+    """
+
+    def __init__(self, worker: GreenWorker, hub: Hub, settings: Settings, on_idle: Callable[[], None]) -> None:
+        cfg = worker.cfg
+        self.worker = worker
+        self.hub = hub
+        self.cfg = cfg
+        #: how the serving core logs: never directly, because handlers may raise and wait
+        self.log = LogQueue(hub, worker.log, self.ends_process)
+        self.invalid_requests = InvalidRequests(hub, self.log)
+        self.application: Callable[..., Any] = worker.wsgi
+        self._on_idle = on_idle
+
+        self.heads = HeadParser(cfg, fast_parser(cfg))
+        self.response_heads = ResponseHeads(SERVER)
+        self.time_slice = settings.time_slice or inf
+        self.greenlets = RequestGreenlets(hub, self.log, copy_context(), reuse=settings.request_greenlets == "reused",
+                                          time_slice=self.time_slice)
+
+        self.taken_over = hub.taken_over
+        self.outbox = Outbox(hub, self.log)
+        deadlines = self.timeouts = Deadlines(hub, self.log)
+        #: for connections that have not sent a byte, or none since their handshake
+        self.unshaken = deadlines.add(settings.handshake_timeout, Connection.close)
+        self.silent = deadlines.add(settings.head_timeout, Connection.close)
+        self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)
+        self.head = deadlines.add(settings.head_timeout, Connection.head_late)
+        self.idle = deadlines.add(cfg.keepalive, Connection.close)
+        self.body = deadlines.add(settings.body_timeout, Connection.body_late)
+        #: for the trailer section of a chunked body as a whole
+        self.trailers = deadlines.add(settings.head_timeout, Connection.body_late)
+        self.write = deadlines.add(settings.write_timeout, Connection.write_late)
+        self.linger = deadlines.add(settings.linger_timeout, Connection.close)
+        self.parting = deadlines.add(settings.linger_timeout, Connection.close)
+        self._last_idle = deadlines.add(settings.drain_keepalive, Connection.close_if_idle)
+        self._last_parting = deadlines.add(LAST_PARTING, Connection.close)
+
+        self.discard_body_limit = settings.discard_body_limit
+        self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
+        self.access = (AccessLog(worker.log, self.log, cfg.access_log_format) if access_log.wanted(cfg, worker.log)
+                       else None)
+        self.pre_request = hook(cfg, PreRequest, self.log)
+        self.post_request = hook(cfg, PostRequest, self.log)
+        #: whether connections may serve more than one request
+        self.keepalive = bool(cfg.keepalive)
+        #: kinds of responses that have no body, for which the application sent one: those that have been logged
+        self.omitted_bodies: set[str] = set()
+        self._stopping = False
+        self._trim_due = monotonic() + TRIM_INTERVAL
+        #: whether accepting has paused because of worker_connections
+        self.full = False
+        self._limit = cfg.worker_connections
+        self.connections: set[Connection] = set()
+        self._trusts = peer_trust(cfg)
+        tls = ssl_context(cfg) if cfg.is_ssl else None
+        self.listeners = [Listener(self, sock, tls) for sock in worker.sockets]
+
+    def start(self) -> None:
+        """Begin to accept connections."""
+        for listener in self.listeners:
+            listener.start()
+
+    def stop(self) -> None:
+        """Accept no more, let requests that run be the last on their connections; idle ones may have one more."""
+        self._stopping = True
+        self.keepalive = False
+        self.idle = self._last_idle
+        self.parting = self._last_parting
+        for listener in self.listeners:
+            listener.close()
+        # In the hub, because a request that is found waiting gets a greenlet.
+        self.hub.call_soon(self._retire)
+
+    def recover(self) -> None:
+        """Try again to begin the drain: it is the only callback here."""
+        self.hub.call_later(RETRY, self._retire)
+
+    @hub_callback
+    def _retire(self) -> None:
+        for connection in list(self.connections):
+            with contained(connection):
+                connection.begin_drain()
+
+    def abort(self) -> int:
+        """Cut all connections; return on how many a request ran, which sees that its client has gone."""
+        requests = 0
+        for connection in list(self.connections):
+            with contained(connection):
+                requests += connection.abort()
+        return requests
+
+    def release_after_fork(self) -> None:
+        """This is a process that the application has forked: leave all sockets to the worker."""
+        self.hub.forked()
+        self.log.clear()
+        for listener in self.listeners:
+            listener.release_after_fork()
+        for connection in self.connections:
+            connection.release_after_fork()
+        self.connections.clear()
+        self.timeouts.clear()
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open."""
+        return len(self.connections)
+
+    def trusts(self, peer: Any) -> bool:
+        """Whether *peer* is a proxy whose word on the scheme of a request counts (``forwarded_allow_ips``)."""
+        return self._trusts(peer[0]) if isinstance(peer, tuple) else True
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a connection waits for the first byte of a request, and may have to make room."""
+        return bool(self.idle or self.silent or self.unshaken)
+
+    def has_room(self, listener_fd: int) -> bool:
+        """Whether a connection may be accepted now, if need be in the place of one that waits for a request.
+
+        If every connection serves a request, accepting pauses until one has gone or waits for the next: the server
+        is :attr:`full`.
+        """
+        if len(self.connections) < self._limit:
+            return True
+        if self.has_waiting:
+            # Another worker may have accepted meanwhile.
+            return self.hub.is_readable(listener_fd) and self.evict(1) > 0
+        for listener in self.listeners:
+            listener.pause()
+        self.full = True
+        return False
+
+    def opened(self, connection: Connection) -> None:
+        """Take charge of a new connection."""
+        self.connections.add(connection)
+        connection.open()
+
+    def evict(self, count: int) -> int:
+        """Close *count* connections: those that have waited longest for the first byte of a request.
+
+        One that has just been opened stays, and one that has just become readable: their requests would be lost.
+
+        :returns: how many have been closed; fewer if there are no more
+        """
+        opened_before = monotonic() - FIRST_BYTE
+        silent = (takewhile(lambda entry: entry[1] < opened_before, queue) for queue in (self.silent, self.unshaken))
+        waiting = merge(self.idle, *silent, key=itemgetter(1))
+        evicted = list(islice((connection for connection, _ in waiting
+                               if not self.hub.is_readable(connection.sock.fileno())), count))
+        for connection in evicted:
+            with contained(connection):
+                connection.close()
+        return len(evicted)
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection that has gone."""
+        self.connections.discard(connection)
+        if self._stopping:
+            if not self.connections:
+                self._on_idle()
+        elif self.full:
+            self.resume_accepting()
+
+    def resume_accepting(self) -> None:
+        """Accept again after having been full."""
+        self.full = False
+        if not self._stopping:
+            for listener in self.listeners:
+                listener.start()
+
+    def ends_process(self, error: BaseException) -> bool:
+        """Return whether *error* is the one that ends this process; an application that raises its like only fails."""
+        return self.worker.aborting and isinstance(error, SystemExit)
+
+    def trim(self) -> None:
+        """Let superfluous request greenlets end, if it is time to look. Called between two heartbeats."""
+        now = monotonic()
+        if now >= self._trim_due:
+            self._trim_due = now + TRIM_INTERVAL
+            self.hub.call_soon(self.greenlets.trim)
+
+
+def hook(cfg: Any, setting: Any, log: LogQueue) -> Callable[..., None] | None:
+    """Return the server hook *setting*, or None if it is Gunicorn's default, which does nothing.
+
+    The default ``pre_request`` writes a line to the debug log. Here *log* does, because log handlers may fail.
+    """
+    function = cfg.settings[setting.name].get()
+    default = setting.default
+    if function is not default and function is not getattr(default, "__func__", default):
+        return function  # type: ignore[no-any-return]
+    if setting is PreRequest and log.has_debug:
+        return lambda worker, request: log.debug("%s %s", request.method, request.path)
+    return None
+
+
+def peer_trust(cfg: Any) -> Callable[[str], bool]:
+    """Return a function that says whether ``forwarded_allow_ips`` has an address."""
+    allowed = cfg.forwarded_allow_ips
+    if "*" in allowed:
+        return lambda address: True
+    networks = [ip_network(entry, strict=False) for entry in allowed]
+
+    @lru_cache(maxsize=1024)
+    def trusts(address: str) -> bool:
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in networks)
+
+    return trusts

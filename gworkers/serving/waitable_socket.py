@@ -1,0 +1,161 @@
+"""A socket that does not block, and the greenlets that wait for it."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gworkers.errors import ClientDisconnected, ClientTimeout
+from gworkers.hubs.guard import hub_callback
+
+if TYPE_CHECKING:
+    from gworkers.hubs.base import Greenlet, Watcher
+    from gworkers.logs.queue import LogQueue
+    from gworkers.serving.deadlines import Deadline
+    from gworkers.serving.server import Server
+
+#: What a parked greenlet is told.
+READY, LATE, OVER = "ready", "late", "over"
+
+
+class WaitableSocket(ABC):
+    """A non-blocking socket. One greenlet may wait to read and one to write, each within a deadline.
+
+    :param server: what it shares with the others of its worker
+    :param sock: the socket
+    """
+
+    __slots__ = ("_flushing", "_reading", "_slice_end", "_watcher", "_watching", "_write_watcher", "_writing", "server",
+                 "sock")
+
+    def __init__(self, server: Server, sock: Any) -> None:
+        self.server = server
+        self.sock = sock
+        self._watcher: Watcher = server.hub.watch_read(sock.fileno())
+        self._watching = False
+        self._write_watcher: Watcher | None = None
+        #: the greenlets that wait to read and to write
+        self._reading: Greenlet | None = None
+        self._writing: Greenlet | None = None
+        #: whether no greenlet waits to write, but :meth:`flush` is called when the socket is writable
+        self._flushing = False
+        self._slice_end = 0.0
+
+    @property
+    def log(self) -> LogQueue:
+        """Where to report an exception."""
+        return self.server.log
+
+    @abstractmethod
+    def recover(self) -> None:
+        """Close after an exception in a callback."""
+
+    def _watch(self) -> None:
+        if not self._watching:
+            self._watcher.start(self._readable)
+            self._watching = True
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._watcher.stop()
+
+    @abstractmethod
+    def _readable(self) -> None:
+        """The socket is readable, and it is watched."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """The socket is writable, and no greenlet waits for that."""
+
+    @abstractmethod
+    def _lose(self, error: OSError) -> None:
+        """What :meth:`flush` was to send cannot be sent."""
+
+    def yield_if_due(self) -> None:
+        """Let the others have their turn if this request has had the hub for its ``time_slice``."""
+        now = monotonic()
+        if not self._slice_end:
+            self._slice_end = now + self.server.time_slice
+        elif now > self._slice_end:
+            self.server.hub.pause()
+            self._slice_end = monotonic() + self.server.time_slice
+
+    def _wait_readable(self, deadline: Deadline[Any]) -> None:
+        if self._reading is not None:
+            raise RuntimeError("two greenlets read from one connection")
+        self._reading = self.server.hub.current()
+        try:
+            self._watch()
+            self._wait_until(deadline, "the client sent no more of its request body in time")
+        finally:
+            self._reading = None
+
+    def _wait_writable(self) -> None:
+        if self._writing is not None or self._flushing:
+            raise RuntimeError("two greenlets write to one connection")
+        self._writing = self.server.hub.current()
+        try:
+            self._watch_write()
+            self._wait_until(self.server.write, "the client took no more of the response in time")
+        finally:
+            self._writing = None
+            self._unwatch_write()
+
+    def _watch_write(self) -> None:
+        if self._write_watcher is None:
+            self._write_watcher = self.server.hub.watch_write(self.sock.fileno())
+        self._write_watcher.start(self._writable)
+
+    def _unwatch_write(self) -> None:
+        if self._write_watcher is not None:
+            self._write_watcher.stop()
+
+    def _wait_until(self, deadline: Deadline[Any], late: str) -> None:
+        deadline.start(self)
+        try:
+            outcome = self.server.hub.park()
+        finally:
+            deadline.stop(self)
+        if outcome is LATE:
+            raise ClientTimeout(late)
+        if outcome is OVER:
+            raise ClientDisconnected("the connection was closed")
+        self._slice_end = 0.0
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a greenlet waits for the peer."""
+        return self._reading is not None or self._writing is not None
+
+    def _give_up_waiting(self) -> None:
+        """Tell the greenlets that wait for the peer that it is over."""
+        if self.awaited:
+            # Only the hub may switch to one.
+            self.server.hub.call_soon(self._dismiss)
+
+    @hub_callback
+    def _dismiss(self) -> None:
+        if self._reading is not None:
+            self._reading.switch(OVER)
+        if self._writing is not None:
+            self._writing.switch(OVER)
+
+    @hub_callback
+    def _writable(self) -> None:
+        if self._writing is not None:
+            self._writing.switch(READY)
+        else:
+            self.flush()
+
+    def body_late(self) -> None:
+        """The greenlet that waits to read has waited for longer than ``body_timeout``."""
+        if self._reading is not None:
+            self._reading.switch(LATE)
+
+    def write_late(self) -> None:
+        """The client has taken no byte of the response for longer than ``write_timeout``."""
+        if self._writing is not None:
+            self._writing.switch(LATE)
+        elif self._flushing:
+            self._lose(ClientTimeout("the client took no more of the response in time"))

@@ -1,0 +1,31 @@
+"""Versions of installed distributions."""
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+Version = tuple[int, ...]
+
+
+def installed(distribution: str) -> str | None:
+    """Return the version of an installed *distribution*."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def parsed(release: str) -> Version:
+    """Return the leading numbers of a version such as ``25.9.1`` or ``3.0.0rc1``."""
+    numbers = []
+    for part in release.split("."):
+        digits = part[:len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
+
+
+def spelled(release: Version) -> str:
+    return ".".join(map(str, release))

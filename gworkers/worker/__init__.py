@@ -1,0 +1,1 @@
+"""One worker process, from its boot to its exit."""
