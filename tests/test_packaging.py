@@ -6,21 +6,18 @@ import ast
 import re
 import subprocess
 import sys
-from dataclasses import fields
 from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 
 import gworkers
-from gworkers.settings import PREFIX, Settings
 
 pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(gworkers.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def relative(path: Path) -> str:
@@ -98,18 +95,3 @@ def test_the_readme_installs_and_tests_in_a_line_each():
     install, test = (line for line in lines if line.startswith("python3 -m venv .venv && "))
     assert install.endswith(".venv/bin/gunicorn --chdir examples/hello -k gworkers.GeventWorker 'hello:create_app()'")
     assert test.endswith("&& .venv/bin/pytest")
-
-
-def test_the_readme_documents_the_settings():
-    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert [name for name, _ in rows] == [field.name for field in fields(Settings)]
-    said = {name: default.strip("`") for name, default in rows}
-    assert [name for name, default in said.items() if default == "none" and getattr(Settings(), name)] == []
-    environ = {PREFIX + name.upper(): default for name, default in said.items() if default != "none"}
-    assert Settings.resolve({}, environ) == Settings()
-
-
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []

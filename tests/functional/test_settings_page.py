@@ -1,4 +1,4 @@
-"""docs/settings.md has a row for each setting, and the tests that it names exist."""
+"""docs/settings.md has a row for each setting, docs/development.md names the tests of each, and these exist."""
 
 from __future__ import annotations
 
@@ -11,21 +11,37 @@ from gunicorn.config import KNOWN_SETTINGS
 from gworkers.settings import PREFIX, Settings
 
 HERE = Path(__file__).parent
-PAGE = (HERE.parents[1] / "docs" / "settings.md").read_text()
-ROWS = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
+DOCS = HERE.parents[1] / "docs"
+PAGE = (DOCS / "settings.md").read_text()
+#: The page that names the tests.
+TESTS = (DOCS / "development.md").read_text().partition("## Tests of the settings\n")[2]
+SETTINGS = {setting.name for setting in KNOWN_SETTINGS} | {field.name for field in fields(Settings)}
+#: Settings that the page describes as refused only.
+REFUSED = {"http_protocols", "http2_cleartext", "protocol"}
+
+
+def rows(page: str) -> list[str]:
+    return re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
 
 
 def test_each_setting_has_a_row() -> None:
-    wanted = {setting.name for setting in KNOWN_SETTINGS} | {field.name for field in fields(Settings)}
-    assert wanted - set(ROWS) == set()
+    assert SETTINGS - set(rows(PAGE)) == set()
 
 
-def test_no_setting_has_two() -> None:
-    assert sorted(set(ROWS)) == sorted(ROWS)
+def test_no_setting_has_two_rows() -> None:
+    for page in (PAGE, TESTS):
+        assert sorted(set(rows(page))) == sorted(rows(page))
+
+
+def test_each_setting_has_tests_or_a_reason() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", TESTS, re.MULTILINE))
+    assert SETTINGS - REFUSED - set(table) == set()
+    assert set(rows(PAGE)) - REFUSED == set(table)
+    assert [name for name, tests in table.items() if not tests.startswith(("`test_", "none: ", "every other"))] == []
 
 
 def test_tests_exist() -> None:
-    named = re.findall(r"`(test_\w+)(?:::(\w+))?`", PAGE)
+    named = re.findall(r"`(test_\w+)(?:::(\w+))?`", TESTS)
     assert len(named) > 100
     for module, test in named:
         files = [path for path in (HERE / f"{module}.py", HERE.parent / f"{module}.py") if path.exists()]
