@@ -24,9 +24,9 @@ from gworkers.checks import application, configuration, drivers, patching
 WITHOUT = {without}
 if WITHOUT:
     patching.check = lambda imported: []
-    patching.early = lambda hub, parts: []
+    patching.modules_before_patch = lambda hub, parts: []
     application.check = lambda loaded, app: []
-    configuration.rival = lambda hub: None
+    configuration.other_patch_finding = lambda hub: None
     drivers.check = lambda library, known: []
 
 def pre_fork(server, worker):

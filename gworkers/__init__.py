@@ -31,7 +31,8 @@ def __getattr__(name: str) -> object:
         from gworkers.errors import SettingsError
 
         # Gunicorn, which asks for a worker class, takes an AttributeError for one of its own and ends in a traceback.
-        raise SettingsError(worker_class.not_a_class(f"{__name__}.{name}") if expected else worker_class.missing(name))
+        raise SettingsError(worker_class.non_class_finding(f"{__name__}.{name}") if expected
+                            else worker_class.unknown_class_finding(name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

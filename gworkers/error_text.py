@@ -16,21 +16,22 @@ from gworkers.errors import GworkersError
 DUMB = ("<frozen ", *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
 
 
-def meant(error: BaseException) -> BaseException:
+def actual_error(error: BaseException) -> BaseException:
     """Return the exception that somebody is to be told of.
 
     Gunicorn looks for the code of what has raised a TypeError when it was called, and fails where there is none.
     """
     first = error.__context__
-    return first if isinstance(error, AttributeError) and isinstance(first, TypeError) and not place(error) else error
+    hidden = isinstance(error, AttributeError) and isinstance(first, TypeError) and not location(error)
+    return first if hidden and first is not None else error
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Return what an exception says, and where it was raised, on one line."""
     if isinstance(error, SyntaxError):
         text, where = f"{type(error).__name__}: {error.msg}", f"{error.filename}:{error.lineno}"
     else:
-        text, where = str(error), place(error)
+        text, where = str(error), location(error)
         if not isinstance(error, (GworkersError, ConfigError, AppImportError)):
             text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     text = text.rstrip(".")
@@ -38,7 +39,7 @@ def told(error: BaseException) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
-def shortened(error: BaseException) -> BaseException:
+def trim_traceback(error: BaseException) -> BaseException:
     """Leave out of an exception's traceback, and of those before it, how it came to the application, if it did."""
     chain: list[BaseException] = []
     following: list[BaseException | None] = [error]
@@ -63,7 +64,7 @@ def print_traceback(error: BaseException) -> None:
     sys.stderr.write("".join(traceback.format_exception(type(error), error, error.__traceback__, chain=False)))
 
 
-def place(error: BaseException) -> str:
+def location(error: BaseException) -> str:
     """Return file and line of the innermost frame that says something; nothing if none does."""
     frames = traceback.extract_tb(error.__traceback__)
     telling = [f"{frame.filename}:{frame.lineno}" for frame in frames if not _is_dumb(frame.filename)]

@@ -43,6 +43,6 @@ class Finding:
         return f"{self.problem}: {self.impact}. {self.fix} [{self.code}]"
 
 
-def setting(problem: str, impact: str, fix: str) -> Finding:
+def invalid_setting(problem: str, impact: str, fix: str) -> Finding:
     """Return the finding that a setting cannot be used."""
     return Finding("invalid-setting", problem, impact, fix, fatal=True)

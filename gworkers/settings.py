@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal, Optional, cast, get_args, get_origin
 
 from gunicorn.config import KNOWN_SETTINGS
 
-from gworkers.error_text import told
+from gworkers.error_text import describe
 from gworkers.errors import SettingsError
-from gworkers.findings import setting
+from gworkers.findings import invalid_setting
 
 PREFIX = "GWORKERS_"
 
@@ -135,7 +135,7 @@ class Settings:
         variables = {PREFIX + name.upper(): name for name in kinds}
         given: dict[str, tuple[Any, str]] = {}
         for variable in sorted(environ):
-            if variable.startswith(PREFIX) and not is_service_link(variable, environ):
+            if variable.startswith(PREFIX) and not is_kubernetes_variable(variable, environ):
                 name = _known(variable, variables, "the environment")
                 origin = f"environment variable {variable}"
                 given[name] = _checked(name, kinds[name], _numeral(kinds[name], environ[variable]), origin), origin
@@ -150,7 +150,7 @@ _SERVICE_LINK = re.compile(
     r"|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)")
 
 
-def is_service_link(variable: str, environ: Mapping[str, str]) -> bool:
+def is_kubernetes_variable(variable: str, environ: Mapping[str, str]) -> bool:
     """Whether Kubernetes has put `variable` into `environ` for a Service called ``gworkers`` or ``gworkers-...``.
 
     It does so in every pod of the Service's namespace:
@@ -174,7 +174,8 @@ def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:
         advice = f"It is Gunicorn's: write {gunicorns} = ... into gunicorn.conf.py"
     else:
         advice = f"Did you mean {spellings[close[0]]}?" if close else f"Known are {', '.join(names)}"
-    raise SettingsError(setting(f"gworkers has no setting {spelled!r} ({origin})", "nothing would come of it", advice))
+    raise SettingsError(invalid_setting(
+        f"gworkers has no setting {spelled!r} ({origin})", "nothing would come of it", advice))
 
 
 _PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -220,11 +221,11 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
         if isinstance(value, wanted) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max:
             return number(value)
     found = " ".join(reprlib.repr(value).split())
-    raise SettingsError(setting(
+    raise SettingsError(invalid_setting(
         f"gworkers setting {name} is {found} ({origin})", "nothing can be made of that", f"It takes {allowed}"))
 
 
-def function(hook: Any) -> Callable[..., Any]:
+def load_hook(hook: Any) -> Callable[..., Any]:
     """Return what the hook *hook*, checked already, stands for.
 
     :raises SettingsError: if it cannot be imported
@@ -235,10 +236,10 @@ def function(hook: Any) -> Callable[..., Any]:
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise SettingsError(setting(
-            f"gworkers setting post_patch is {hook!r}", f"that cannot be imported ({told(error)})",
+        raise SettingsError(invalid_setting(
+            f"gworkers setting post_patch is {hook!r}", f"that cannot be imported ({describe(error)})",
             "Correct the name, or what it imports; --pythonpath puts a directory on the path")) from None
     if not callable(found):
-        raise SettingsError(setting(f"gworkers setting post_patch is {hook!r}", "that cannot be called",
+        raise SettingsError(invalid_setting(f"gworkers setting post_patch is {hook!r}", "that cannot be called",
                                     "Name a function"))
     return cast("Callable[..., Any]", found)

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 Version = tuple[int, ...]
 
 
-def installed(distribution: str) -> str | None:
+def installed_version(distribution: str) -> str | None:
     """Return the version of an installed *distribution*."""
     try:
         return version(distribution)
@@ -14,7 +14,7 @@ def installed(distribution: str) -> str | None:
         return None
 
 
-def parsed(release: str) -> Version:
+def parse_version(release: str) -> Version:
     """Return the leading numbers of a version such as ``25.9.1`` or ``3.0.0rc1``."""
     numbers = []
     for part in release.split("."):
@@ -27,5 +27,5 @@ def parsed(release: str) -> Version:
     return tuple(numbers)
 
 
-def spelled(release: Version) -> str:
+def format_version(release: Version) -> str:
     return ".".join(map(str, release))

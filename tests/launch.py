@@ -22,9 +22,9 @@ ANNOUNCE = """
 import io as _io, os as _os
 _own_post_worker_init = globals().get("post_worker_init")
 def post_worker_init(worker):
-    import gworkers.logs.throttle
+    import gworkers.logs.invalid_request_log
     # Tests that share a server send many invalid requests, and each looks for its line in the log.
-    gworkers.logs.throttle.LINES = 1_000_000
+    gworkers.logs.invalid_request_log.LINES = 1_000_000
     if _own_post_worker_init is not None:
         _own_post_worker_init(worker)
     _io.FileIO(2, "w", closefd=False).write(b"worker %d is ready\\n" % _os.getpid())

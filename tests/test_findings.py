@@ -26,7 +26,7 @@ from gunicorn.config import Config
 import gworkers
 from gworkers.checks import config_file, deployment, drivers, importers, originals, patching, requirements
 from gworkers.checks.application import check as check_application
-from gworkers.checks.configuration import gunicorns
+from gworkers.checks.configuration import check_gunicorn
 from gworkers.checks.requirements import Runtime
 from gworkers.findings import CODES, Finding
 from gworkers.settings import Settings
@@ -88,25 +88,26 @@ def test_requirements(changed: dict[str, object], code: str | None) -> None:
 
 
 def test_this_runtime_is_fine() -> None:
-    runtime = requirements.look("gevent")
+    runtime = requirements.inspect_runtime("gevent")
     assert runtime.keeps_contexts
     assert runtime.greenlet == greenlet.__version__
 
 
 def test_old_pypy_is_told_by_its_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "pypy_version_info", (7, 3, 6, "final", 0), raising=False)
-    assert codes(requirements.check(requirements.look("gevent"))) in (["pypy-old"], ["pypy-old", "library-missing"])
+    found = codes(requirements.check(requirements.inspect_runtime("gevent")))
+    assert found in (["pypy-old"], ["pypy-old", "library-missing"])
 
 
 @pytest.mark.skipif(hasattr(sys, "pypy_version_info"), reason="greenlet is part of PyPy")
 def test_remains_of_greenlet_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "greenlet", types.ModuleType("greenlet"))
-    finding = requirements.check(requirements.look("gevent"))[0]
+    finding = requirements.check(requirements.inspect_runtime("gevent"))[0]
     assert finding.code == "greenlet-broken"
     assert "no attribute 'greenlet'" in finding.problem
 
-    monkeypatch.setattr(requirements, "installed", {"gevent": "25.9.1"}.get)
-    assert codes(requirements.check(requirements.look("gevent"))) == ["greenlet-missing"]
+    monkeypatch.setattr(requirements, "installed_version", {"gevent": "25.9.1"}.get)
+    assert codes(requirements.check(requirements.inspect_runtime("gevent"))) == ["greenlet-missing"]
 
 
 def test_contexts_are_tried_out() -> None:
@@ -116,15 +117,15 @@ def test_contexts_are_tried_out() -> None:
             return super().switch(*args)
 
     fake = types.SimpleNamespace(greenlet=Sharing, getcurrent=greenlet.getcurrent)
-    assert requirements.keeps_contexts(greenlet)
+    assert requirements.isolates_contexts(greenlet)
     if sys.implementation.name == "cpython":
-        assert not requirements.keeps_contexts(fake)
+        assert not requirements.isolates_contexts(fake)
 
 
 @pytest.mark.parametrize(("text", "numbers"), [
     ("1.0", (1, 0)), ("3.0.0rc1", (3, 0, 0)), ("25.9.1.post2", (25, 9, 1)), ("1.0+local.3", (1, 0)), ("unknown", ())])
 def test_versions(text: str, numbers: tuple[int, ...]) -> None:
-    assert requirements.parsed(text) == numbers
+    assert requirements.parse_version(text) == numbers
 
 
 # deployment
@@ -194,7 +195,7 @@ def test_end_of_eventlet() -> None:
     (["[::1]:99999", "127.0.0.1:80", ":70000"], ["bind has port 99999", "bind has port 70000"]),
 ])
 def test_ports(bind: object, found: list[str]) -> None:
-    findings = gunicorns(configuration(bind=bind), Settings(), "gevent")
+    findings = check_gunicorn(configuration(bind=bind), Settings(), "gevent")
     assert [finding.problem for finding in findings] == found
     assert all(finding.fatal for finding in findings)
 
@@ -225,14 +226,15 @@ def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
     # It looks at the working directory, which may be root's.
     config = configuration(keyfile=str(forbidden))
     with not_root():
-        (finding,) = gunicorns(config, Settings(), "gevent")
+        (finding,) = check_gunicorn(config, Settings(), "gevent")
     assert (finding.code, finding.problem) == ("invalid-setting", f"keyfile is {str(forbidden)!r}")
     assert finding.impact == "that cannot be read (Permission denied)"
     assert "the user who starts Gunicorn may read it" in finding.fix
 
 
 def test_certificates_that_are_no_files(tmp_path: Path) -> None:
-    findings = gunicorns(configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key")), Settings(), "gevent")
+    config = configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key"))
+    findings = check_gunicorn(config, Settings(), "gevent")
     assert [finding.impact for finding in findings] == [
         "that cannot be read (it is a directory, not a regular file)", "there is no such file"]
 
@@ -380,14 +382,15 @@ def test_who_imported_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         package.joinpath("part.py").write_text("def work(): pass\n")
     __import__("topmost_of_three")
     try:
-        assert importers.importers("lowest_of_three", importers.users())[:2] == ["middle_of_three", "topmost_of_three"]
+        found = importers.importers("lowest_of_three", importers.modules_by_package())
+        assert found[:2] == ["middle_of_three", "topmost_of_three"]
     finally:
         for name in [name for name in sys.modules if "_of_three" in name]:
             del sys.modules[name]
 
 
 def test_nobody_imported_it() -> None:
-    assert importers.importers("no.such.module", importers.users()) == []
+    assert importers.importers("no.such.module", importers.modules_by_package()) == []
 
 
 def test_objects_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,7 +410,7 @@ def test_objects_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     own = type("Own", (), {"lazy": Lazy(), "shy": Shy(), "__module__": "shy_module"})
     vars(module).update(lazy=Lazy(), shy=Shy(), shy_class=Shy, own=own, mine=threading.local())
     monkeypatch.setitem(sys.modules, "shy_module", module)
-    assert "shy_module" not in importers.importers("gunicorn.config", importers.users())
+    assert "shy_module" not in importers.importers("gunicorn.config", importers.modules_by_package())
     assert patching.check(["shy_module"]) == [], "nothing is patched here"
     monkeypatch.setattr(threading, "local", type("local", (), {"__module__": "gevent.local"}))
     (finding,) = patching.check(["shy_module"])

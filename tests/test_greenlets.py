@@ -25,17 +25,17 @@ used = []
 
 class Connection:
     def serve(self, request):
-        used.append(hub.current())
+        used.append(hub.current_greenlet())
 
 def serve():
     greenlets.run(Connection(), None)
-    hub.pause()
-    hub.pause()
+    hub.yield_to_ready()
+    hub.yield_to_ready()
 
 def in_the_hub(callback, *args):
     hub.call_soon(callback, *args)
-    hub.pause()
-    hub.pause()
+    hub.yield_to_ready()
+    hub.yield_to_ready()
 
 serve()
 in_the_hub(greenlets.trim)

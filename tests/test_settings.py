@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from gworkers.errors import GworkersError, SettingsError
-from gworkers.settings import PREFIX, Settings, function, is_service_link
+from gworkers.settings import PREFIX, Settings, is_kubernetes_variable, load_hook
 
 pytestmark = pytest.mark.smoke
 
@@ -84,8 +84,8 @@ def test_names(name):
 def test_post_patch():
     assert resolve(post_patch=print).post_patch is print
     assert resolve({"GWORKERS_POST_PATCH": "os.path:join"}).post_patch == "os.path:join"
-    assert function("os.path:join") is os.path.join
-    assert function(print) is print
+    assert load_hook("os.path:join") is os.path.join
+    assert load_hook(print) is print
     for value in (1, "os.path.join", "os.path:", ":join", "os path:join"):
         assert "setting post_patch is " in refusal(post_patch=value)
 
@@ -283,7 +283,7 @@ def test_no_setting_is_called_like_a_variable_of_a_service():
         variable = PREFIX + field.name.upper()
         # The Service of which it would be one.
         services = {f"{variable[:end]}_SERVICE_HOST": "10.0.0.11" for end in range(len(PREFIX) - 1, len(variable))}
-        assert not is_service_link(variable, services)
+        assert not is_kubernetes_variable(variable, services)
 
 
 def test_other_variables_are_none_of_its_business():

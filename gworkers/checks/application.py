@@ -10,7 +10,7 @@ from typing import Any
 
 from gunicorn.errors import AppImportError
 
-from gworkers.error_text import meant, place, told
+from gworkers.error_text import actual_error, describe, location
 from gworkers.findings import Finding
 
 NAME = "Name it as module:variable or 'module:function()', and with --chdir the directory that the module is in"
@@ -33,8 +33,8 @@ def unloadable(error: BaseException, app: Any, fix: str) -> Finding:
     """
     uri = getattr(app, "app_uri", None)
     name = "the application" if uri is None else uri
-    error = meant(error)
-    return Finding("application", f"{name} cannot be loaded: {told(error)}", "a worker cannot serve without it",
+    error = actual_error(error)
+    return Finding("application", f"{name} cannot be loaded: {describe(error)}", "a worker cannot serve without it",
                    _fix(error, None if app.cfg.paste else uri) or fix, fatal=True)
 
 
@@ -42,7 +42,7 @@ def is_within(error: BaseException) -> bool:
     """Whether *error* was raised by what is in the application, so that there is more to see of it."""
     # Who ends the process has said why.
     return not isinstance(error, (AppImportError, SystemExit)) and (
-        isinstance(error, SyntaxError) or place(error) != "")
+        isinstance(error, SyntaxError) or location(error) != "")
 
 
 def _fix(error: BaseException, uri: str | None) -> str | None:

@@ -13,37 +13,37 @@ from gunicorn.sock import ssl_context
 from gworkers import hubs
 from gworkers.errors import RequirementError, SettingsError
 from gworkers.files import open_regular_file
-from gworkers.findings import CODES, Finding, setting
+from gworkers.findings import CODES, Finding, invalid_setting
 from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
 
 #: How a gunicorn.conf.py begins that patches the master.
-PATCH_MASTER = {
+MASTER_PATCH_CODE = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
     # Gunicorn 23's master calls os.write() where eventlet's cannot be called.
     "eventlet": f"import eventlet; eventlet.monkey_patch({'os=False' if gunicorn.version_info < (24,) else ''})",
 }
 
 
-def check(cfg: Any, settings: Settings, hub: str) -> None:
+def refuse_invalid(cfg: Any, settings: Settings, hub: str) -> None:
     """Refuse what would silently do nothing, or fail later.
 
     :raises SettingsError: naming the setting
     :raises RequirementError: if the application was loaded before the patch, or the patch is not this hub's
     """
-    for finding in (*own(settings, hub), *heartbeats(cfg), *gunicorns(cfg, settings, hub)):
-        raise (SettingsError if finding.code == "setting" else RequirementError)(finding)
+    for finding in (*check_gworkers(settings, hub), *check_heartbeat_files(cfg), *check_gunicorn(cfg, settings, hub)):
+        raise (SettingsError if finding.code == "invalid-setting" else RequirementError)(finding)
 
 
-def own(settings: Settings, hub: str) -> list[Finding]:
+def check_gworkers(settings: Settings, hub: str) -> list[Finding]:
     """Return names in gworkers' own settings that name nothing."""
     parts = ("all", *hubs.HUBS[hub].parts)
     return [
-        *(setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch that",
+        *(invalid_setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch that",
                   f"Known are {', '.join(parts)}") for part in settings.patch if part not in parts),
         *_importable(settings),
         *_readiness(settings),
-        *(setting(f"gworkers setting silence names {code!r}", "there is no such finding",
+        *(invalid_setting(f"gworkers setting silence names {code!r}", "there is no such finding",
                   f"Known are {', '.join(sorted(CODES))}") for code in settings.silence if code not in CODES),
     ]
 
@@ -53,10 +53,11 @@ def _importable(settings: Settings) -> list[Finding]:
     if isinstance(settings.post_patch, str):
         package = settings.post_patch.partition(":")[0].partition(".")[0]
         if find_spec(package) is None:
-            found.append(setting(f"gworkers setting post_patch is {settings.post_patch!r}", f"there is no {package}",
-                                 "Correct the name, or put its directory on the path: --pythonpath"))
+            found.append(invalid_setting(
+                f"gworkers setting post_patch is {settings.post_patch!r}", f"there is no {package}",
+                "Correct the name, or put its directory on the path: --pythonpath"))
     if settings.psycopg2 == "wait" and find_spec("psycopg2") is None:
-        found.append(setting("gworkers setting psycopg2 is 'wait'", "psycopg2 is not installed",
+        found.append(invalid_setting("gworkers setting psycopg2 is 'wait'", "psycopg2 is not installed",
                              "pip install psycopg2-binary, or leave the setting alone"))
     return found
 
@@ -65,31 +66,32 @@ def _readiness(settings: Settings) -> list[Finding]:
     file = settings.readiness_file
     if file is None or os.access(os.path.dirname(os.path.abspath(file)), os.W_OK | os.X_OK):
         return []
-    return [setting(f"gworkers setting readiness_file is {file!r}", "the master cannot make a file there",
+    return [invalid_setting(f"gworkers setting readiness_file is {file!r}", "the master cannot make a file there",
                     "Name one in a directory that is there and that Gunicorn may write to")]
 
 
-def heartbeats(cfg: Any) -> list[Finding]:
+def check_heartbeat_files(cfg: Any) -> list[Finding]:
     """Return why workers could not have the files that they beat their hearts on; without one there is no worker."""
     try:
         with TemporaryFile(dir=cfg.worker_tmp_dir):
             return []
     except OSError as error:
         directory = repr(cfg.worker_tmp_dir) if cfg.worker_tmp_dir else "not set"
-        return [setting(f"worker_tmp_dir is {directory}", f"a worker could not have a file there ({error.strerror})",
-                        "Name a directory that Gunicorn may write to, best in memory, which on Linux /dev/shm is")]
+        return [invalid_setting(
+            f"worker_tmp_dir is {directory}", f"a worker could not have a file there ({error.strerror})",
+            "Name a directory that Gunicorn may write to, best in memory, which on Linux /dev/shm is")]
 
 
-def gunicorns(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
+def check_gunicorn(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
     """Return what is wrong in *cfg*, Gunicorn's own configuration."""
     found = [*_unsupported(cfg), *_ports(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
-    other = rival(hub)
+    other = other_patch_finding(hub)
     return found if other is None else [other, *found]
 
 
-def rival(hub: str) -> Finding | None:
+def other_patch_finding(hub: str) -> Finding | None:
     """Return what to say if another library than that of the worker's *hub* has patched this process."""
-    other = hubs.rival(hub)
+    other = hubs.other_patching_hub(hub)
     if other is None:
         return None
     return Finding(
@@ -102,23 +104,23 @@ def rival(hub: str) -> Finding | None:
 def _unsupported(cfg: Any) -> list[Finding]:
     found = []
     if "h2" in getattr(cfg, "http_protocols", ()):
-        found.append(setting("http_protocols has h2", "gworkers does not speak HTTP/2 yet",
+        found.append(invalid_setting("http_protocols has h2", "gworkers does not speak HTTP/2 yet",
                              "Use h1, and let the proxy in front speak HTTP/2"))
     if getattr(cfg, "http2_cleartext", "off") != "off":
-        found.append(setting(f"http2_cleartext is {cfg.http2_cleartext!r}", "gworkers does not speak HTTP/2 yet",
-                             "Set it to 'off'"))
+        found.append(invalid_setting(
+            f"http2_cleartext is {cfg.http2_cleartext!r}", "gworkers does not speak HTTP/2 yet", "Set it to 'off'"))
     if cfg.worker_connections < 1:
-        found.append(setting(f"worker_connections is {cfg.worker_connections}", "nobody would be served",
+        found.append(invalid_setting(f"worker_connections is {cfg.worker_connections}", "nobody would be served",
                              "Set it to the number of clients that a worker may have at once, 1000 for instance"))
     if getattr(cfg, "protocol", "http") != "http":
-        found.append(setting(f"protocol is {cfg.protocol!r}", "gworkers speaks HTTP only",
+        found.append(invalid_setting(f"protocol is {cfg.protocol!r}", "gworkers speaks HTTP only",
                              "Use 'http', and proxy_pass instead of uwsgi_pass in nginx"))
     return found
 
 
 def _ports(cfg: Any) -> list[Finding]:
     # Gunicorn takes whatever is a number.
-    return [setting(f"bind has port {address[1]}", "ports are numbers from 0 to 65535", "Choose one of them")
+    return [invalid_setting(f"bind has port {address[1]}", "ports are numbers from 0 to 65535", "Choose one of them")
             for address in cfg.address if isinstance(address, tuple) and not 0 <= address[1] <= 65535]
 
 
@@ -144,7 +146,7 @@ def _certificate(cfg: Any) -> list[Finding]:
                 if getattr(cfg, name)]
         # An SSLError without a number spells itself as a tuple.
         words = str(error.args[-1] if error.args else error).rstrip(".")
-        return [setting(f"there can be no TLS with {', '.join(used)}", words,
+        return [invalid_setting(f"there can be no TLS with {', '.join(used)}", words,
                         "See that the files are PEM, the key is the certificate's, and OpenSSL knows the ciphers")]
     return []
 
@@ -156,19 +158,21 @@ def _unreadable(name: str, path: str | None) -> Finding | None:
         # To open a FIFO would block until another process writes into it.
         os.close(open_regular_file(path))
     except FileNotFoundError:
-        return setting(f"{name} is {path!r}", "there is no such file", "Correct the path")
+        return invalid_setting(f"{name} is {path!r}", "there is no such file", "Correct the path")
     except OSError as error:
-        return setting(f"{name} is {path!r}", f"that cannot be read ({error.strerror})",
+        return invalid_setting(f"{name} is {path!r}", f"that cannot be read ({error.strerror})",
                        "See that it is a file, and that the user who starts Gunicorn may read it")
     return None
 
 
 def _preload(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
-    missing = hubs.unpatched(hub, settings.patch)
+    missing = hubs.unpatched_parts(hub, settings.patch)
     if not cfg.preload_app or not missing:
         return []
-    lacking = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not" if hubs.patched(hub) else "nothing is"
+    lacking = "nothing is"
+    if hubs.patched_parts(hub):
+        lacking = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
     return [Finding(
         "preload-unpatched", f"preload_app loads the application in the master, where {lacking} patched",
         "whatever it imports may block the hub, and with it all other requests",
-        f"Turn preload_app off, or begin gunicorn.conf.py with: {PATCH_MASTER[hub]}", fatal=True)]
+        f"Turn preload_app off, or begin gunicorn.conf.py with: {MASTER_PATCH_CODE[hub]}", fatal=True)]

@@ -34,21 +34,21 @@ def importers(name: str, using: Mapping[str, Sequence[str]]) -> list[str]:
         # Gunicorn lists its configuration before it is executed.
         chain.append(CONFIGURATION if CONFIGURATION in candidates else
                      min(candidates, key=lambda other: (place[other] < place[last], place[other])))
-    return [spelled(importer) for importer in chain[1:]]
+    return [display_name(importer) for importer in chain[1:]]
 
 
-def spelled(module: str) -> str:
+def display_name(module: str) -> str:
     """Return the name that a user knows a module by."""
-    return configuration() if module == CONFIGURATION else module
+    return configuration_file_name() if module == CONFIGURATION else module
 
 
-def configuration() -> str:
+def configuration_file_name() -> str:
     """Return what the file is called that Gunicorn has read its configuration from."""
     file = getattr(sys.modules.get(CONFIGURATION), "__file__", None)
     return "your configuration file" if file is None else os.path.basename(file)
 
 
-def users() -> dict[str, list[str]]:
+def modules_by_package() -> dict[str, list[str]]:
     """Return, for each package, the modules that have it or something of it among their names."""
     found: dict[str, list[str]] = {}
     for name, module in list(sys.modules.items()):

@@ -14,10 +14,10 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import NamedTuple
 
 from gworkers.checks import importers
-from gworkers.checks.configuration import PATCH_MASTER
+from gworkers.checks.configuration import MASTER_PATCH_CODE
 from gworkers.checks.originals import CONSEQUENCES, NAMES, OBJECTS, Original, Originals, is_replaced, origin
 from gworkers.findings import Finding
-from gworkers.hubs import HUBS, patched, unpatched
+from gworkers.hubs import HUBS, patched_parts, unpatched_parts
 
 #: Packages that know what they do with names that are patched.
 TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
@@ -35,11 +35,11 @@ class Kept(NamedTuple):
     impact: str
 
 
-def early(hub: str, parts: Sequence[str]) -> list[str]:
+def modules_before_patch(hub: str, parts: Sequence[str]) -> list[str]:
     """Return the modules that are imported before the hub called *hub* patches *parts*; to be called before it does."""
     names = list(sys.modules)
     first = HUBS[hub].patching
-    if first not in names or unpatched(hub, parts):
+    if first not in names or unpatched_parts(hub, parts):
         return names
     # The master was patched. Python lists modules in the order in which their imports were complete.
     return names[:names.index(first)]
@@ -55,7 +55,7 @@ def check(imported: Iterable[str]) -> list[Finding]:
         if isinstance(module, ModuleType) and module.__name__ == name and not _is_exempt(name, module):
             for kept in scan.module(module):
                 packages.setdefault(name.partition(".")[0], []).append(kept)
-    using = importers.users() if packages else {}
+    using = importers.modules_by_package() if packages else {}
     return [_finding(kept, using) for kept in packages.values()]
 
 
@@ -143,9 +143,9 @@ def _values(module: ModuleType) -> Iterator[object]:
 def _finding(kept: Sequence[Kept], using: Mapping[str, Sequence[str]]) -> Finding:
     worst = min(kept, key=lambda one: CONSEQUENCES.index(one.impact))
     more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
-    file = importers.configuration()
+    file = importers.configuration_file_name()
     # None, if it is not a hub that has patched here.
-    patch = "".join(f"; or begin {file} with: {PATCH_MASTER[hub]}" for hub in HUBS if patched(hub))
+    patch = "".join(f"; or begin {file} with: {MASTER_PATCH_CODE[hub]}" for hub in HUBS if patched_parts(hub))
     if worst.module == importers.CONFIGURATION:
         return Finding(
             "imported-too-early", f"{file} has {worst.what}{more} from before the patch", worst.impact,
@@ -153,5 +153,5 @@ def _finding(kept: Sequence[Kept], using: Mapping[str, Sequence[str]]) -> Findin
     by = " <- ".join(importers.importers(worst.module, using)) or "nobody that could be found"
     return Finding(
         "imported-too-early",
-        f"{importers.spelled(worst.module)} was imported before the patch and keeps {worst.what}{more} "
+        f"{importers.display_name(worst.module)} was imported before the patch and keeps {worst.what}{more} "
         f"(imported by {by})", worst.impact, f"Import it in the application, not in {file}{patch}")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from gworkers.error_text import told
+from gworkers.error_text import describe
 from gworkers.findings import Finding
-from gworkers.versions import Version, installed, parsed, spelled
+from gworkers.versions import Version, format_version, installed_version, parse_version
 
 #: The first greenlet with a context of its own in each greenlet, on all that its releases were built for.
 GREENLET: Version = (1, 0)
@@ -22,25 +22,25 @@ PYPY: Version = (7, 3, 7)
 
 
 @dataclass(frozen=True)
-class Floor:
+class Minimum:
     """The oldest release of a library that will do, and the reason why no older one does."""
 
     release: Version
     reason: str
 
 
-FLOORS = {
+MINIMUM_RELEASES = {
     # https://github.com/gevent/gevent/blob/master/CHANGES.rst
-    "gevent": Floor((24, 10, 3), "with older ones, on Python 3.13, the other greenlets of a patched master go on in "
-                                 "the workers that are forked from it"),
+    "gevent": Minimum((24, 10, 3), "with older ones, on Python 3.13, the other greenlets of a patched master go on in "
+                                   "the workers that are forked from it"),
     # https://github.com/eventlet/eventlet/pull/1047, https://github.com/eventlet/eventlet/pull/1062
-    "eventlet": Floor((0, 40, 3), "before 0.40.1 a forked worker loses track of its threads, and before 0.40.3 "
-                                  "eventlet's own server lets a request be smuggled in trailers"),
+    "eventlet": Minimum((0, 40, 3), "before 0.40.1 a forked worker loses track of its threads, and before 0.40.3 "
+                                    "eventlet's own server lets a request be smuggled in trailers"),
 }
 
 
 @dataclass(frozen=True)
-class Clash:
+class Incompatibility:
     """Releases of a library and of greenlet, each from one up to but not including another, that do not go together."""
 
     library: str
@@ -56,15 +56,16 @@ class Clash:
 #: What no release is behind.
 END: Version = (sys.maxsize,)
 LOCKS = "locks raise RuntimeError while a process ends"
-CLASHES = (
+INCOMPATIBILITIES = (
     # Built for greenlet 2, whose objects are laid out differently.
-    Clash("gevent", ((), END), ((1,), (2,)), "workers crash as soon as they start", "'greenlet>=3.1.1'", fatal=True),
+    Incompatibility("gevent", ((), END), ((1,), (2,)), "workers crash as soon as they start",
+                    "'greenlet>=3.1.1'", fatal=True),
     # https://github.com/python-greenlet/greenlet/issues/524
-    Clash("gevent", ((), END), ((3, 4), (3, 5)), "a process may crash when it ends",
-          "'greenlet>=3.5.1' 'gevent>=26.5'"),
-    Clash("gevent", ((), (26, 5)), ((3, 5, 1), END), LOCKS, "'gevent>=26.5'"),
+    Incompatibility("gevent", ((), END), ((3, 4), (3, 5)), "a process may crash when it ends",
+                    "'greenlet>=3.5.1' 'gevent>=26.5'"),
+    Incompatibility("gevent", ((), (26, 5)), ((3, 5, 1), END), LOCKS, "'gevent>=26.5'"),
     # https://github.com/eventlet/eventlet/pull/1101
-    Clash("eventlet", ((), (0, 41, 2)), ((3, 5, 1), END), LOCKS, "'eventlet>=0.41.2'"),
+    Incompatibility("eventlet", ((), (0, 41, 2)), ((3, 5, 1), END), LOCKS, "'eventlet>=0.41.2'"),
 )
 
 
@@ -85,7 +86,7 @@ class Runtime:
     broken: str | None = None
 
 
-def look(library: str) -> Runtime:
+def inspect_runtime(library: str) -> Runtime:
     """Find out what a worker on *library* would run on. Imports greenlet, but not *library*."""
     pypy = getattr(sys, "pypy_version_info", None)
     broken = None
@@ -95,18 +96,18 @@ def look(library: str) -> Runtime:
         greenlet.greenlet  # noqa: B018
     except Exception as error:
         greenlet = None
-        broken = told(error) if installed("greenlet") is not None else None
+        broken = describe(error) if installed_version("greenlet") is not None else None
     return Runtime(
         pypy=tuple(pypy[:3]) if pypy is not None else None,
         greenlet=getattr(greenlet, "__version__", None),
-        keeps_contexts=greenlet is not None and keeps_contexts(greenlet),
+        keeps_contexts=greenlet is not None and isolates_contexts(greenlet),
         library=library,
-        release=installed(library),
+        release=installed_version(library),
         broken=broken,
     )
 
 
-def keeps_contexts(module: Any) -> bool:
+def isolates_contexts(module: Any) -> bool:
     """Try out whether a context variable that one greenlet of *module* sets is seen by another."""
     greenlet, getcurrent = module.greenlet, module.getcurrent
     variable = ContextVar("gworkers_trial", default="outside")
@@ -146,17 +147,17 @@ def _greenlet(runtime: Runtime) -> list[Finding]:
         if runtime.pypy >= PYPY:
             return []
         return [Finding(
-            "pypy-old", f"PyPy {spelled(runtime.pypy)} does not keep the context variables of greenlets apart",
+            "pypy-old", f"PyPy {format_version(runtime.pypy)} does not keep the context variables of greenlets apart",
             "request, session and the like would be another request's",
-            f"Use PyPy {spelled(PYPY)} or newer", fatal=True)]
+            f"Use PyPy {format_version(PYPY)} or newer", fatal=True)]
     if runtime.greenlet is None:
         return [Finding("greenlet-missing", "greenlet is not installed", "green workers run on it",
                         f"pip install 'gworkers[{runtime.library}]'", fatal=True)]
-    if parsed(runtime.greenlet) < GREENLET:
+    if parse_version(runtime.greenlet) < GREENLET:
         return [Finding(
             "greenlet-old", f"greenlet {runtime.greenlet} does not keep the context variables of greenlets apart",
             "request, session and the like would be another request's",
-            f"pip install --upgrade 'greenlet>={spelled(GREENLET)}'", fatal=True)]
+            f"pip install --upgrade 'greenlet>={format_version(GREENLET)}'", fatal=True)]
     return []
 
 
@@ -165,15 +166,15 @@ def _library(runtime: Runtime) -> list[Finding]:
     if release is None:
         return [Finding("library-missing", f"{library} is not installed", "the worker runs on it",
                         f"pip install 'gworkers[{library}]'", fatal=True)]
-    floor = FLOORS[library]
-    if parsed(release) < floor.release:
-        return [Finding("library-old", f"{library} {release} is older than {spelled(floor.release)}", floor.reason,
-                        f"pip install --upgrade 'gworkers[{library}]'", fatal=True)]
+    floor = MINIMUM_RELEASES[library]
+    if parse_version(release) < floor.release:
+        return [Finding("library-old", f"{library} {release} is older than {format_version(floor.release)}",
+                        floor.reason, f"pip install --upgrade 'gworkers[{library}]'", fatal=True)]
     if runtime.pypy is None and runtime.greenlet is not None:
-        greenlet = parsed(runtime.greenlet)
-        for clash in CLASHES:
+        greenlet = parse_version(runtime.greenlet)
+        for clash in INCOMPATIBILITIES:
             (old, new), (oldest, newest) = clash.releases, clash.greenlets
-            if library == clash.library and old <= parsed(release) < new and oldest <= greenlet < newest:
+            if library == clash.library and old <= parse_version(release) < new and oldest <= greenlet < newest:
                 return [Finding(
                     "library-incompatible", f"{library} {release} and greenlet {runtime.greenlet} do not go together",
                     clash.trouble, f"pip install --upgrade {clash.fix}", fatal=clash.fatal)]

@@ -18,15 +18,15 @@ from gunicorn.workers import SUPPORTED_WORKERS
 import gworkers
 from gworkers import hubs
 from gworkers.checks import application, config_file, configuration, deployment, drivers, requirements
-from gworkers.checks.worker_class import not_a_class
+from gworkers.checks.worker_class import non_class_finding
 from gworkers.doctor.configured import Configured, Resolved, UsageError
 from gworkers.doctor.report import Report, plain
-from gworkers.error_text import told
+from gworkers.error_text import describe
 from gworkers.errors import GworkersError, SettingsError, StartError
 from gworkers.findings import Finding
 from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
-from gworkers.versions import installed, spelled
+from gworkers.versions import format_version, installed_version
 from gworkers.worker.green import GreenWorker
 
 USAGE = "%(prog)s [--json] [--all] [OPTIONS] [APP_MODULE]"
@@ -49,7 +49,7 @@ def examine(prog: str, printer: str | None) -> Report:
         raise
     except Exception as error:
         report.findings.append(Finding(
-            "configuration", told(error), "Gunicorn does not start with such a configuration",
+            "configuration", describe(error), "Gunicorn does not start with such a configuration",
             "Mend what is named, and run this again", fatal=True))
         return report
     worker_class = green(configured.cfg)
@@ -64,12 +64,12 @@ def examine(prog: str, printer: str | None) -> Report:
 def versions() -> dict[str, str | None]:
     """Return what is installed, without importing any of it."""
     pypy = getattr(sys, "pypy_version_info", None)
-    own = f" ({spelled(pypy[:3])})" if pypy else ""
+    own = f" ({format_version(pypy[:3])})" if pypy else ""
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}{own}",
         "gworkers": gworkers.__version__,
         "gunicorn": version("gunicorn"),
-        **{name: installed(name) for name in ("greenlet", *hubs.HUBS, "gunicorn_h1c")},
+        **{name: installed_version(name) for name in ("greenlet", *hubs.HUBS, "gunicorn_h1c")},
     }
 
 
@@ -90,10 +90,10 @@ def green(cfg: Any) -> type[GreenWorker]:
     except Exception as error:
         # Gunicorn's own words have the whole traceback of that.
         cause = error.__context__ if isinstance(error, RuntimeError) and error.__context__ else error
-        raise UsageError(f"the worker class {named!r} cannot be loaded: {told(cause)}. If it is to be "
+        raise UsageError(f"the worker class {named!r} cannot be loaded: {describe(cause)}. If it is to be "
                          f"a green one, {advice}") from None
     if isinstance(worker_class, ModuleType):
-        raise UsageError(str(not_a_class(named)))
+        raise UsageError(str(non_class_finding(named)))
     if isinstance(worker_class, type) and issubclass(worker_class, GreenWorker) and hasattr(worker_class, "hub_name"):
         return worker_class
     raise UsageError(f"the worker class {plain(named)} is none of gworkers': {advice}")
@@ -103,7 +103,7 @@ def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
     """Check what a master checks; return whether a worker can be tried."""
     overrides, hub = worker_class.overrides, worker_class.hub_name
     library = hubs.HUBS[hub].library
-    found = requirements.check(requirements.look(library))
+    found = requirements.check(requirements.inspect_runtime(library))
     settings = Settings()
     try:
         settings = Settings.resolve(overrides, os.environ)
@@ -113,8 +113,9 @@ def _judge(report: Report, cfg: Any, worker_class: type[GreenWorker]) -> bool:
     else:
         report.settings = {name: Resolved(value, origins[name]) for name, value in vars(settings).items()}
         report.silence = settings.silence
-    found += [*config_file.check(cfg, worker_class), *configuration.own(settings, hub), *configuration.heartbeats(cfg)]
-    report.findings += [*found, *configuration.gunicorns(cfg, settings, hub), *deployment.check(cfg, library)]
+    found += [*config_file.check(cfg, worker_class), *configuration.check_gworkers(settings, hub),
+              *configuration.check_heartbeat_files(cfg)]
+    report.findings += [*found, *configuration.check_gunicorn(cfg, settings, hub), *deployment.check(cfg, library)]
     report.parser = parser(cfg)
     return not any(finding.fatal for finding in found)
 
@@ -126,7 +127,7 @@ def parser(cfg: Any) -> str | None:
     except SettingsError:
         return None
     if fast is not None:
-        return f"gunicorn_h1c {installed('gunicorn_h1c') or ''}".rstrip()
+        return f"gunicorn_h1c {installed_version('gunicorn_h1c') or ''}".rstrip()
     why = "http_parser is 'python'" if getattr(cfg, "http_parser", "auto") == "python" else "no gunicorn_h1c"
     return f"Gunicorn's in Python ({why})"
 
@@ -143,7 +144,7 @@ def _boot(report: Report, configured: Configured, worker_class: type[GreenWorker
     try:
         worker = worker_class(0, os.getppid(), [], configured, cfg.timeout / 2, cfg, log)
         late = worker.prepare()
-        facts = worker.hub.facts()
+        facts = worker.hub.loop_info()
         if printer is not None:
             import_module(printer)
         util.set_owner_process(cfg.uid, cfg.gid, initgroups=cfg.initgroups)
@@ -151,10 +152,10 @@ def _boot(report: Report, configured: Configured, worker_class: type[GreenWorker
         report.findings.append(error.finding)
         return
     except Exception as error:
-        report.findings.append(_unfit(told(error), "Mend what is named"))
+        report.findings.append(_unfit(describe(error), "Mend what is named"))
         return
     report.findings += late
-    report.patched = hubs.patched(worker.hub_name)
+    report.patched = hubs.patched_parts(worker.hub_name)
     report.hub = worker.hub.title
     report.backend, report.resolver = facts
     try:
@@ -165,7 +166,7 @@ def _boot(report: Report, configured: Configured, worker_class: type[GreenWorker
 
 
 def _unfit(found: str, fix: str) -> Finding:
-    return Finding("worker", f"a worker cannot be set up: {found}",
+    return Finding("worker-setup-failed", f"a worker cannot be set up: {found}",
                    "workers end before they have loaded the application", fix, fatal=True)
 
 

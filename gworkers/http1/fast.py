@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gworkers.errors import SettingsError
-from gworkers.findings import setting
+from gworkers.findings import invalid_setting
 
 
 def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:
@@ -21,7 +21,7 @@ def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:
         from gunicorn_h1c import parse_request_fast
     except ImportError:
         if wanted == "fast":
-            raise SettingsError(setting("http_parser is 'fast'", "gunicorn_h1c is not installed",
+            raise SettingsError(invalid_setting("http_parser is 'fast'", "gunicorn_h1c is not installed",
                                         "pip install gunicorn_h1c, or set http_parser to 'auto'")) from None
         return None
     return parse_request_fast  # type: ignore[no-any-return]

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from gworkers.error_text import told
+from gworkers.error_text import describe
 from gworkers.errors import RequirementError
 from gworkers.findings import Finding
-from gworkers.versions import installed
+from gworkers.versions import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,23 +85,24 @@ def _working(library: str) -> Iterator[None]:
         if variables:
             fix = f"Correct {' and '.join(variables)} in the environment, or {fix}"
         raise RequirementError(Finding(
-            "library-broken", f"{library} {installed(library)} is installed but does not work ({told(error)})",
+            "library-broken",
+            f"{library} {installed_version(library)} is installed but does not work ({describe(error)})",
             "the worker runs on it", fix, fatal=True)) from None
 
 
-def patched(name: str) -> list[str]:
+def patched_parts(name: str) -> list[str]:
     """Return what the library of the hub called *name* has patched in this process, in its own words."""
     module, attribute = HUBS[name].record
     # Among its names, gevent keeps some notes.
     return sorted(key for key in getattr(sys.modules.get(module), attribute, ()) if not key.startswith("_gevent"))
 
 
-def unpatched(name: str, parts: Sequence[str]) -> list[str]:
+def unpatched_parts(name: str, parts: Sequence[str]) -> list[str]:
     """Return which vital ones of *parts* the library of the hub called *name* has not patched in this process."""
-    done = patched(name)
+    done = patched_parts(name)
     return [part for key, part in HUBS[name].vital.items() if key not in done and ("all" in parts or part in parts)]
 
 
-def rival(name: str) -> str | None:
+def other_patching_hub(name: str) -> str | None:
     """Return which other hub's library than that of *name* has patched this process, if one has."""
-    return next((other for other in HUBS if other != name and patched(other)), None)
+    return next((other for other in HUBS if other != name and patched_parts(other)), None)

@@ -35,7 +35,7 @@ class Greenlet(Protocol):
         """Run it until it parks, from the hub's greenlet only."""
 
 
-class Facts(NamedTuple):
+class LoopInfo(NamedTuple):
     """What a hub is made of, for humans."""
 
     #: what waits for descriptors: the loop, and what it asks the kernel with
@@ -53,9 +53,9 @@ class Hub(Protocol):
     socket_class: type[socket.socket]
     #: says whether the application has just told, in the library's own way, that it answered on the socket itself, and
     #: forgets it; None where the library has no such way
-    taken_over: Callable[[], bool] | None
+    pop_taken_flag: Callable[[], bool] | None
 
-    def facts(self) -> Facts:
+    def loop_info(self) -> LoopInfo:
         """Say what the hub is made of."""
 
     def watch_read(self, fd: int) -> Watcher:
@@ -70,16 +70,16 @@ class Hub(Protocol):
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call *callback* in the hub after *seconds*, once it has looked for what has become ready."""
 
-    def greenlet(self, run: Callable[..., None]) -> Greenlet:
+    def create_greenlet(self, run: Callable[..., None]) -> Greenlet:
         """Return a greenlet that will call *run* with what its first ``switch`` is given."""
 
-    def current(self) -> Greenlet:
+    def current_greenlet(self) -> Greenlet:
         """Return the running greenlet."""
 
     def park(self) -> Any:
         """Give control to the hub until somebody switches back; return what they pass."""
 
-    def pause(self) -> None:
+    def yield_to_ready(self) -> None:
         """Let everything else that is ready run first. Not for the hub's own greenlet."""
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
@@ -94,11 +94,11 @@ class Hub(Protocol):
     def is_writable(self, fd: int) -> bool:
         """Return whether *fd* is writable, without waiting."""
 
-    def forked(self) -> None:
+    def after_fork_in_child(self) -> None:
         """This is a child of the process that the hub belongs to: no more of what it waits for may be shared."""
 
-    def socket(self, sock: Any) -> socket.socket:
+    def cooperative_socket(self, sock: Any) -> socket.socket:
         """Return a blocking, cooperative socket of the hub's own kind on a duplicate of *sock*."""
 
-    def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
+    def tls_socket(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
         """Return a non-blocking server-side TLS socket of the hub's own kind; *sock* is used up."""

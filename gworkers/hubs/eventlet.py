@@ -18,7 +18,7 @@ import eventlet.hubs
 import eventlet.patcher
 from greenlet import getcurrent, greenlet
 
-from gworkers.hubs.base import Facts, Watcher
+from gworkers.hubs.base import LoopInfo, Watcher
 
 
 def patch(parts: Sequence[str]) -> None:
@@ -41,16 +41,16 @@ class EventletHub:
     def __init__(self) -> None:
         self._hub = eventlet.hubs.get_hub()
         self.title = f"eventlet {eventlet.__version__}"
-        self.taken_over = self._was_taken_over
+        self.pop_taken_flag = self._pop_taken_flag
         self.socket_class = eventlet.greenio.GreenSocket
         self.park = self._hub.switch
-        self.current = getcurrent
+        self.current_greenlet = getcurrent
 
-    def facts(self) -> Facts:
+    def loop_info(self) -> LoopInfo:
         # eventlet.hubs.epolls; eventlet.support.greendns, if dnspython is there and nobody has turned it off
         backend = type(self._hub).__module__.rpartition(".")[2]
         greendns = eventlet.green.socket.getaddrinfo.__module__.endswith("greendns")
-        return Facts(backend, "greendns" if greendns else "the C library's, which blocks the hub")
+        return LoopInfo(backend, "greendns" if greendns else "the C library's, which blocks the hub")
 
     def watch_read(self, fd: int) -> Watcher:
         # The descriptor is new; one that the application closed under a greenlet that waits for
@@ -67,11 +67,11 @@ class EventletHub:
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         self._hub.schedule_call_global(seconds, callback)
 
-    def greenlet(self, run: Callable[..., None]) -> greenlet:
+    def create_greenlet(self, run: Callable[..., None]) -> greenlet:
         self._hub.ensure_greenlet()
         return greenlet(run, self._hub.greenlet)
 
-    def pause(self) -> None:
+    def yield_to_ready(self) -> None:
         eventlet.sleep(0)
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
@@ -90,7 +90,7 @@ class EventletHub:
     def is_writable(self, fd: int) -> bool:
         return _poll(fd, POLLOUT)
 
-    def forked(self) -> None:
+    def after_fork_in_child(self) -> None:
         if type(self._hub).__module__ == "eventlet.hubs.epolls":
             # Unlike one of another kind, the parent sees what is done to it.
             self._hub.poll = eventlet.patcher.original("select").epoll()
@@ -98,12 +98,12 @@ class EventletHub:
         self._hub.timers.clear()
         self._hub.next_timers.clear()
 
-    def socket(self, sock: Any) -> socket.socket:
+    def cooperative_socket(self, sock: Any) -> socket.socket:
         native = eventlet.patcher.original("socket").socket
         return eventlet.greenio.GreenSocket(  # type: ignore[no-any-return]
             native(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno())))
 
-    def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
+    def tls_socket(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
         native = eventlet.patcher.original("socket").socket
         own = native(sock.family, sock.type, sock.proto, fileno=sock.detach())
         own.setblocking(False)
@@ -112,7 +112,7 @@ class EventletHub:
         wrapped.setblocking(False)
         return wrapped
 
-    def _was_taken_over(self) -> bool:
+    def _pop_taken_flag(self) -> bool:
         wsgi = sys.modules.get("eventlet.wsgi")
         if wsgi is None or not getattr(wsgi.WSGI_LOCAL, "already_handled", False):
             return False

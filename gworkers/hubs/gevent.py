@@ -19,7 +19,7 @@ import gevent.ssl
 from greenlet import getcurrent, greenlet
 
 from gworkers.hubs import HUBS
-from gworkers.hubs.base import Facts, Watcher
+from gworkers.hubs.base import LoopInfo, Watcher
 
 READ, WRITE = 1, 2
 
@@ -52,17 +52,17 @@ class GeventHub:
         # gevent would look for the one that GEVENT_RESOLVER names in a request, and fail there.
         self._resolver = self._hub.resolver_class.__module__.rpartition(".")[2]
         self.title = f"gevent {gevent.__version__}"
-        self.taken_over = None
+        self.pop_taken_flag = None
         self.socket_class = gevent.socket.socket
         self.call_soon = self._loop.run_callback
         # Without the Hub's own switch(), which looks for hooks of gevent's greenlets that a plain one does not have.
         self.park = partial(greenlet.switch, self._hub)
-        self.current = getcurrent
+        self.current_greenlet = getcurrent
 
-    def facts(self) -> Facts:
+    def loop_info(self) -> LoopInfo:
         # gevent.libev.corecext, gevent.libuv.loop; gevent.resolver.thread, gevent.resolver.cares
         library = type(self._loop).__module__.split(".")[1]
-        return Facts(f"{library} ({self._loop.backend})", self._resolver)
+        return LoopInfo(f"{library} ({self._loop.backend})", self._resolver)
 
     def watch_read(self, fd: int) -> Watcher:
         return self._loop.io(fd, READ)  # type: ignore[no-any-return]
@@ -74,10 +74,10 @@ class GeventHub:
         timer = self._loop.timer(seconds)
         timer.start(callback)
 
-    def greenlet(self, run: Callable[..., None]) -> greenlet:
+    def create_greenlet(self, run: Callable[..., None]) -> greenlet:
         return greenlet(run, self._hub)
 
-    def pause(self) -> None:
+    def yield_to_ready(self) -> None:
         # Not gevent.sleep(0): the loop may run fifty of its callbacks before it looks for what has become ready.
         timer = self._loop.timer(0)
         try:
@@ -103,15 +103,15 @@ class GeventHub:
     def is_writable(self, fd: int) -> bool:
         return _poll(fd, POLLOUT)
 
-    def forked(self) -> None:
+    def after_fork_in_child(self) -> None:
         # gevent sees to the loop itself if "os" is patched, after this.
         pass
 
-    def socket(self, sock: Any) -> socket.socket:
+    def cooperative_socket(self, sock: Any) -> socket.socket:
         return gevent.socket.socket(  # type: ignore[no-any-return]
             sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
 
-    def tls(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
+    def tls_socket(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
         own = gevent.socket.socket(sock.family, sock.type, sock.proto, fileno=sock.detach())
         own.setblocking(False)
         return context.wrap_socket(own, server_side=True, do_handshake_on_connect=False,

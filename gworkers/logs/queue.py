@@ -18,7 +18,7 @@ from greenlet import GreenletExit
 
 from gworkers.hubs.base import Greenlet, Hub
 from gworkers.hubs.guard import hub_callback
-from gworkers.logs.loss_count import LossCount
+from gworkers.logs.loss_counter import LossCounter
 
 #: Records that may wait. Further ones are dropped.
 LIMIT = 2000
@@ -53,7 +53,7 @@ class LogQueue:
         #: how many records have left the queue
         self._passed = 0
         #: records that found the queue full, and those on which a handler raised an exception
-        self._dropped, self._failed = LossCount(), LossCount()
+        self._dropped, self._failed = LossCounter(), LossCounter()
         self._last_error = "none"
 
     @property
@@ -69,40 +69,40 @@ class LogQueue:
     def debug(self, message: str, *args: object) -> None:
         """Log for developers; costs nothing unless the level is debug."""
         if self.has_debug:
-            self.call(self._logger.debug, message, *args)
+            self.enqueue(self._logger.debug, message, *args)
 
     def info(self, message: str, *args: object) -> None:
         """Log what happened."""
-        self.call(self._logger.info, message, *args)
+        self.enqueue(self._logger.info, message, *args)
 
     def warning(self, message: str, *args: object) -> None:
         """Log what should be looked at."""
-        self.call(self._logger.warning, message, *args)
+        self.enqueue(self._logger.warning, message, *args)
 
     def error(self, message: str, *args: object) -> None:
         """Log what failed."""
-        self.call(self._logger.error, message, *args)
+        self.enqueue(self._logger.error, message, *args)
 
     def exception(self, message: str, *args: object) -> None:
         """Log what failed, with the traceback of the exception that is being handled."""
-        self.call(self._logger.exception, message, *args, exc_info=sys.exc_info()[1] or True)
+        self.enqueue(self._logger.exception, message, *args, exc_info=sys.exc_info()[1] or True)
 
     def failure(self, owner: str, error: BaseException) -> None:
         """Log an exception that was contained; *owner* has recovered from it."""
         try:
-            self.call(self._logger.error, "Exception in the server core (%s)", owner, exc_info=error)
+            self.enqueue(self._logger.error, "Exception in the server core (%s)", owner, exc_info=error)
         except BaseException:
             # No memory is left to say so.
             self._failed.add()
 
-    def call(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
+    def enqueue(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
         """Call *function*, something of the logger's, in the greenlet. The call is dropped if too many wait."""
         if len(self._records) >= LIMIT:
             self._dropped.add()
             return
-        self.require(function, *args, **named)
+        self.enqueue_always(function, *args, **named)
 
-    def require(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
+    def enqueue_always(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
         """Do the same, however many wait."""
         self._records.append((copy_context(), function, args, named))
         self._schedule()
@@ -137,7 +137,7 @@ class LogQueue:
         if self.busy:
             return
         if self._greenlet is None or self._greenlet.dead:
-            self._greenlet = self._hub.greenlet(self._run)
+            self._greenlet = self._hub.create_greenlet(self._run)
         self._greenlet.switch()
 
     def _run(self) -> None:
@@ -166,7 +166,7 @@ class LogQueue:
             try:
                 context.run(function, *args, **named)
                 if monotonic() > slice_end:
-                    self._hub.pause()
+                    self._hub.yield_to_ready()
                     slice_end = monotonic() + TIME_SLICE
             except BaseException as error:
                 if self.ends_process(error):
@@ -178,8 +178,8 @@ class LogQueue:
             self._report(self._dropped, "the log handlers are slower than the worker")
             self._report(self._failed, "a log handler raised an exception")
 
-    def _report(self, lost: LossCount, reason: str) -> None:
-        count = lost.take()
+    def _report(self, lost: LossCounter, reason: str) -> None:
+        count = lost.take_if_due()
         if not count:
             return
         try:

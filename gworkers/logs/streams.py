@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gworkers.logs.loss_count import LossCount
+from gworkers.logs.loss_counter import LossCounter
 from gworkers.logs.stream import LogStream
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class LogStreams:
     def __init__(self, logger: Any, hub: Hub) -> None:
         self._logger = logger
         self._hub = hub
-        self._dropped = LossCount()
+        self._dropped = LossCounter()
         self.replace()
 
     def _handlers(self) -> Iterator[logging.StreamHandler[Any]]:
@@ -62,4 +62,4 @@ class LogStreams:
 
     def dropped(self) -> int:
         """Return how many lines have been dropped since the last report, if another one is due; else 0."""
-        return self._dropped.take()
+        return self._dropped.take_if_due()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
-from gworkers.error_text import told
+from gworkers.error_text import describe
 from gworkers.master.pidfile import Pidfile
 from gworkers.shared_state import BOARD
 
@@ -179,7 +179,7 @@ class ResilientArbiter(Arbiter):  # type: ignore[misc]
         try:
             super().reexec()
         except (Exception, SystemExit) as error:
-            self.log.error("Another master could not be started: %s", told(error))
+            self.log.error("Another master could not be started: %s", describe(error))
             if os.getpid() != pid:
                 # It is to be the other one, or nothing.
                 os._exit(1)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, cast
 
-from gworkers.checks.worker_class import not_a_class
-from gworkers.error_text import told
+from gworkers.checks.worker_class import non_class_finding
+from gworkers.error_text import describe
 from gworkers.errors import SettingsError
 from gworkers.master.arbiter import STOPPING, leave_environment
 
@@ -55,7 +55,7 @@ def report(log: Any, error: BaseException) -> None:
     """Say why the configuration could not be loaded."""
     if isinstance(error, SystemExit):
         # Most often it is Gunicorn's.
-        log.error("The configuration cannot be loaded: %s; what is said above may tell why", told(error))
+        log.error("The configuration cannot be loaded: %s; what is said above may tell why", describe(error))
     else:
         log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
 
@@ -110,14 +110,14 @@ def _perform(arbiter: Any, writer: int) -> None:
         cfg = arbiter.app.cfg
         worker_class = cfg.worker_class
         if not callable(worker_class):
-            raise SettingsError(not_a_class(cfg.worker_class_str))
+            raise SettingsError(non_class_finding(cfg.worker_class_str))
         os.environ.update(cfg.env)
         if cfg.preload_app:
             arbiter.app.wsgi()
         if hasattr(worker_class, "check_config"):
             worker_class.check_config(cfg, arbiter.log)
         if hasattr(worker_class, "rehearse"):
-            worker_class.rehearse(arbiter)
+            worker_class.dry_run(arbiter)
         verdict = json.dumps(cfg.bind).encode() + b"\n"
     except (Exception, SystemExit) as error:
         report(arbiter.log, error)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.glogging import Logger, SafeAtoms
 
-from gworkers.logs.loss_count import LossCount
+from gworkers.logs.loss_counter import LossCounter
 from gworkers.logs.stream import LogStream
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class AccessLog:
     def __init__(self, logger: Any, queue: LogQueue, line_format: str) -> None:
         self._log = logger
         self._queue = queue
-        self._lost = LossCount()
+        self._lost = LossCounter()
         self._format = line_format
         self._second = 0
         self._now = ""
@@ -114,7 +114,7 @@ class AccessLog:
         handler = self._handler
         access = self._log.access_log
         if handler is None or access.disabled or len(access.handlers) != 1 or access.handlers[0] is not handler:
-            self._queue.call(self._log.access, response, request, environ, duration)
+            self._queue.enqueue(self._log.access, response, request, environ, duration)
             return
         facts = Facts(response, request, environ, duration)
         log = self._log
@@ -126,12 +126,12 @@ class AccessLog:
             self._report(error)
         except Exception:
             # Gunicorn has its own way to report a format that does not work.
-            self._queue.call(log.access, response, request, environ, duration)
+            self._queue.enqueue(log.access, response, request, environ, duration)
 
     def _report(self, error: BaseException) -> None:
         """Report, now and then, that lines cannot be written; not each with all that is known of its request."""
         self._lost.add()
-        lost = self._lost.take()
+        lost = self._lost.take_if_due()
         if lost:
             self._queue.error("The access log cannot be written (%s: %s). Lines lost since the last report: %s. "
                               "Check the disk or the reader of the log.", type(error).__name__, error, lost)

@@ -62,7 +62,7 @@ def serve(connection: Connection, request: Request) -> bool:
     except GreenletExit:
         connection.close_unless_flushing()
     except BaseException as error:
-        if worker.forker is not None:
+        if worker.forking_greenlet is not None:
             fork.exit_forked_child(worker, error)
         if server.taken_over is not None:
             server.taken_over()
@@ -75,7 +75,7 @@ def serve(connection: Connection, request: Request) -> bool:
             server.log.exception("Error handling request %s %s", request.method, request.uri)
             _fail(connection, response, 500, "Internal Server Error", "")
     finally:
-        if worker.forker is not None:
+        if worker.forking_greenlet is not None:
             fork.exit_forked_child(worker, None)
         response.ended = True
         body.end()

@@ -26,7 +26,7 @@ def watch(worker: GreenWorker) -> None:
 
 
 def _disown(worker: GreenWorker) -> None:
-    worker.forker = _current()
+    worker.forking_greenlet = _current()
     signal.set_wakeup_fd(-1)
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
@@ -38,7 +38,7 @@ def exit_forked_child(worker: GreenWorker, error: BaseException | None) -> NoRet
 
     If it is the one that forked, or if that one has ended, so does the process. The others go on in the parent.
     """
-    while worker.forker is not _current() and not worker.forker.dead:
+    while worker.forking_greenlet is not _current() and not worker.forking_greenlet.dead:
         worker.hub.park()
     _leave(error)
 

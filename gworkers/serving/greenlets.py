@@ -89,7 +89,7 @@ class RequestGreenlets:
                 if len(self._idle) < self._fewest_idle:
                     self._fewest_idle = len(self._idle)
             else:
-                self._hub.greenlet(self._body).switch(True)
+                self._hub.create_greenlet(self._body).switch(True)
             if monotonic() > self._slice_end:
                 self.recover()
                 return
@@ -104,7 +104,7 @@ class RequestGreenlets:
         self._fewest_idle = len(self._idle)
 
     def _loop(self, wanted: bool) -> None:
-        me, copy_context, requests = self._hub.current(), self._context.copy, self._requests
+        me, copy_context, requests = self._hub.current_greenlet(), self._context.copy, self._requests
         while wanted:
             while requests:
                 connection, request = requests.popleft()

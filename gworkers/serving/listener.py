@@ -147,7 +147,7 @@ class Listener:
             if self._set_no_delay:
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
             if self._tls is not None:
-                sock = self._server.hub.tls(sock, self._tls, self._server.cfg.suppress_ragged_eofs)
+                sock = self._server.hub.tls_socket(sock, self._tls, self._server.cfg.suppress_ragged_eofs)
             connection = Connection(self._server, self, sock, peer)
         except BaseException as error:
             # A connection would close its socket.

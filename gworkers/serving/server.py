@@ -20,8 +20,8 @@ from gworkers.http1.fast import fast_parser
 from gworkers.http1.head import HeadParser
 from gworkers.http1.response_head import ResponseHeads
 from gworkers.hubs.guard import contained, hub_callback
+from gworkers.logs.invalid_request_log import InvalidRequestLog
 from gworkers.logs.queue import LogQueue
-from gworkers.logs.throttle import InvalidRequests
 from gworkers.serving import access_log
 from gworkers.serving.access_log import AccessLog
 from gworkers.serving.connection import Connection
@@ -61,7 +61,7 @@ class Server:
         self.cfg = cfg
         #: how the serving core logs: never directly, because handlers may raise and wait
         self.log = LogQueue(hub, worker.log, self.ends_process)
-        self.invalid_requests = InvalidRequests(hub, self.log)
+        self.invalid_requests = InvalidRequestLog(hub, self.log)
         self.application: Callable[..., Any] = worker.wsgi
         self._on_idle = on_idle
 
@@ -71,7 +71,7 @@ class Server:
         self.greenlets = RequestGreenlets(hub, self.log, copy_context(), reuse=settings.request_greenlets == "reused",
                                           time_slice=self.time_slice)
 
-        self.taken_over = hub.taken_over
+        self.taken_over = hub.pop_taken_flag
         self.outbox = Outbox(hub, self.log)
         deadlines = self.timeouts = Deadlines(hub, self.log)
         #: for connections that have not sent a byte, or none since their handshake
@@ -145,7 +145,7 @@ class Server:
 
     def release_after_fork(self) -> None:
         """This is a process that the application has forked: leave all sockets to the worker."""
-        self.hub.forked()
+        self.hub.after_fork_in_child()
         self.log.clear()
         for listener in self.listeners:
             listener.release_after_fork()

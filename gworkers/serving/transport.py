@@ -89,7 +89,7 @@ class Transport(WaitableSocket):
             self.send(data)
             self._flushed()
         if not self.secure:
-            return self.server.hub.socket(self.sock)
+            return self.server.hub.cooperative_socket(self.sock)
         self._unwatch()
         self.sock.setblocking(True)
         return self.sock

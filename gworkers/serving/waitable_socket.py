@@ -78,13 +78,13 @@ class WaitableSocket(ABC):
         if not self._slice_end:
             self._slice_end = now + self.server.time_slice
         elif now > self._slice_end:
-            self.server.hub.pause()
+            self.server.hub.yield_to_ready()
             self._slice_end = monotonic() + self.server.time_slice
 
     def _wait_readable(self, deadline: Deadline[Any]) -> None:
         if self._reading is not None:
             raise RuntimeError("two greenlets read from one connection")
-        self._reading = self.server.hub.current()
+        self._reading = self.server.hub.current_greenlet()
         try:
             self._watch()
             self._wait_until(deadline, "the client sent no more of its request body in time")
@@ -94,7 +94,7 @@ class WaitableSocket(ABC):
     def _wait_writable(self) -> None:
         if self._writing is not None or self._flushing:
             raise RuntimeError("two greenlets write to one connection")
-        self._writing = self.server.hub.current()
+        self._writing = self.server.hub.current_greenlet()
         try:
             self._watch_write()
             self._wait_until(self.server.write, "the client took no more of the response in time")

@@ -15,12 +15,12 @@ from gunicorn.workers.base import Worker
 
 from gworkers import hubs
 from gworkers.checks import application, configuration, drivers, patching
-from gworkers.error_text import meant, print_traceback, shortened, told
+from gworkers.error_text import actual_error, describe, print_traceback, trim_traceback
 from gworkers.errors import SettingsError, StartError
 from gworkers.findings import Finding
 from gworkers.logs.streams import LogStreams
 from gworkers.serving.fork import exit_forked_child
-from gworkers.settings import Settings, function
+from gworkers.settings import Settings, load_hook
 from gworkers.shared_state import BOARD, BOOTING, Status
 from gworkers.worker import post_patch, psycopg
 from gworkers.worker.drain import end_within
@@ -59,7 +59,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
     settings: Settings
     log_streams: LogStreams
     #: whether it is this worker that logs what all have in common
-    tells = True
+    logs_shared_findings = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,7 +67,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
         #: whether SIGABRT is ending the process
         self.aborting = False
         #: the greenlet of the application that has forked this process from a worker; it is none any more
-        self.forker: Any = None
+        self.forking_greenlet: Any = None
         #: whether the process ends before it has served anything, because it was told to
         self._leaving = False
         self._retries = 0
@@ -87,7 +87,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
         try:
             self._boot()
         except SystemExit as error:
-            if self.forker is not None:
+            if self.forking_greenlet is not None:
                 exit_forked_child(self, error)
             if self.status.phase != BOOTING or self.aborting:
                 raise
@@ -106,7 +106,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
     def _boot(self) -> None:
         if not self.sockets:
             self.sockets = open_own(self.cfg)
-        self.tells = BOARD.warning.claim()
+        self.logs_shared_findings = BOARD.warning.claim()
         self.warn(self.log, self.prepare())
         self.log_streams = LogStreams(self.log, self.hub)
         super().init_process()
@@ -133,7 +133,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
         :raises StartError: if that is not possible
         """
         self.settings = Settings.resolve(self.overrides, os.environ)
-        imported = patching.early(self.hub_name, self.settings.patch)
+        imported = patching.modules_before_patch(self.hub_name, self.settings.patch)
         # eventlet goes on after an exception while it patches, and reports it; a handler's is not to come then.
         signals = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
         try:
@@ -144,7 +144,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
             psycopg.install()
         if self.settings.post_patch is not None:
             self._post_patch()
-        late = patching.check(imported) if self.tells else []
+        late = patching.check(imported) if self.logs_shared_findings else []
         # All of it, while the process still has the rights that it was started with.
         import_module("gworkers.serving.server")
         self.hub = hubs.create(self.hub_name)
@@ -152,7 +152,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
 
     def _post_patch(self) -> None:
         try:
-            post_patch.call(function(self.settings.post_patch), self)
+            post_patch.call(load_hook(self.settings.post_patch), self)
         except SettingsError:
             raise
         except (Exception, SystemExit) as error:
@@ -161,12 +161,12 @@ class BootableWorker(Worker):  # type: ignore[misc]
             # A SystemExit carries its own reason; its traceback adds nothing.
             cause = error if isinstance(error, Exception) else None
             raise StartError(Finding(
-                "worker-setup-failed", f"post_patch has raised {told(error)}",
+                "worker-setup-failed", f"post_patch has raised {describe(error)}",
                 "the application would be without what it prepares", "Fix it, or leave the setting out",
                 fatal=True)) from cause
 
     def _unloadable(self, error: BaseException) -> StartError:
-        rival = configuration.rival(self.hub_name)
+        rival = configuration.other_patch_finding(self.hub_name)
         if rival is not None:
             # Most likely the error is about that.
             return StartError(rival)
@@ -176,11 +176,11 @@ class BootableWorker(Worker):  # type: ignore[misc]
         else:
             hook = getattr(self.cfg.post_worker_init, "__code__", None) in passed
             found = "post_worker_init has raised" if hook else "a worker cannot be set up:"
-            finding = Finding("worker-setup-failed", f"{found} {told(error)}",
+            finding = Finding("worker-setup-failed", f"{found} {describe(error)}",
                               "workers end before they have served anything", "Mend what is named", fatal=True)
         failure = StartError(finding)
-        if application.is_within(meant(error)):
-            failure.__cause__ = shortened(meant(error))
+        if application.is_within(actual_error(error)):
+            failure.__cause__ = trim_traceback(actual_error(error))
         return failure
 
     def load_wsgi(self) -> None:
@@ -197,11 +197,11 @@ class BootableWorker(Worker):  # type: ignore[misc]
             if not self.cfg.reload:
                 raise
             self._answer_with(error)
-        rival = configuration.rival(self.hub_name)
+        rival = configuration.other_patch_finding(self.hub_name)
         if rival is not None:
             raise StartError(rival)
         found = self.new_drivers()
-        if self.tells:
+        if self.logs_shared_findings:
             self.warn(self.log, found)
 
     def _answer_with(self, error: Exception) -> None:

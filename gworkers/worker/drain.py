@@ -37,7 +37,7 @@ def drain(worker: GreenWorker) -> None:
     def busy() -> bool:
         return server.connection_count > 0
 
-    if worker.settings.drain_delay and not worker.relieved:
+    if worker.settings.drain_delay and not worker.is_replaced:
         _wait(worker, lambda: True, min(monotonic() + worker.settings.drain_delay, cut))
     server.stop()
     _wait(worker, busy, cut)
@@ -54,7 +54,7 @@ def drain(worker: GreenWorker) -> None:
 
 
 def _wait(worker: GreenWorker, while_: Callable[[], bool], until: float) -> None:
-    worker.quit_if_told()
+    worker.exit_if_asked()
     while while_():
         left = until - monotonic()
         if left <= 0:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gworkers import hubs
 from gworkers.checks import config_file, configuration, deployment, requirements
 from gworkers.errors import RequirementError, SettingsError, StartError
-from gworkers.findings import setting
+from gworkers.findings import invalid_setting
 from gworkers.master.generations import install_when_ready
 from gworkers.serving import fork
 from gworkers.settings import Settings
@@ -59,10 +59,11 @@ class GreenWorker(BootableWorker):
         """
         try:
             if not hasattr(cls, "hub_name"):
-                raise SettingsError(setting(f"the worker class {cls.__name__} has no hub", "others are made of it",
-                                            "Use GeventWorker or EventletWorker"))
+                raise SettingsError(invalid_setting(
+                    f"the worker class {cls.__name__} has no hub", "others are made of it",
+                    "Use GeventWorker or EventletWorker"))
             Settings.resolve(cls.overrides, os.environ)
-            for finding in requirements.check(requirements.look(hubs.HUBS[cls.hub_name].library)):
+            for finding in requirements.check(requirements.inspect_runtime(hubs.HUBS[cls.hub_name].library)):
                 if finding.fatal:
                     raise RequirementError(finding)
         except StartError as error:
@@ -80,16 +81,16 @@ class GreenWorker(BootableWorker):
         """
         # Again, because Gunicorn has only now put raw_env into the environment.
         settings = Settings.resolve(cls.overrides, os.environ)
-        configuration.check(cfg, settings, cls.hub_name)
+        configuration.refuse_invalid(cfg, settings, cls.hub_name)
         library = hubs.HUBS[cls.hub_name].library
-        for finding in (*requirements.check(requirements.look(library)), *config_file.check(cfg, cls),
+        for finding in (*requirements.check(requirements.inspect_runtime(library)), *config_file.check(cfg, cls),
                         *deployment.check(cfg, library)):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
         install_when_ready(cfg)
 
     @classmethod
-    def rehearse(cls, arbiter: Any) -> None:
+    def dry_run(cls, arbiter: Any) -> None:
         """Do what a worker does before it loads the application, in a process that ends afterwards.
 
         :raises StartError: if that is not possible
@@ -161,7 +162,7 @@ class GreenWorker(BootableWorker):
             self._max_rss = limit + randint(0, self.settings.max_rss_jitter)
 
     @property
-    def relieved(self) -> bool:
+    def is_replaced(self) -> bool:
         """Whether others accept in this worker's place."""
         return self.status.order == REPLACED
 
@@ -173,9 +174,9 @@ class GreenWorker(BootableWorker):
             # Gunicorn hands over half of the configured timeout; a beat is due well within the whole.
             seconds = min(seconds, self.timeout / 2)
         woken = self.hub.wait_readable(self.PIPE[0], seconds)
-        while self.forker is not None:
+        while self.forking_greenlet is not None:
             # This is no worker any more, but a process whose end is up to whoever has forked it.
-            if self.forker.dead:
+            if self.forking_greenlet.dead:
                 fork.exit_forked_child(self, None)
             self.hub.wait_readable(self.PIPE[0], HEARTBEAT)
         if woken:
@@ -183,7 +184,7 @@ class GreenWorker(BootableWorker):
         self._reopen_if_told()
         # Some are imported by the request that first needs them.
         self.warn(self.server.log, self.new_drivers())
-        self.quit_if_told()
+        self.exit_if_asked()
 
     def _write_log(self) -> None:
         self._log_waits = self.log_streams.flush()
@@ -202,9 +203,9 @@ class GreenWorker(BootableWorker):
         if self._reopen_logs:
             self._reopen_logs = False
             # Not here: a handler that hangs holds its lock.
-            self.server.log.require(self.log_streams.reopen)
+            self.server.log.enqueue_always(self.log_streams.reopen)
 
-    def quit_if_told(self) -> None:
+    def exit_if_asked(self) -> None:
         """Leave at once if a signal has said so."""
         if self._quit:
             self.cfg.worker_int(self)

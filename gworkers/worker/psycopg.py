@@ -5,9 +5,9 @@ import select
 from importlib import import_module
 from typing import Any
 
-from gworkers.error_text import told
+from gworkers.error_text import describe
 from gworkers.errors import SettingsError
-from gworkers.findings import setting
+from gworkers.findings import invalid_setting
 
 
 def install() -> None:
@@ -18,8 +18,8 @@ def install() -> None:
     try:
         extensions = import_module("psycopg2.extensions")
     except ImportError as error:
-        raise SettingsError(setting(
-            "gworkers setting psycopg2 is 'wait'", f"psycopg2 cannot be imported ({told(error)})",
+        raise SettingsError(invalid_setting(
+            "gworkers setting psycopg2 is 'wait'", f"psycopg2 cannot be imported ({describe(error)})",
             "pip install --upgrade --force-reinstall psycopg2-binary, or leave the setting alone")) from None
 
     def wait(connection: Any) -> None:

@@ -114,10 +114,10 @@ def wait_a_while(environ, start_response):
 
 def shorten_intervals(worker):
     """A ``post_worker_init``: the limit that users have, in a shorter interval."""
-    import gworkers.logs.throttle
+    import gworkers.logs.invalid_request_log
 
-    gworkers.logs.throttle.LINES = 100
-    gworkers.logs.throttle.INTERVAL = 3.0
+    gworkers.logs.invalid_request_log.LINES = 100
+    gworkers.logs.invalid_request_log.INTERVAL = 3.0
 
 
 app = stage.stage(globals())

@@ -12,7 +12,7 @@ from client import request
 from launch import ANNOUNCE, APPS, importable
 from server import Server
 
-from gworkers.checks.configuration import PATCH_MASTER
+from gworkers.checks.configuration import MASTER_PATCH_CODE
 from gworkers.checks.originals import BLOCKS, IDENT, JOIN, LOCAL, RLOCK, TLS, WAITS
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
@@ -85,7 +85,7 @@ def sleep(seconds): return time.sleep(seconds)
 """
 
 #: A late patch of the master; gevent warns of it too, and eventlet of locks that it could not replace.
-LATE = {hub: f"import warnings\nwarnings.simplefilter('ignore')\n{line}\n" for hub, line in PATCH_MASTER.items()}
+LATE = {hub: f"import warnings\nwarnings.simplefilter('ignore')\n{line}\n" for hub, line in MASTER_PATCH_CODE.items()}
 
 #: Imports as they may be found in an application, those which are installed.
 USUAL = (
@@ -135,7 +135,7 @@ def test_imported_before_a_late_patch_of_the_master(start: Start, hub: str, impo
 
 def test_imported_after_the_patch_of_the_master(start: Start, hub: str, imports: str) -> None:
     usual = ", ".join(name for name in USUAL if importable(name.partition(".")[0]))
-    server = start("probe:app", config=f"{PATCH_MASTER[hub]}\nimport {usual}\n{imports}")
+    server = start("probe:app", config=f"{MASTER_PATCH_CODE[hub]}\nimport {usual}\n{imports}")
     assert told(server) == {}
     assert server.connect().request().status == 200
 
@@ -167,7 +167,7 @@ def test_configuration_itself(start: Start, hub: str) -> None:
     server = start("probe:app", config="import threading\nfrom time import sleep\n")
     (line,) = server.log(r"\[imported-too-early\]$", since=0)
     assert "gunicorn.conf.py has time.sleep from before the patch" in line
-    assert line.endswith(f"; or begin gunicorn.conf.py with: {PATCH_MASTER[hub]} [imported-too-early]")
+    assert line.endswith(f"; or begin gunicorn.conf.py with: {MASTER_PATCH_CODE[hub]} [imported-too-early]")
 
 
 def test_configuration_of_another_name(start: Start, hub: str, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_configuration_of_another_name(start: Start, hub: str, tmp_path: Path) -
     assert "shop.conf has time.sleep from before the patch" in own
     assert "(imported by shop.conf)" in other
     for line in own, other:
-        assert f"; or begin shop.conf with: {PATCH_MASTER[hub]} [" in line
+        assert f"; or begin shop.conf with: {MASTER_PATCH_CODE[hub]} [" in line
         assert "gunicorn.conf.py" not in line
 
 
@@ -189,7 +189,7 @@ def test_configuration_that_is_a_module(start: Start, hub: str, tmp_path: Path) 
     server = start("probe:app", "-c", "python:shop_conf", env={"PYTHONPATH": path})
     (line,) = server.log(r"\[imported-too-early\]$", since=0)
     assert line.endswith(f"Import it in the application, not in your configuration file; or begin your configuration "
-                         f"file with: {PATCH_MASTER[hub]} [imported-too-early]")
+                         f"file with: {MASTER_PATCH_CODE[hub]} [imported-too-early]")
 
 
 # Whether it is so. The configuration imports made_early, and the application uses it.

@@ -20,7 +20,7 @@ from load import Load
 from patience import gone, until
 from server import Server, lives
 
-from gworkers.checks.configuration import PATCH_MASTER
+from gworkers.checks.configuration import MASTER_PATCH_CODE
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -217,7 +217,7 @@ def test_number_of_workers_in_the_configuration(start: Start, before: int, after
 @pytest.mark.parametrize("event", ["reload", "recycling"])
 def test_preload(start: Start, hub: str, event: str) -> None:
     server = start("probe:app", *(["--max-requests", 150] if event == "recycling" else []),
-                   config=f"{PATCH_MASTER[hub]}\npreload_app = True\n")
+                   config=f"{MASTER_PATCH_CODE[hub]}\npreload_app = True\n")
     (old,) = server.worker_pids()
     with Load(server) as load:
         load.goes_on()

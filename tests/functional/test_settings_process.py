@@ -17,7 +17,7 @@ from held import Held
 from patience import until
 from server import Server
 
-from gworkers.checks.configuration import PATCH_MASTER
+from gworkers.checks.configuration import MASTER_PATCH_CODE
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -109,7 +109,7 @@ def test_proc_name(start: Start, options: list[str], name: str) -> None:
 
 
 #: What the refusal of an unpatched master tells to write.
-PATCHED = {hub: f"{line}\n" for hub, line in PATCH_MASTER.items()}
+PATCHED = {hub: f"{line}\n" for hub, line in MASTER_PATCH_CODE.items()}
 
 
 def test_preload(hub: str, start: Start) -> None:

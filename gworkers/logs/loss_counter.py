@@ -7,7 +7,7 @@ from time import monotonic
 INTERVAL = 10.0
 
 
-class LossCount:
+class LossCounter:
     """Counts losses until a report of them is due."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class LossCount:
         """Count *count* more."""
         self._count += count
 
-    def take(self) -> int:
+    def take_if_due(self) -> int:
         """Return how many have been counted since the last report, if another one is due; else 0."""
         if not self._count or monotonic() < self._due:
             return 0

@@ -15,7 +15,7 @@ LINES = 100
 INTERVAL = 10.0
 
 
-class InvalidRequests:
+class InvalidRequestLog:
     """Logs what clients did wrong, at most :data:`LINES` lines in :data:`INTERVAL` seconds.
 
     :param hub: calls at the end of an interval
