@@ -204,7 +204,7 @@ def test_each_code_has_a_section() -> None:
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_section_is_complete(code: str) -> None:
     parts = re.findall(r"^\*\*([\w ]+)\.\*\* \S", SECTIONS[code], re.MULTILINE)
-    assert parts == ["Cause", "Why it matters", "Mend", "Silence"]
+    assert parts == ["Cause", "Why it matters", "Fix", "Silence"]
 
 
 def test_table_has_each_code_and_its_kind() -> None:
