@@ -28,9 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fuzz.verdicts import FAST
-from launch import LOG_HANDLER
-from server import PATIENCE, Server, Setup, hubs, parsers
+from support.launch import LOG_HANDLER, Setup, hubs, parsers
+from support.server import Server
+from support.waiting import WAIT_LIMIT
 
 # For the clients and the scenes of benchmarks/; behind what is installed, which is what is tested.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -62,6 +64,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, value in values.items():
         if name in metafunc.fixturenames:
             metafunc.definition.add_marker(pytest.mark.parametrize(name, [value], scope="session"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the mark ``smoke`` on one transport, TCP, one parser, which most users have, and the plain form."""
+    for item in items:
+        mark = item.get_closest_marker("smoke")
+        if mark is not None and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            given = item.callspec.params
+            if not (given.get("transport", "tcp") == "tcp" and given.get("parser", "fast") in ("fast", parsers()[0])
+                    and (mark.kwargs.get("validated") or given.get("form", "plain") == "plain")):
+                item.own_markers.remove(mark)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -158,7 +172,7 @@ def start(hub: str, transport: str, parser: str) -> Iterator[Callable[..., Serve
     problems = []
     for server in started:
         try:
-            server.stop(PATIENCE)
+            server.stop(WAIT_LIMIT)
         except AssertionError as error:
             problems.append(str(error))
         if server.unexpected_tracebacks():

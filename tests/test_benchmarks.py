@@ -13,7 +13,6 @@ from pathlib import Path
 
 import gunicorn
 import pytest
-from launch import WORKERS
 
 from benchmarks import boot, environments, reloads, stop
 from benchmarks.deployment import Engine
@@ -21,6 +20,7 @@ from benchmarks.footprint import Footprint
 from benchmarks.measurement import Processors
 from benchmarks.peers import PEERS
 from benchmarks.scenes import play
+from support.launch import WORKERS
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="the benchmarks need Python 3.10")
 

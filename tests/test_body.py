@@ -6,11 +6,11 @@ from io import BytesIO
 from random import Random
 
 import pytest
-from wire import NEXT, body_of, splits
 
 from gworkers.errors import ClientDisconnected
 from gworkers.http1.body import EMPTY
 from gworkers.serving.deadlines import Deadline
+from support.wire import NEXT, body_of, splits
 
 pytestmark = pytest.mark.smoke
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from wire import NEXT, Counted, Interruption, body_of, splits
 
 from gworkers.errors import Refusal
+from support.wire import NEXT, Counted, Interruption, body_of, splits
 
 pytestmark = pytest.mark.smoke
 

@@ -20,7 +20,7 @@ pytest.importorskip("flask")
 pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 20.0
+WAIT_LIMIT = 20.0
 
 
 def worker(text: str) -> str:
@@ -52,14 +52,14 @@ def running(command: str, directory: Path, log: Path) -> Iterator[tuple[str, int
             cwd=directory, env=environ, stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_LIMIT
         while not (found := re.search(r"Listening at: http://([\d.]+):(\d+)", log.read_text())):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
         yield found[1], int(found[2])
         process.terminate()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(WAIT_LIMIT) == 0
         assert "Traceback" not in log.read_text()
     except BaseException:
         sys.stderr.write(log.read_text())
@@ -70,7 +70,7 @@ def running(command: str, directory: Path, log: Path) -> Iterator[tuple[str, int
 
 
 def get(address: tuple[str, int], path: str) -> tuple[int, str]:
-    with contextlib.closing(HTTPConnection(*address, timeout=PATIENCE)) as connection:
+    with contextlib.closing(HTTPConnection(*address, timeout=WAIT_LIMIT)) as connection:
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read().decode()
@@ -109,11 +109,11 @@ def test_a_request_that_waits_lets_another_one_pass(hub, tmp_path):
         command = README[hub].replace("examples/", f"{ROOT}/examples/")
         address = stack.enter_context(running(command, tmp_path, tmp_path / "log"))
         slow, quick = (
-            stack.enter_context(contextlib.closing(HTTPConnection(*address, timeout=PATIENCE))) for _ in range(2)
+            stack.enter_context(contextlib.closing(HTTPConnection(*address, timeout=WAIT_LIMIT))) for _ in range(2)
         )
         slow.request("GET", "/wait")
         quick.request("GET", "/")
-        answered, _, _ = select.select([slow.sock, quick.sock], [], [], PATIENCE)
+        answered, _, _ = select.select([slow.sock, quick.sock], [], [], WAIT_LIMIT)
         assert quick.sock in answered
         assert quick.getresponse().read() == b"Hello, world!\n"
         assert slow.getresponse().read() == b"It was worth it.\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from fuzz.campaign import NEWEST, Campaign, differ, verdict_line
 from fuzz.verdicts import FAST
 

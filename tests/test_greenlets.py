@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from launch import hubs
+
+from support.launch import hubs
 
 pytestmark = pytest.mark.smoke
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from gunicorn.config import Config
+
 from fuzz.corpus import ORDINARY, PROXIES, configure, lines
 from fuzz.verdicts import FAST
-from gunicorn.config import Config
-from heads import PEER, feed, heads, parse, refusal
-
 from gworkers.errors import Refusal
 from gworkers.http1 import head as head_module
 from gworkers.http1.head import HeadParser, keeps_alive
+from support.heads import PEER, feed, heads, parse, refusal
 
 pytestmark = pytest.mark.smoke
 

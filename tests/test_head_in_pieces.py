@@ -6,18 +6,18 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+
 from fuzz.campaign import disagreements
 from fuzz.cases import Case
 from fuzz.corpus import ORDINARY, PROXIES, SETTINGS, UNUSUAL, configure, lines
 from fuzz.verdicts import NoDeadline
-from heads import PEER, feed, heads, parse, refusal
-from wire import Counted
-
 from gworkers.errors import Refusal
 from gworkers.http1 import head as head_module
 from gworkers.http1.head import LONGEST_LINE, HeadParser
 from gworkers.http1.strict import StrictRequest
 from gworkers.serving.connection import Connection
+from support.heads import PEER, feed, heads, parse, refusal
+from support.wire import Counted
 
 pytestmark = pytest.mark.smoke
 

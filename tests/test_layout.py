@@ -88,3 +88,11 @@ def test_design_lists_every_module() -> None:
     section = (ROOT / "docs" / "design.md").read_text().partition("### Modules\n")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| `([\w/]+\.py)` \| \S.*\|$", section, re.MULTILINE)
     assert listed == [f"{name.replace('.', '/')}.py" for name in modules() if not name.endswith(".__init__")]
+
+
+def test_tests_import_no_other_test() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
+                [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if re.search(r"(^|\.)test_", name)], path

@@ -8,11 +8,11 @@ import socket
 from types import SimpleNamespace
 
 import pytest
-from fuzz.campaign import NEWEST
 from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.base import Worker
 
+from fuzz.campaign import NEWEST
 from gworkers.http1.refusal import error_page, refusal_for
 from gworkers.http1.response_head import ResponseHeads
 

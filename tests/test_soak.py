@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from launch import WORKERS
 
 from benchmarks import hostile, soak, verdict
 from benchmarks.keeper import whole_body
 from benchmarks.looks import Look
 from benchmarks.regulars import Record, Regulars
+from support.launch import WORKERS
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="the benchmarks need Python 3.10")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import pytest
-from fuzz.campaign import NEWEST
-from fuzz.corpus import lines
-from fuzz.verdicts import FAST
 from gunicorn.config import Config
 from gunicorn.http.errors import ParseException
 from gunicorn.http.message import Request as GunicornRequest
 from gunicorn.http.unreader import IterUnreader
 
+from fuzz.campaign import NEWEST
+from fuzz.corpus import lines
+from fuzz.verdicts import FAST
 from gworkers.errors import Refusal
 from gworkers.http1.head import HeadParser
 from gworkers.http1.strict import StrictConfig

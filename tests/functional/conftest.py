@@ -1,8 +1,9 @@
-"""Which form of a test application the tests here talk to, how they run the doctor, which are the short selection."""
+"""Which form of a test application the tests here talk to, and how they run the doctor."""
 
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -11,25 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment import Deployment
-from launch import WORKERS
-from server import Server, parsers
-from smoke import SELECTION
-from visit import HELLO, HUB, Run, Visit, environment
+
+from support.deployment import Deployment
+from support.doctor_run import HELLO, HUB, DoctorRun, Run, environment
+from support.launch import WORKERS
+from support.server import Server
+from support.tls import Certificates
 
 
-@pytest.fixture
-def form() -> str:
-    """Goes before an application's name; test_wsgi_validate.py runs the same tests with another."""
-    return ""
+@pytest.fixture(scope="session", params=["plain", "validated"])
+def form(request: pytest.FixtureRequest) -> str:
+    """"validated" with ``wsgiref.validate`` around the application, which checks both sides of PEP 3333."""
+    return request.param
 
 
 @pytest.fixture
 def site(serve: Callable[..., Server], form: str) -> Callable[..., Server]:
-    """``site("echo")``: a shared server with tests/apps/echo.py, in the form that the module asks for."""
+    """``site("echo")``: a shared server with tests/apps/echo.py, in each of the two forms.
+
+    A server at fault fails with the validator's AssertionError in its log. Tests that ask for ``serve`` instead are
+    about what PEP 3333 forbids applications to do, or about what the validator hides from the server, which is that
+    an answer is a list of one part, or a file wrapper.
+    """
 
     def site(name: str, *options: object, **more: Any) -> Server:
-        return serve(f"{form}{name}" if form else f"{name}:app", *options, **more)
+        return serve(f"validated:{name}" if form == "validated" else f"{name}:app", *options, **more)
 
     return site
 
@@ -43,6 +50,33 @@ def deployment(tmp_path: Path) -> Deployment:
 def pidfile(tmp_path: Path) -> Path:
     (tmp_path / "run").mkdir()
     return tmp_path / "run" / "pid"
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """For 127.0.0.1 and localhost, of an authority of their own."""
+    trustme = pytest.importorskip("trustme")
+    directory = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    paths = Certificates(directory / "cert", directory / "key", directory / "both", directory / "ca", authority)
+    issued.cert_chain_pems[0].write_to_path(str(paths.certfile))
+    issued.private_key_pem.write_to_path(str(paths.keyfile))
+    issued.private_key_and_cert_chain_pem.write_to_path(str(paths.both))
+    authority.cert_pem.write_to_path(str(paths.ca_certs))
+    return paths
+
+
+@pytest.fixture
+def certificate(certificates: Certificates) -> Path:
+    """The path of a file with the server's certificate and its key."""
+    return certificates.both
+
+
+@pytest.fixture
+def trusting(certificates: Certificates) -> ssl.SSLContext:
+    """A client's TLS context."""
+    return certificates.context()
 
 
 @pytest.fixture
@@ -63,12 +97,12 @@ def run(place: Path) -> Run:
     """
 
     def run(*words: str, config: str = "", app: str = "", env: dict[str, str] | None = None,
-            command: tuple[str, ...] = ("-m", "gworkers")) -> Visit:
+            command: tuple[str, ...] = ("-m", "gworkers")) -> DoctorRun:
         if config:
             (place / "gunicorn.conf.py").write_text(config)
         if app:
             (place / "hello.py").write_text(app)
-        return Visit(subprocess.run(
+        return DoctorRun(subprocess.run(
             [sys.executable, *command, *words], cwd=place, env=environment(env), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=60, check=False))
 
@@ -79,16 +113,7 @@ def run(place: Path) -> Run:
 def ask(run: Run) -> Run:
     """As ``run``, with ``doctor --json``, a worker class and an application; ``words`` are further ones."""
 
-    def ask(*words: str, hub: str = HUB, **more: Any) -> Visit:
+    def ask(*words: str, hub: str = HUB, **more: Any) -> DoctorRun:
         return run("doctor", "--json", "-k", WORKERS[hub], *words, "hello:app", **more)
 
     return ask
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if isinstance(item, pytest.Function) and item.originalname in SELECTION.get(item.module.__name__, ()):
-            given = item.callspec.params
-            if given.get("transport", "tcp") == "tcp" and given.get("parser", "fast") in ("fast", parsers()[0]):
-                item.add_marker(pytest.mark.smoke)

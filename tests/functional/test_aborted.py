@@ -5,10 +5,9 @@ from __future__ import annotations
 import signal
 
 import pytest
-from client import request
-from test_takeover import authority, certificate, secured, trusting
 
-__all__ = ["authority", "certificate", "trusting"]
+from support.client import request
+from support.tls import secured
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from client import ClosedError, chunked, request
-from patience import until
+
+from support.client import ClosedError, chunked, request
+from support.waiting import until
 
 # What is between them and the socket makes no difference here.
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")

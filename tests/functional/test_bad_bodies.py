@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from client import ClosedError, chunked, request
+
+from support.client import ClosedError, chunked, request
 
 CHUNKED = ["Transfer-Encoding: chunked"]
 SMUGGLED = request("/say?smuggled")
@@ -115,6 +116,7 @@ def test_answer_after_a_failed_body_says_that_it_is_the_last(serve):
 
 
 @pytest.mark.parametrize(("data", "size"), [case[1:] for case in bodies()], ids=[case[0] for case in bodies()])
+@pytest.mark.smoke
 def test_truncated_for_an_application_that_does_not_look(serve, data, size):
     server = serve("bodies:app")
     for missing in range(size, 0, -1):
@@ -126,6 +128,7 @@ def test_truncated_for_an_application_that_does_not_look(serve, data, size):
     assert len(server.whole_log("Invalid request from ip=")) == size
 
 
+@pytest.mark.smoke
 def test_error_stays_an_error(serve):
     """An application that reads on after an error does not get the rest as if nothing had happened."""
     server = serve("bodies:app")

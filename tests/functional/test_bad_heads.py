@@ -8,7 +8,8 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 
 import pytest
-from client import request
+
+from support.client import request
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n"
 
@@ -152,6 +153,7 @@ def test_other_protocols(serve, data):
     (GET + b"X-Long: " + b"y" * 20000, 431),
     (head(b"Long" * 100 + b": y"), 431),
 ], ids=lambda value: repr(value[:40]) + str(len(value)) if isinstance(value, bytes) else None)
+@pytest.mark.smoke
 def test_limits(serve, data, status):
     server = serve("echo:app", "--limit-request-line", 200, "--limit-request-fields", 10,
                    "--limit-request-field_size", 300)
@@ -183,6 +185,7 @@ def test_bad_head_split_anywhere(serve, data):
     assert len(server.whole_log("Invalid request from ip=")) == len(data) - 1
 
 
+@pytest.mark.smoke
 def test_error_page(serve):
     client = serve("bodies:app").connect()
     client.send(b"GET /<script> HTTP/1.1\r\n<script>: x\r\n\r\n")

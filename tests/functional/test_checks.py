@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import SHARING, at_start, refuses_reload
-from launch import importable
-from server import Server
-from test_settings_start import configured, refusal
+
+from support.broken_installs import SHARING, at_start, refuses_reload
+from support.launch import importable
+from support.server import Server
+from support.startup import configured, findings, refusal
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
-
-
-def findings(server: Server) -> list[str]:
-    """The codes of what has been logged, in order; who runs the tests as root is not the point."""
-    said = [match[1] for line in server.log(r"\[WARNING\] .* \[[a-z-]+\]$", since=0)
-            if (match := re.search(r"\[([a-z-]+)\]$", line))]
-    return [code for code in said if code not in ("root", "eventlet-ends", "library-incompatible")]
 
 
 @pytest.fixture
@@ -36,6 +29,7 @@ def early(tmp_path: Path) -> str:
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy's greenlets cannot be broken")
+@pytest.mark.smoke
 def test_greenlets_that_share_a_context(start: Start, tmp_path: Path) -> None:
     path = at_start(tmp_path, SHARING)
     # What stops a worker cannot be silenced.
@@ -68,10 +62,12 @@ def test_silence(start: Start, early: str) -> None:
     assert findings(server) == []
 
 
+@pytest.mark.smoke
 def test_nothing_to_find(start: Start) -> None:
     assert findings(start("probe:app")) == []
 
 
+@pytest.mark.smoke
 def test_driver_that_comes_with_the_application(start: Start, tmp_path: Path) -> None:
     (tmp_path / "MySQLdb.py").touch()
     (tmp_path / "shop.py").write_text("import MySQLdb\nfrom probe import app\n")
@@ -162,6 +158,7 @@ def test_psycopg2_that_is_not_installed(start: Start) -> None:
 
 @pytest.mark.parametrize(("parts", "patched"), [
     ("all", {"socket", "thread"}), ("socket", {"socket"}), ("thread", {"thread"}), ("", set())])
+@pytest.mark.smoke
 def test_parts(start: Start, hub: str, tmp_path: Path, parts: str, patched: set[str]) -> None:
     (tmp_path / "shop.py").write_text(
         "import sys, socket, threading\nfrom probe import app\n"
@@ -173,6 +170,7 @@ def test_parts(start: Start, hub: str, tmp_path: Path, parts: str, patched: set[
     assert server.connect().request().status == 200
 
 
+@pytest.mark.smoke
 def test_preload_without_a_patched_master(start: Start, hub: str) -> None:
     server = start("probe:app", "--preload", ready=False)
     line = refusal(server)
@@ -213,6 +211,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.smoke
 def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -> None:
     own_class = kind not in ("syntax", "preload")
     if own_class and hub != "gevent":
@@ -243,6 +242,6 @@ def test_rehearsal_leaves_no_process_behind(start: Start) -> None:
     children = f"/proc/{server.pid}/task/{server.pid}/children"
     if not os.path.exists(children):
         pytest.skip("the system does not list children")
-    from patience import until
+    from support.waiting import until
 
     until(lambda: Path(children).read_text().split() == [str(pid) for pid in server.worker_pids()], "one child")

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import refuses_reload
-from launch import WORKERS
-from patience import gone, until
-from server import PATIENCE, Server, lives
-from test_settings_start import refusal
-from visit import HUB, Run
+
+from support.broken_installs import refuses_reload
+from support.doctor_run import HUB, Run
+from support.launch import WORKERS
+from support.server import Server
+from support.startup import refusal
+from support.waiting import WAIT_LIMIT, is_alive, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -47,7 +48,7 @@ def test_reload_with_a_certificate_that_is_a_fifo_is_refused(start: Start, fifo:
     server = start("probe:app")
     good = (server.directory / "gunicorn.conf.py").read_text()
     refuses_reload(server, f"certfile = {str(fifo)!r}\n{good}")
-    assert server.log(r"\[ERROR\] certfile .*it is a FIFO, not a regular file.*\[setting\]$")
+    assert server.log(r"\[ERROR\] certfile .*it is a FIFO, not a regular file.*\[invalid-setting\]$")
 
 
 # The configuration file
@@ -75,7 +76,7 @@ def test_pidfile_moved_to_a_fifo_by_a_reload(start: Start, pidfile: Path, fifo: 
     path.write_text(f"{path.read_text()}pidfile = {str(fifo)!r}\n")
     server.signal(signal.SIGHUP)
     server.wait_for_log(r"\[ERROR\] The pidfile stays where it was: .*it is a FIFO, not a regular file: '.*/fifo'$")
-    gone(old)
+    until_gone(old)
     held_by(pidfile, server.pid)
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
@@ -115,13 +116,13 @@ def test_promotion_with_a_fifo_in_place_of_the_pidfile(start: Start, pidfile: Pa
         pidfile.unlink()
         os.mkfifo(pidfile)
         server.signal(signal.SIGTERM)
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(WAIT_LIMIT) == 0
         server.wait_for_log(r"\[WARNING\] The pidfile is not there yet, and is tried again: .*it is a FIFO")
         pidfile.unlink()
         held_by(pidfile, new)
         os.kill(new, signal.SIGTERM)
-        gone(new)
+        until_gone(new)
         assert not pidfile.exists()
     finally:
-        if lives(new):
+        if is_alive(new):
             os.kill(new, signal.SIGKILL)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from client import chunked, request
+
+from support.client import chunked, request
 
 AT_START = """
 def post_worker_init(worker):
@@ -27,6 +28,7 @@ def seen(client, target="/mark?mine", **more):
 
 
 @GREENLETS
+@pytest.mark.smoke
 def test_next_request_of_the_connection_sees_nothing(site, greenlets):
     client = stage(site, greenlets).connect()
     for number in range(5):
@@ -53,6 +55,7 @@ def test_pipelined_request_sees_nothing(site, greenlets):
 
 
 @GREENLETS
+@pytest.mark.smoke
 def test_generator_leaves_nothing(site, greenlets):
     client = stage(site, greenlets).connect()
     for target in ("/mark-parts", "/mark?mine") * 3:
@@ -88,6 +91,7 @@ def test_client_that_left_leaves_nothing(site, greenlets):
 
 
 @GREENLETS
+@pytest.mark.smoke
 def test_what_was_set_at_start_is_seen_by_every_request(site, greenlets):
     server = stage(site, greenlets)
     for _ in range(3):
@@ -97,6 +101,7 @@ def test_what_was_set_at_start_is_seen_by_every_request(site, greenlets):
 
 
 @GREENLETS
+@pytest.mark.smoke
 def test_concurrent_requests_see_their_own(site, greenlets):
     """All are started, each waits until all have set theirs, and each still has its own."""
     server = stage(site, greenlets)
@@ -134,6 +139,7 @@ def test_fresh_greenlet_has_no_thread_locals(site):
     assert [json.loads(client.receive().body)["local"] for _ in range(10)] == ["nothing"] * 10
 
 
+@pytest.mark.smoke
 def test_concurrent_requests_do_not_share_thread_locals(site):
     server = stage(site, "reused")
     one, other = server.connect(), server.connect()

@@ -11,11 +11,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from launch import GUNICORN_SETTINGS, WORKERS, hubs
-from visit import HELLO, HUB, Run, environment
 
 import gworkers
 from gworkers.settings import Settings
+from support.doctor_run import HELLO, HUB, Run, environment
+from support.launch import GUNICORN_SETTINGS, WORKERS, hubs
 
 CLASS = WORKERS[HUB].rpartition(".")[2]
 
@@ -23,6 +23,7 @@ CLASS = WORKERS[HUB].rpartition(".")[2]
 # What is fine
 
 
+@pytest.mark.smoke
 def test_fine(ask: Run, hub: str) -> None:
     visit = ask(hub=hub)
     assert visit.err == ""

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from launch import WORKERS
-from visit import HUB, Run, Visit, environment
 
 import gworkers
 from gworkers.findings import CODES
 from gworkers.settings import Settings
+from support.doctor_run import HUB, DoctorRun, Run, environment
+from support.launch import WORKERS
 
 #: As where rich is not installed.
 WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from gworkers.cli import main; sys.exit(main())"
@@ -78,7 +78,7 @@ def shown(request: pytest.FixtureRequest, run: Run) -> Run:
     return run
 
 
-def lines_of(visit: Visit, status: int = 0) -> list[str]:
+def lines_of(visit: DoctorRun, status: int = 0) -> list[str]:
     """Of a report in plain text."""
     assert visit.status == status, visit.err
     assert visit.out.isascii()
@@ -188,7 +188,7 @@ COMMAND = Path(sys.executable).parent / "gworkers"
 def test_command(place: Path) -> None:
     done = subprocess.run([COMMAND, "doctor", "--json", "-k", WORKERS[HUB], "hello:app"],
                           cwd=place, env=environment(), capture_output=True, text=True, timeout=60, check=False)
-    assert Visit(done).report["ok"]
+    assert DoctorRun(done).report["ok"]
 
 
 # docs/checks.md

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import SHARING, UNMEASURED, at_start, bare, release, unimportable, without_extensions
-from visit import Run, Visit
 
 from gworkers.findings import CODES
+from support.broken_installs import SHARING, UNMEASURED, at_start, bare, release, unimportable, without_extensions
+from support.doctor_run import DoctorRun, Run
 
 on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in")
 
@@ -36,7 +36,7 @@ PARAMETERS = [pytest.param(code, marks=on_cpython) if code in ("contexts-shared"
               else code for code in RUNTIMES]
 
 
-def stopped(visit: Visit, code: str) -> str:
+def stopped(visit: DoctorRun, code: str) -> str:
     """What is said of a runtime that nothing was tried on."""
     assert visit.status == 1
     assert visit.report["hub"] is None

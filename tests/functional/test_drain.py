@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import Client, request
-from held import Held
-from patience import gone, until
-from server import Server, lives
+
+from support.client import Client, request
+from support.held_request import HeldRequest
+from support.server import Server
+from support.waiting import is_alive, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -26,12 +27,13 @@ WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nCo
              b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
+@pytest.mark.smoke
 def test_answer_that_is_made_after_the_signal_closes(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
-    requests = [Held(server, tmp_path, str(number)).running() for number in range(5)]
+    requests = [HeldRequest(server, tmp_path, str(number)).running() for number in range(5)]
     server.signal(signal.SIGTERM)
     until(lambda: server.refuses(), "the listener is closed")
-    assert all(lives(pid) for pid in server.worker_pids())
+    assert all(is_alive(pid) for pid in server.worker_pids())
     for held in requests:
         held.let_go()
         response = held.client.receive()
@@ -45,22 +47,22 @@ def test_answer_that_is_made_after_the_signal_closes(start: Start, tmp_path: Pat
 
 def test_worker_stays_for_the_last_request(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
-    first, last = (Held(server, tmp_path, name).running() for name in ("first", "last"))
+    first, last = (HeldRequest(server, tmp_path, name).running() for name in ("first", "last"))
     (worker,) = server.worker_pids()
     os.kill(worker, signal.SIGTERM)
     first.let_go()
     assert first.answer()["pid"] == worker
     first.client.expect_close()
-    assert lives(worker)
+    assert is_alive(worker)
     last.let_go()
     assert last.answer()["pid"] == worker
-    gone(worker)
+    until_gone(worker)
 
 
 def test_pipelined_requests_are_answered(start: Start, tmp_path: Path) -> None:
     """The answer in hand says that it is the last, so a client knows that the others have not been served."""
     server = start("probe:app")
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     held.client.send(request("/variable?name=A") * 3)
     server.signal(signal.SIGTERM)
     until(lambda: server.refuses(), "the listener is closed")
@@ -88,7 +90,7 @@ def test_requests_that_come_together_before_the_signal(start: Start) -> None:
         answers.append(client.receive())
     assert [response.status for response in answers] == [200] * len(answers)
     assert client.sock.recv(100) == b""
-    gone(worker)
+    until_gone(worker)
 
 
 def test_client_that_still_sends_a_body_gets_its_answer(start: Start) -> None:
@@ -106,6 +108,7 @@ def test_client_that_still_sends_a_body_gets_its_answer(start: Start) -> None:
     assert server.wait_for_exit() == 0
 
 
+@pytest.mark.smoke
 def test_connections_in_the_kernels_queue_are_served(start: Start) -> None:
     server = start("probe:app")
     (worker,) = server.worker_pids()
@@ -129,14 +132,14 @@ def test_connections_in_the_kernels_queue_are_served(start: Start) -> None:
 def test_heartbeat_goes_on(start: Start, tmp_path: Path) -> None:
     # The master goes on, and looks at it.
     server = start("probe:app", "--timeout", 1, "--graceful-timeout", 60)
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     (worker,) = server.worker_pids()
     started = time.monotonic()
     os.kill(worker, signal.SIGTERM)
     until(lambda: time.monotonic() - started > 3, "three timeouts")
     held.let_go()
     assert held.answer()["pid"] == worker
-    gone(worker)
+    until_gone(worker)
     assert not server.log("WORKER TIMEOUT")
 
 
@@ -198,7 +201,7 @@ def test_what_does_not_look_at_its_client_ends_with_the_process(start: Start) ->
     server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
     client.read_to_end()
     assert server.wait_for_exit() == 0
-    gone(worker)
+    until_gone(worker)
 
 
 def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
@@ -210,5 +213,5 @@ def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
     client.read(100)
     server.wait_for_log("^stream ended$")
     client.read_to_end()
-    gone(old)
+    until_gone(old)
     assert len(server.log(rf"Worker graceful timeout \(pid:{old}\): 1 requests were cut")) == 1

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from held import Held
-from load import Load
-from patience import until
-from server import Server, lives
+
+from support.held_request import HeldRequest
+from support.load import Load
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -23,6 +24,7 @@ Start = Callable[..., Server]
 PROMPT = 15.0
 
 
+@pytest.mark.smoke
 def test_idle_connection_may_have_a_last_request(start: Start) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60, settings={"drain_keepalive": 60})
     clients = [server.connect() for _ in range(3)]
@@ -31,7 +33,7 @@ def test_idle_connection_may_have_a_last_request(start: Start) -> None:
     until(lambda: server.refuses(), "the listener is closed")
     for client in clients:
         # As long as one of them may still have a request, the worker is there.
-        assert all(map(lives, pids))
+        assert all(map(is_alive, pids))
         response = client.request()
         assert (response.status, response.closes) == (200, True)
         client.expect_close()
@@ -89,7 +91,7 @@ def test_connection_of_a_worker_that_is_replaced(start: Start) -> None:
     until(lambda: other.request().closes, "the old worker drains")
     response = client.request()
     assert (json.loads(response.body)["pid"], response.closes) == (old, True)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
 
 
 def test_linger_that_ends_with_graceful_timeout(start: Start) -> None:
@@ -141,7 +143,7 @@ def test_no_delay_in_a_reload(start: Start) -> None:
     server = start("probe:app", "--graceful-timeout", 120, settings={"drain_delay": 60})
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     # Nor is it waited for at the end of this test.
     server.signal(signal.SIGQUIT)
     assert server.wait_for_exit() == 0
@@ -150,10 +152,10 @@ def test_no_delay_in_a_reload(start: Start) -> None:
 def test_delay_counts_to_graceful_timeout(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 2, settings={"drain_delay": 60})
     (worker,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
-    until(lambda: not lives(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker's end")
     assert b"200 OK" not in held.client.read_to_end()
 
 
@@ -163,6 +165,6 @@ def test_impatience_during_the_delay(start: Start, number: int) -> None:
     (worker,) = server.worker_pids()
     os.kill(worker, signal.SIGTERM)
     os.kill(worker, number)
-    until(lambda: not lives(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker's end")
     server.signal(number)
     assert server.wait_for_exit() == 0

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken import path
-from server import Server
-from test_checks import findings
-from test_runtimes import lacking
+
+from support.broken_installs import path
+from support.requirements import unavailable
+from support.server import Server
+from support.startup import findings
 
 pytestmark = [
     pytest.mark.only(transport="tcp", parser="fast"),
@@ -52,7 +53,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
          "--target", directory, *PACKAGES],
         capture_output=True, text=True, check=False)
     if pip.returncode:
-        lacking(f"pip cannot install {' '.join(PACKAGES)}: {pip.stderr.strip().splitlines()[-1]}")
+        unavailable(f"pip cannot install {' '.join(PACKAGES)}: {pip.stderr.strip().splitlines()[-1]}")
     return directory
 
 

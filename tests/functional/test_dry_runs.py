@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from gunicorn.arbiter import Arbiter
-from masters import LONG
-from patience import gone, until
-from server import Server, lives
+
+from support.masters import LONG
+from support.server import Server
+from support.waiting import is_alive, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -73,7 +74,7 @@ def test_stop_behind_reloads(start: Start, rehearsals: Rehearsals, number: int) 
     server.signal(number)
     assert server.wait_for_exit() == 0
     assert len(rehearsals.begun(server)) == 1
-    gone(*rehearsals.begun(server))
+    until_gone(*rehearsals.begun(server))
 
 
 @in_batches
@@ -108,16 +109,16 @@ def test_master_that_is_killed_while_a_rehearsal_hangs(start: Start, rehearsals:
     rehearsal = rehearsals.begin(server)
     server.signal(signal.SIGKILL)
     server.process.wait()
-    gone(*workers)
+    until_gone(*workers)
     assert server.refuses()
-    assert lives(rehearsal)
+    assert is_alive(rehearsal)
     os.kill(rehearsal, signal.SIGKILL)
-    gone(rehearsal)
+    until_gone(rehearsal)
 
 
 def test_rehearsal_that_nobody_waits_for(start: Start, rehearsals: Rehearsals) -> None:
-    patience = "import gworkers.master.dry_run\ngworkers.rehearsal.PATIENCE = 3\n"
+    patience = "import gworkers.master.dry_run\ngworkers.rehearsal.WAIT_LIMIT = 3\n"
     server = start("probe:app", config=patience + rehearsals.config)
     rehearsal = rehearsals.begin(server)
     server.signal(signal.SIGKILL)
-    gone(rehearsal)
+    until_gone(rehearsal)

@@ -10,10 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from broken import UNMEASURED, path, refuses_reload, unimportable, without_extensions
-from deployment import Deployment
-from server import Server
-from test_settings_start import refusal
+
+from support.broken_installs import UNMEASURED, path, refuses_reload, unimportable, without_extensions
+from support.deployment import Deployment
+from support.server import Server
+from support.startup import refusal
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -35,6 +36,7 @@ def last_words(server: Server, code: str, status: int = BOOT) -> str:
     return said[0]
 
 
+@pytest.mark.smoke
 def test_library_that_has_lost_its_extensions(start: Start, hub: str, tmp_path: Path) -> None:
     lose = {"gevent": without_extensions, "eventlet": unimportable}[hub]
     server = start("probe:app", env={"PYTHONPATH": lose(tmp_path, hub)}, workers=3, ready=False)
@@ -52,6 +54,7 @@ def test_greenlet_that_has_lost_its_extension(start: Start, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("variable", ["GEVENT_LOOP", "GEVENT_RESOLVER", "EVENTLET_HUB"])
+@pytest.mark.smoke
 def test_library_that_is_asked_for_what_there_is_not(start: Start, hub: str, variable: str) -> None:
     if not variable.startswith(hub.upper()):
         pytest.skip("a variable of the other one")
@@ -60,6 +63,7 @@ def test_library_that_is_asked_for_what_there_is_not(start: Start, hub: str, var
     assert f"Correct {variable} in the environment" in line
 
 
+@pytest.mark.smoke
 def test_reload_with_a_library_that_does_not_work_is_refused(start: Start, hub: str) -> None:
     server = start("probe:app")
     good = (server.directory / "gunicorn.conf.py").read_text()
@@ -71,7 +75,7 @@ def test_reload_with_a_setting_in_raw_env_that_cannot_be_used_is_refused(start: 
     server = start("probe:app", config="raw_env = ['GWORKERS_HEAD_TIMEOUT=3']\n")
     good = (server.directory / "gunicorn.conf.py").read_text()
     refuses_reload(server, good.replace("TIMEOUT=3", "TIMOUT=3"))
-    assert server.log(r"\[ERROR\] .*'GWORKERS_HEAD_TIMOUT'.*\[setting\]$")
+    assert server.log(r"\[ERROR\] .*'GWORKERS_HEAD_TIMOUT'.*\[invalid-setting\]$")
 
 
 # Files that settings name
@@ -99,7 +103,7 @@ def test_reload_with_a_worker_tmp_dir_that_is_nowhere_is_refused(start: Start) -
     server = start("probe:app")
     good = (server.directory / "gunicorn.conf.py").read_text()
     refuses_reload(server, f"worker_tmp_dir = '/nowhere/to/be/found'\n{good}")
-    assert server.log(r"\[ERROR\] worker_tmp_dir .*\[setting\]$")
+    assert server.log(r"\[ERROR\] worker_tmp_dir .*\[invalid-setting\]$")
 
 
 # What is the user's own
@@ -111,7 +115,7 @@ def test_post_patch_that_raises(start: Start, tmp_path: Path) -> None:
                    ready=False)
     assert server.wait_for_exit() == BOOT
     (line,) = server.log(r"post_patch has raised", since=0)
-    assert re.search(r"KeyError: 'database' \(.*raising\.py:2\).*\[worker\]$", line)
+    assert re.search(r"KeyError: 'database' \(.*raising\.py:2\).*\[worker-setup-failed\]$", line)
     assert "raising.py" in server.expect_traceback("^KeyError: 'database'$")
     assert len(server.log("^Traceback", since=0)) == 1
 
@@ -120,7 +124,7 @@ def test_post_patch_in_a_file_that_is_no_python(start: Start, tmp_path: Path) ->
     (tmp_path / "raising.py").write_text("def hook(:\n")
     server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "raising:hook"}, ready=False)
     assert server.wait_for_exit() == BOOT
-    assert server.log(r"SyntaxError: .*raising\.py:1.*\[worker\]$", since=0)
+    assert server.log(r"SyntaxError: .*raising\.py:1.*\[worker-setup-failed\]$", since=0)
     server.expect_traceback("^SyntaxError: ")
 
 
@@ -132,6 +136,7 @@ def test_post_patch_that_ends_the_process(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["0", "1", "'no database'"])
+@pytest.mark.smoke
 def test_application_that_ends_the_process(start: Start, tmp_path: Path, status: str) -> None:
     (tmp_path / "ending.py").write_text(f"raise SystemExit({status})\n")
     server = start("ending:app", "--chdir", tmp_path, workers=3, ready=False)

@@ -11,13 +11,15 @@ import threading
 import time
 
 import pytest
-from client import request
-from patience import until
+
+from support.client import request
+from support.waiting import until
 
 #: Who parsed the head makes no difference here.
 pytestmark = pytest.mark.only(parser="fast")
 
 
+@pytest.mark.smoke
 def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
     """While the hub is held, one client queues 300 requests and two others one each: these are not served last."""
     server = serve("crowd:app")
@@ -122,6 +124,7 @@ def test_streaming_to_a_fast_reader_lets_others_have_their_turn(serve, path, siz
 
 
 @pytest.mark.only(transport="tcp")
+@pytest.mark.smoke
 def test_file_for_a_fast_reader_lets_others_have_their_turn(serve):
     """Gigabytes that take no disk, of which few are sent before the reader has had enough."""
     server = serve("crowd:app")
@@ -204,6 +207,7 @@ def test_slow_senders_and_slow_readers_do_not_stop_others(serve):
         assert (len(client.receive().body), len(client.receive().body)) == (4 << 20, 4 << 20)
 
 
+@pytest.mark.smoke
 def test_pipelining_client_that_never_reads_is_given_up(serve):
     """Its answers are short ones, which are sent together with those of others; these are served meanwhile."""
     server = serve("insides:app", "--keep-alive", 60, settings={"write_timeout": 1})

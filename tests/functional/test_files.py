@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from deployment import Deployment
-from held import Held
-from load import Load
-from masters import FAILED, goes_on, number, reconfigure, renewed
-from server import Server, lives
+
+from support.deployment import Deployment
+from support.held_request import HeldRequest
+from support.load import Load
+from support.masters import FAILED, goes_on, number, reconfigure, renewed
+from support.server import Server
+from support.waiting import is_alive
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -62,14 +64,14 @@ def test_socket_file_that_somebody_has_removed(start: Start, tmp_path: Path) -> 
     config = "from os import write\ndef on_exit(server):\n    write(2, b'on_exit is called\\n')\n"
     server = start("probe:app", config=config)
     (worker,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     Path(str(server.address)).unlink()
     server.signal(signal.SIGTERM)
     held.let_go()
     assert held.answer()["pid"] == worker
     assert server.wait_for_exit() == 0
     assert server.log("^on_exit is called$")
-    assert not lives(worker)
+    assert not is_alive(worker)
 
 
 @pytest.fixture

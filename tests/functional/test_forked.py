@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client import Client, request
-from held import Held
-from load import Load
-from patience import until
-from server import Server, lives
+
+from support.client import Client, request
+from support.held_request import HeldRequest
+from support.load import Load
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
               pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")]
@@ -50,6 +51,7 @@ class Child:
 
 
 @pytest.mark.parametrize("kind", ENDS)
+@pytest.mark.smoke
 def test_parent_answers_and_the_child_is_no_worker(start: Start, tmp_path: Path, kind: str) -> None:
     server = start("forking:app", config=CONFIG)
     (worker,) = server.worker_pids()
@@ -78,14 +80,14 @@ def test_other_requests_are_the_parents(start: Start, tmp_path: Path, kind: str)
     """Those that run when the child is made are in it too, but do not go on there."""
     server = start("forking:app")
     (worker,) = server.worker_pids()
-    held = Held(server, tmp_path, "other").running()
+    held = HeldRequest(server, tmp_path, "other").running()
     child = Child(server, tmp_path, kind)
     held.let_go()
     assert held.answer()["pid"] == worker
     assert json.loads(held.client.request().body)["pid"] == worker
     with Load(server) as load:
         load.goes_on()
-    assert lives(child.pid)
+    assert is_alive(child.pid)
     child.let_go()
     assert child.answer() == {"pid": worker, "ended": 0}
     server.wait_for_log("^child is done$")
@@ -98,7 +100,7 @@ def test_child_does_not_hold_connections_open(start: Start, tmp_path: Path, kind
     assert idle.request().status == 200
     child = Child(server, tmp_path, kind)
     idle.expect_close()
-    assert lives(child.pid)
+    assert is_alive(child.pid)
     child.let_go()
     assert child.answer()["ended"] == 0
 
@@ -117,12 +119,12 @@ def test_child_does_not_accept(start: Start, tmp_path: Path, kind: str) -> None:
         waiting.sock.settimeout(0.3)
         with pytest.raises(TimeoutError if sys.version_info >= (3, 10) else OSError):
             waiting.sock.recv(1)
-        assert lives(child.pid)
+        assert is_alive(child.pid)
     finally:
         child.let_go()
         os.kill(worker, signal.SIGKILL)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    until(lambda: not lives(child.pid), "the child's end")
+    until(lambda: not is_alive(child.pid), "the child's end")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
@@ -141,11 +143,11 @@ def test_worker_leaves_while_the_child_runs(start: Start, tmp_path: Path) -> Non
     child = Child(server, tmp_path, "process")
     os.kill(worker, signal.SIGTERM)
     until(lambda: len(server.worker_pids()) == 2, "another worker is there")
-    assert lives(worker)
+    assert is_alive(worker)
     child.let_go()
     response = child.client.receive()
     assert (json.loads(response.body), response.closes) == ({"pid": worker, "ended": 0}, True)
-    until(lambda: not lives(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker's end")
     assert len(server.log("worker_exit in")) == 1
 
 
@@ -157,6 +159,6 @@ def test_child_outlives_the_server(start: Start, tmp_path: Path) -> None:
     # It has nothing that would keep the address.
     with pytest.raises(ConnectionError):
         Client.connect(server.address)
-    assert lives(child.pid)
+    assert is_alive(child.pid)
     child.let_go()
-    until(lambda: not lives(child.pid), "the child's end")
+    until(lambda: not is_alive(child.pid), "the child's end")

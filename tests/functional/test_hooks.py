@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import Server, lives
+
+from support.server import Server
+from support.waiting import is_alive
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -50,6 +52,7 @@ def said(server: Server, hook: str = "") -> list[dict[str, Any]]:
     return [record for record in records if hook in ("", record["hook"])]
 
 
+@pytest.mark.smoke
 def test_life_of_a_server(start: Start) -> None:
     server = start("probe:app", config=LIFE, workers=2)
     workers = server.worker_pids()
@@ -126,7 +129,7 @@ def test_worker_int_before_the_application_is_loaded(start: Start, tmp_path: Pat
     (tmp_path / "go").touch()
     server.wait_for_log(r"^worker \d+ is ready$")
     assert said(server, "worker_int")[0]["worker"] == booting
-    assert not lives(booting)
+    assert not is_alive(booting)
 
 
 def test_post_worker_init_may_wrap_the_application(start: Start) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import gunicorn
 import pytest
-from client import Client, chunked, request
-from server import Server, importable
+
+from support.client import Client, chunked, request
+from support.launch import importable
+from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp")
 
@@ -127,6 +129,7 @@ def attributes(server: Server) -> dict[str, list[str]]:
     return json.loads(server.wait_for_log("^attributes (.*)$")[1])
 
 
+@pytest.mark.smoke
 def test_what_there_is_to_read(serve: Serve) -> None:
     pytest.importorskip("gevent", reason="Gunicorn's own worker runs on gevent")
     ours = attributes(serve("probe:app", config=ATTRIBUTES))

@@ -9,7 +9,8 @@ import random
 from urllib.parse import quote
 
 import pytest
-from client import chunked, request
+
+from support.client import chunked, request
 
 BODY = b"one\ntwo\r\n\n" + b"x" * 40 + b"\nlast"
 CHUNKED = ["Transfer-Encoding: chunked"]
@@ -112,6 +113,7 @@ def test_request_without_a_body_reads_as_empty(site):
 
 
 @pytest.mark.parametrize("framed", ["length", "chunked"])
+@pytest.mark.smoke
 def test_large_body(site, framed):
     client = site("bodies").connect()
     body = random.Random(framed).randbytes(5 << 20)
@@ -152,6 +154,7 @@ def post_request(worker, req, environ, resp):
 
 
 @pytest.mark.parametrize("path", ["/echo", "/ignored"])
+@pytest.mark.smoke
 def test_trailers_are_parsed(serve, path):
     server = serve("bodies:app", config=TELL_TRAILERS)
     client = server.connect()

@@ -8,7 +8,8 @@ import socket
 import time
 
 import pytest
-from client import chunked, request
+
+from support.client import chunked, request
 
 
 @pytest.mark.parametrize(("version", "headers", "kept"), [
@@ -23,6 +24,7 @@ from client import chunked, request
     ("1.0", ["Connection: Keep-Alive"], True),
     ("1.0", ["Connection: close"], False),
 ])
+@pytest.mark.smoke
 def test_keep_alive(site, version, headers, kept):
     client = site("bodies").connect()
     for _ in range(3 if kept else 1):
@@ -48,6 +50,7 @@ def test_pipelined_requests_are_answered_in_order(site):
     assert [client.receive().body for _ in bodies] == bodies
 
 
+@pytest.mark.smoke(validated=True)
 def test_pipelined_requests_of_every_kind(site):
     client = site("bodies").connect()
     kinds = [
@@ -76,6 +79,7 @@ def test_pipelined_requests_split_anywhere(site):
         assert (client.receive().body, client.receive().body) == (b"one", b"not read"), f"split at {split}"
 
 
+@pytest.mark.smoke
 def test_request_byte_by_byte(site):
     client = site("bodies").connect()
     data = request("/echo", method="POST", headers=["Transfer-Encoding: chunked"], body=chunked(b"on", b"e"))
@@ -100,6 +104,7 @@ def test_one_empty_line_before_a_request_is_ignored(site):
     assert client.receive().status == 200
 
 
+@pytest.mark.smoke
 def test_bad_request_behind_good_ones_is_answered_last(serve):
     server = serve("bodies:app")
     client = server.connect()
@@ -117,6 +122,7 @@ def test_half_closed_client_gets_its_answers(site):
     client.expect_close()
 
 
+@pytest.mark.smoke
 def test_client_that_leaves_is_not_worth_a_word(site):
     server = site("bodies")
     for data in (b"", b"G", b"\r\n", request("/ignored")[:-2], request("/ignored")):
@@ -199,6 +205,7 @@ def test_unread_body_is_drained_while_it_still_arrives(site):
 @pytest.mark.only(transport="tcp", parser="fast")
 @pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/some?2"])
 @pytest.mark.parametrize("framed", ["length", "chunked"])
+@pytest.mark.smoke
 def test_unread_body_that_stalls_closes_after_a_while(site, path, framed):
     """``linger_timeout`` counts, not ``body_timeout``; and nobody did anything wrong."""
     server = site("bodies", "--keep-alive", 60, settings={"linger_timeout": 0.3, "body_timeout": 60})

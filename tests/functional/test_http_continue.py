@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from client import chunked, request
+
+from support.client import chunked, request
 
 EXPECT = "Expect: 100-continue"
 
@@ -14,6 +15,7 @@ def expecting(path, length=5, version="1.1"):
 
 
 @pytest.mark.parametrize("path", ["/echo", "/caught", "/digest", "/some?1000"])
+@pytest.mark.smoke
 def test_reading_asks_for_the_body_once(site, path):
     client = site("bodies").connect()
     for _ in range(2):
@@ -24,6 +26,7 @@ def test_reading_asks_for_the_body_once(site, path):
         assert (response.status, response.interim) == (200, [])
 
 
+@pytest.mark.smoke(validated=True)
 def test_reading_asks_for_a_chunked_body(site):
     client = site("bodies").connect()
     client.send(request("/echo", method="POST", headers=[EXPECT, "Transfer-Encoding: chunked"]))

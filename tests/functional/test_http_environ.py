@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from client import request
+
+from support.client import request
 
 
 def environ(site, target="/", **more):
@@ -77,6 +78,7 @@ def test_chunked_body_keeps_its_coding_in_sight(site):
     assert "CONTENT_LENGTH" not in seen
 
 
+@pytest.mark.smoke(validated=True)
 def test_who_and_where(site):
     server = site("echo")
     client = server.connect()

@@ -6,7 +6,8 @@ import errno
 import os
 
 import pytest
-from client import ClosedError, request
+
+from support.client import ClosedError, request
 
 CONTENT = bytes(range(256)) * 4000
 KEPT = ["Connection: keep-alive"]
@@ -27,6 +28,7 @@ def test_file(serve, path, query, version):
             break
 
 
+@pytest.mark.smoke
 def test_regular_file_is_sent_by_the_kernel(serve):
     server = serve("files:app")
     client = server.connect()
@@ -98,6 +100,7 @@ def test_file_is_closed_once(serve, path, method):
     assert len(server.whole_log("close\\(\\) was called")) == 1
 
 
+@pytest.mark.smoke
 def test_file_is_closed_when_the_client_leaves(serve):
     server = serve("files:app")
     client = server.connect()

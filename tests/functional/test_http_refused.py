@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from client import ClosedError, request
+
+from support.client import ClosedError, request
 
 
 def assert_refused(server, path, error):

@@ -7,7 +7,8 @@ import re
 from urllib.parse import quote
 
 import pytest
-from client import ClosedError, request
+
+from support.client import ClosedError, request
 
 PARTS = b"one,two,three"
 
@@ -38,6 +39,7 @@ def test_nothing_is_an_empty_body(site):
         assert response.framing in ("length", "chunked")
 
 
+@pytest.mark.smoke
 def test_parts_are_chunked_for_http_1_1(site):
     client = site("responses").connect()
     for _ in range(2):
@@ -59,6 +61,7 @@ def test_parts_of_a_given_length(site):
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.smoke(validated=True)
 def test_generator_is_streamed_as_it_yields(site, version):
     server = site("responses")
     client = server.connect()
@@ -92,6 +95,7 @@ def test_write_sends_at_once(site):
 
 @pytest.mark.parametrize("path", ["/large", "/large-parts"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.smoke
 def test_large_body_arrives_whole(site, path, version):
     client = site("responses").connect()
     size = 3 << 20

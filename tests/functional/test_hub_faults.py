@@ -9,8 +9,9 @@ import sys
 import time
 
 import pytest
-from client import Client, request
-from patience import until
+
+from support.client import Client, request
+from support.waiting import until
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
               pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")]

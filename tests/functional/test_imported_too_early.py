@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import request
-from launch import ANNOUNCE, APPS, importable
-from server import Server
 
 from gworkers.checks.configuration import MASTER_PATCH_CODE
 from gworkers.checks.originals import BLOCKS, IDENT, JOIN, LOCAL, RLOCK, TLS, WAITS
+from support.client import request
+from support.launch import ANNOUNCE, APPS, importable
+from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from client import request
-from test_takeover import authority, certificate, secured, trusting
 
-__all__ = ["authority", "certificate", "trusting"]
+from support.client import request
+from support.tls import secured
 
 #: Who parsed the head makes no difference here.
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")

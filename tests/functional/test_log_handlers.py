@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 
 import pytest
-from client import request
-from patience import until
+
+from support.client import request
+from support.waiting import until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

@@ -7,8 +7,9 @@ import re
 import sys
 
 import pytest
-from client import request
-from patience import until
+
+from support.client import request
+from support.waiting import until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

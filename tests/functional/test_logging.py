@@ -10,9 +10,10 @@ from pathlib import Path
 
 import gunicorn
 import pytest
-from client import request
-from patience import until
-from server import Server
+
+from support.client import request
+from support.server import Server
+from support.waiting import until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -95,6 +96,7 @@ def test_each_request_of_a_connection(serve: Serve) -> None:
     assert [line.split("|")[SAME.index("%(q)s") + 1] for line in server.log(r"^access\|")] == ["0", "1", "2"]
 
 
+@pytest.mark.smoke
 def test_default_format(serve: Serve) -> None:
     server = serve("probe:app", "--access-logfile", "-")
     response = server.connect().request("/?a=b", headers=["Referer: http://example.org/", "User-Agent: me"])

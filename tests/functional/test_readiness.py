@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from deployment import Deployment
-from held import Held
-from patience import until
-from server import Server, lives
+
+from support.deployment import Deployment
+from support.held_request import HeldRequest
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -49,7 +50,7 @@ def test_there_once_a_worker_is_ready(start: Start, deployment: Deployment, file
 def test_gone_before_the_last_request_is_answered(start: Start, file: Path, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60, settings={"readiness_file": file})
     holds(file, server.pid)
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGTERM)
     until(lambda: not file.exists(), "it is gone")
     held.let_go()
@@ -66,6 +67,7 @@ def test_gone_after_a_quick_stop(start: Start, file: Path, number: int) -> None:
     assert not file.exists()
 
 
+@pytest.mark.smoke
 def test_stays_during_a_reload(start: Start, deployment: Deployment, file: Path) -> None:
     server = start("deployed:app", *deployment.options, settings={"readiness_file": file})
     (old,) = server.worker_pids()
@@ -76,7 +78,7 @@ def test_stays_during_a_reload(start: Start, deployment: Deployment, file: Path)
     (new,) = deployment.booting(1, but={old})
     assert file.stat().st_ino == node
     deployment.let_go()
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     assert server.worker_pids() == [new]
     # The very same, so it has never been away.
     assert file.stat().st_ino == node
@@ -110,7 +112,7 @@ def test_that_cannot_be_written(start: Start, file: Path) -> None:
     assert server.connect().request().status == 200
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     assert len(server.log("The readiness file cannot be kept")) == 1
 
 
@@ -169,7 +171,7 @@ def test_path_taken_at_start(start: Start, short: Path, kind: str) -> None:
     assert server.connect().request().status == 200
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert len(server.log("The readiness file")) == 1
@@ -247,13 +249,13 @@ def test_upgrade(start: Start, file: Path, stays: str) -> None:
             assert server.process.wait(30) == 0
             holds(file, new)
             os.kill(new, signal.SIGTERM)
-            until(lambda: not lives(new), "the new master's end")
+            until(lambda: not is_alive(new), "the new master's end")
             assert not file.exists()
         else:
             os.kill(new, signal.SIGTERM)
-            until(lambda: not lives(new), "the new master's end")
+            until(lambda: not is_alive(new), "the new master's end")
             holds(file, server.pid)
     finally:
         with suppress(ProcessLookupError):
             os.kill(new, signal.SIGTERM)
-        until(lambda: not lives(new), "the new master's end", 30)
+        until(lambda: not is_alive(new), "the new master's end", 30)

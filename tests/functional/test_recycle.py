@@ -7,10 +7,12 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from deployment import Deployment
-from load import Load
-from patience import until
-from server import WORKERS, Server, lives
+
+from support.deployment import Deployment
+from support.launch import WORKERS
+from support.load import Load
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -36,6 +38,7 @@ def app(environ, start_response):
 # max_requests
 
 
+@pytest.mark.smoke
 def test_max_requests_with_an_application_that_loads_slowly(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, "--max-requests", 20)
     (old,) = server.worker_pids()
@@ -49,7 +52,7 @@ def test_max_requests_with_an_application_that_loads_slowly(start: Start, deploy
         assert (json.loads(response.body)["pid"], response.closes) == (old, False)
         deployment.let_go()
         load.answered_by(new)
-        until(lambda: not lives(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the old worker's end")
     assert not load.failures
     assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has served 20 requests$")) == 1
 
@@ -73,7 +76,7 @@ def test_successor_that_cannot_boot(start: Start, deployment: Deployment) -> Non
         load.goes_on(50)
         assert set(load.pids) == {old}
         deployment.release()
-        until(lambda: not lives(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the old worker's end")
         load.goes_on()
     assert not load.failures
 
@@ -86,12 +89,12 @@ def test_reload_while_a_successor_boots(start: Start, deployment: Deployment) ->
         (successor,) = deployment.booting(1, but={old})
         server.signal(signal.SIGHUP)
         (new,) = deployment.booting(1, but={old, successor})
-        until(lambda: not lives(successor), "the end of the one that is not needed")
+        until(lambda: not is_alive(successor), "the end of the one that is not needed")
         load.goes_on(50)
         assert set(load.pids) == {old}
         deployment.let_go()
         load.answered_by(new)
-        until(lambda: not lives(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the old worker's end")
     assert not load.failures
 
 
@@ -102,11 +105,11 @@ def test_max_requests_under_an_arbiter_that_knows_nothing_of_it(start: Start, hu
     path.write_text(path.read_text().replace("'sync'", repr(WORKERS[hub])))
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     (old,) = until(server.worker_pids, "a worker of this kind")
     client = server.connect()
     assert [client.request().closes for _ in range(3)][:2] == [False, False]
-    until(lambda: not lives(old), "the end of the one that has served enough")
+    until(lambda: not is_alive(old), "the end of the one that has served enough")
     until(server.worker_pids, "another one")
     assert server.ask()["pid"] != old
 
@@ -132,7 +135,7 @@ def test_max_rss(start: Start, deployment: Deployment, hub: str, where: str) -> 
         assert set(load.pids) == {old}
         deployment.let_go()
         load.answered_by(new)
-        until(lambda: not lives(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the old worker's end")
         load.goes_on()
     assert not load.failures
     assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has more than {LIMIT} bytes of mem")) == 1
@@ -147,7 +150,7 @@ def test_max_rss_jitter(start: Start, deployment: Deployment) -> None:
         assert server.connect().request("/grow?350").status == 200
         server.wait_for_log("Recycling the worker")
         (old,) = server.worker_pids()[:1]
-        until(lambda old=old: not lives(old), "the old worker's end")
+        until(lambda old=old: not is_alive(old), "the old worker's end")
     limits = [int(line.rpartition(" more than ")[2].split()[0]) for line in server.log("Recycling the worker")]
     assert len(set(limits)) == 2
     assert all(LIMIT <= limit <= LIMIT + 100 * MEGABYTE for limit in limits)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import Client
-from deployment import Deployment
-from load import Load
-from patience import until
-from server import Server, lives
+
+from support.client import Client
+from support.deployment import Deployment
+from support.load import Load
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -64,7 +65,7 @@ def test_one_more(start: Start, deployment: Deployment, place: str) -> None:
     (old,) = bound.server.worker_pids()
     with Load(bound.server) as load:
         bound.reload(KEPT, f"unix:{place}")
-        until(lambda: not lives(old), "the old worker's end", LONG)
+        until(lambda: not is_alive(old), "the old worker's end", LONG)
         until(lambda: answers(place), "an answer at the new address")
         load.goes_on()
     assert not load.failures
@@ -76,7 +77,7 @@ def test_one_less(start: Start, deployment: Deployment, place: str) -> None:
     assert answers(place)
     with Load(bound.server) as load:
         bound.reload(KEPT)
-        until(lambda: not lives(old), "the old worker's end", LONG)
+        until(lambda: not is_alive(old), "the old worker's end", LONG)
         load.goes_on()
         assert not answers(place)
     assert not load.failures
@@ -91,7 +92,7 @@ def test_another_one(start: Start, deployment: Deployment, place: str) -> None:
     (new,) = deployment.booting(1, but={old})
     assert answers(bound.server.address)
     deployment.let_go()
-    until(lambda: not lives(old), "the old worker's end", LONG)
+    until(lambda: not is_alive(old), "the old worker's end", LONG)
     assert answers(place)
     assert not answers(bound.server.address)
     assert bound.server.worker_pids() == [new]
@@ -101,7 +102,7 @@ def test_port_that_is_none(start: Start, deployment: Deployment) -> None:
     bound = Bound(start, deployment, KEPT)
     workers = bound.server.worker_pids()
     bound.reload(KEPT, "127.0.0.1:99999")
-    bound.server.wait_for_log(r"\[ERROR\] bind has port 99999: .* \[setting\]$")
+    bound.server.wait_for_log(r"\[ERROR\] bind has port 99999: .* \[invalid-setting\]$")
     bound.server.wait_for_log(r"\[ERROR\] The reload was refused")
     assert bound.server.connect().request().status == 200
     assert bound.server.worker_pids() == workers
@@ -116,7 +117,7 @@ def test_one_that_cannot_be_had(start: Start, deployment: Deployment) -> None:
         load.goes_on()
         assert bound.server.worker_pids() == old
     bound.reload(KEPT)
-    until(lambda: not lives(*old), "the old worker's end", LONG)
+    until(lambda: not is_alive(*old), "the old worker's end", LONG)
     assert answers(bound.server.address)
     assert not load.failures
 
@@ -138,7 +139,7 @@ def test_with_code_that_cannot_boot(start: Start, deployment: Deployment, place:
 
         deployment.release()
         bound.reload(KEPT, f"unix:{second}")
-        until(lambda: not lives(*old), "the old worker's end", LONG)
+        until(lambda: not is_alive(*old), "the old worker's end", LONG)
         until(lambda: answers(second), "an answer at the new address")
         assert not answers(place)
         load.goes_on()
@@ -164,9 +165,9 @@ def test_second_change_before_the_first_has_worked(start: Start, deployment: Dep
     until(lambda: len(bound.server.worker_pids()) == 2, "another worker of the old generation", LONG)
     (new,) = set(bound.server.worker_pids()) - {old}
     os.kill(old, signal.SIGKILL)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     assert answers(place)
     assert answers(bound.server.address)
     assert not answers(second)
     assert not answers(third)
-    assert lives(new)
+    assert is_alive(new)

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from deployment import Deployment
-from launch import ANNOUNCE
-from load import Load
-from masters import FAILED, LONG
-from patience import gone, until
-from server import Server, lives
+
+from support.deployment import Deployment
+from support.launch import ANNOUNCE
+from support.load import Load
+from support.masters import FAILED, LONG
+from support.server import Server
+from support.waiting import is_alive, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -62,7 +63,7 @@ def refused_and_mended(server: Server, deployment: Deployment, broken: str, trac
         server.signal(signal.SIGHUP)
         new = deployment.booting(len(old), but=seen)
         load.answered_by(*new)
-        until(lambda: not any(map(lives, old)), "the old workers' end")
+        until(lambda: not any(map(is_alive, old)), "the old workers' end")
         load.goes_on()
     assert not load.failures
     assert set(server.worker_pids()) == new
@@ -75,6 +76,7 @@ def test_code_that_cannot_boot(start: Start, deployment: Deployment, kind: str) 
     refused_and_mended(server, deployment, *BROKEN[kind])
 
 
+@pytest.mark.smoke
 def test_module_that_is_gone(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options)
     (old,) = server.worker_pids()
@@ -99,7 +101,7 @@ def test_factory_that_fails(start: Start, deployment: Deployment) -> None:
     assert json.loads(server.connect().request().body)["pid"] == old
     deployment.release(factory)
     server.signal(signal.SIGHUP)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
 
 
 def test_hook_that_fails(start: Start, deployment: Deployment, tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_hook_that_fails(start: Start, deployment: Deployment, tmp_path: Path) -
     assert json.loads(server.connect().request().body)["pid"] == old
     (tmp_path / "fail").unlink()
     server.signal(signal.SIGHUP)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
 
 
 def test_boot_timeout(start: Start, deployment: Deployment) -> None:
@@ -136,7 +138,7 @@ def test_timeout_does_not_count_for_a_boot(start: Start, deployment: Deployment)
     deployment.release("time.sleep(3)\n")
     server.signal(signal.SIGHUP)
     (new,) = deployment.booting(1, but={old})
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     assert server.worker_pids() == [new]
     assert not server.log("WORKER TIMEOUT")
 
@@ -150,7 +152,7 @@ def test_one_that_boots_is_enough(start: Start, deployment: Deployment, tmp_path
                        "    raise LookupError('deliberate')\n")
     with Load(server) as load:
         server.signal(signal.SIGHUP)
-        until(lambda: not any(map(lives, old)), "the old workers' end", LONG)
+        until(lambda: not any(map(is_alive, old)), "the old workers' end", LONG)
         server.expect_traceback("LookupError: deliberate")
         load.goes_on()
     assert not load.failures
@@ -169,7 +171,7 @@ def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Dep
     server.expect_traceback("LookupError: deliberate")
     attempts = deployment.boots() - {staying, dying}
     assert len(attempts) == 3
-    assert not any(map(lives, attempts))
+    assert not any(map(is_alive, attempts))
     assert json.loads(server.connect().request().body)["pid"] == staying
 
     # Nobody needs to say that it has been mended.
@@ -189,7 +191,7 @@ def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: De
     first = deployment.booting(4, but=set(old))
     deployment.let_go()
     server.wait_for_log(r"A worker could not boot\. The next attempt is in 2 s; workers that serve: 0\.", LONG)
-    gone(*first)
+    until_gone(*first)
     assert len(server.log(r"A worker could not boot\. ")) == 2
     assert len(deployment.boots() - first - set(old)) == 1
 
@@ -259,10 +261,10 @@ def test_fewer_workers_are_asked_for_while_a_reload_fails(start: Start, deployme
     server.signal(signal.SIGHUP)
     first, *others = sorted(deployment.booting(3, but=set(old)))
     deployment.let_go(first)
-    gone(first)
+    until_gone(first)
     server.signal(signal.SIGTTOU)
     server.wait_for_log("Handling signal: ttou")
-    assert all(map(lives, others))
+    assert all(map(is_alive, others))
     deployment.let_go()
     server.wait_for_log(FAILED, LONG)
     until(lambda: len(server.worker_pids()) == 2, "as many as were asked for")
@@ -279,7 +281,7 @@ def test_reload_does_not_wait_for_the_next_attempt(start: Start, deployment: Dep
     seen = deployment.boots()
     server.signal(signal.SIGHUP)
     deployment.booting(2, but=seen)
-    until(lambda: not lives(staying), "the old worker's end")
+    until(lambda: not is_alive(staying), "the old worker's end")
     assert len(server.worker_pids()) == 2
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from launch import WORKERS
-from load import Load
-from patience import gone
-from server import Server
+
+from support.launch import WORKERS
+from support.load import Load
+from support.server import Server
+from support.waiting import until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -57,12 +58,12 @@ def test_configuration_that_the_master_cannot_read(start: Start, hub: str, tmp_p
         server.signal(signal.SIGTTIN)
         server.wait_for_log(r"^worker \d+ is ready$", count=2)
         os.kill(old, signal.SIGTERM)
-        gone(old)
+        until_gone(old)
         assert server.ask("/variable?name=RELEASE") == "first"
         here.unlink()
         second = server.worker_pids()
         server.signal(signal.SIGHUP)
-        gone(*second)
+        until_gone(*second)
         load.goes_on()
     assert not load.failures
     assert len(server.worker_pids()) == 1
@@ -75,5 +76,5 @@ def test_addresses_are_those_of_the_rehearsal(start: Start, tmp_path: Path) -> N
     (old,) = server.worker_pids()
     here.write_text(str(server.pid))
     server.signal(signal.SIGHUP)
-    gone(old)
+    until_gone(old)
     assert server.ask()["pid"] not in (None, old)

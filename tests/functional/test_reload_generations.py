@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client import Client
-from deployment import Deployment
-from held import Held
-from load import Load
-from patience import gone, until
-from server import Server, lives
 
 from gworkers.checks.configuration import MASTER_PATCH_CODE
+from support.client import Client
+from support.deployment import Deployment
+from support.held_request import HeldRequest
+from support.load import Load
+from support.server import Server
+from support.waiting import is_alive, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -33,6 +33,7 @@ def ask(client: Client) -> Any:
     return {**json.loads(response.body), "closes": response.closes}
 
 
+@pytest.mark.smoke
 def test_old_worker_serves_until_its_successor_is_ready(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options)
     (old,) = server.worker_pids()
@@ -46,12 +47,13 @@ def test_old_worker_serves_until_its_successor_is_ready(start: Start, deployment
         assert (ask(kept)["pid"], ask(kept)["closes"]) == (old, False)
         deployment.let_go()
         load.answered_by(new)
-        gone(old)
+        until_gone(old)
         load.goes_on()
     assert not load.failures
     assert server.worker_pids() == [new]
 
 
+@pytest.mark.smoke
 def test_workers_are_replaced_one_by_one(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
     old = server.worker_pids()
@@ -62,17 +64,18 @@ def test_workers_are_replaced_one_by_one(start: Start, deployment: Deployment) -
         deployment.let_go(second)
         load.answered_by(second)
         # One has come and one may leave; the other's place is not taken yet.
-        until(lambda: sum(map(lives, old)) == 1, "one has made way")
+        until(lambda: sum(map(is_alive, old)) == 1, "one has made way")
         load.goes_on(100)
-        (staying,) = filter(lives, old)
+        (staying,) = filter(is_alive, old)
         assert {staying, second} == set(load.pids[-50:])
         deployment.let_go(first)
-        gone(*old)
+        until_gone(*old)
         load.answered_by(first)
     assert not load.failures
     assert set(server.worker_pids()) == {first, second}
 
 
+@pytest.mark.smoke
 def test_second_reload_while_the_first_boots(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
     old = set(server.worker_pids())
@@ -81,19 +84,20 @@ def test_second_reload_while_the_first_boots(start: Start, deployment: Deploymen
         server.signal(signal.SIGHUP)
         superseded = deployment.booting(2, but=old)
         server.signal(signal.SIGHUP)
-        gone(*superseded)
+        until_gone(*superseded)
         new = deployment.booting(2, but=old | superseded)
-        assert all(map(lives, old))
+        assert all(map(is_alive, old))
         load.goes_on(50)
         assert set(load.pids) <= old
         deployment.let_go()
         load.answered_by(*new)
-        gone(*old)
+        until_gone(*old)
     assert not load.failures
     assert set(server.worker_pids()) == new
     assert not server.log("The reload has failed|could not boot")
 
 
+@pytest.mark.smoke
 def test_reloads_in_a_row_do_not_pile_workers_up(start: Start, deployment: Deployment) -> None:
     """Each time one of two is ready and the other one is not when the next reload comes."""
     server = start("deployed:app", *deployment.options, workers=2)
@@ -107,16 +111,17 @@ def test_reloads_in_a_row_do_not_pile_workers_up(start: Start, deployment: Deplo
             ready = min(booting)
             deployment.let_go(ready)
             load.answered_by(ready)
-            until(lambda: sum(map(lives, serving)) == 1, "one has made way")  # noqa: B023
-            serving = {ready, *filter(lives, serving)}
+            until(lambda: sum(map(is_alive, serving)) == 1, "one has made way")  # noqa: B023
+            serving = {ready, *filter(is_alive, serving)}
             # Whoever is of none of the last two generations has gone, too.
-            until(lambda: set(filter(lives, seen)) == serving | booting, "two and one that boots")  # noqa: B023
+            until(lambda: set(filter(is_alive, seen)) == serving | booting, "two and one that boots")  # noqa: B023
         deployment.let_go()
         until(lambda: len(server.worker_pids()) == 2, "two workers")
     assert not load.failures
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other kernels do not spread connections")
+@pytest.mark.smoke
 def test_nobody_waits_at_a_socket_of_a_worker_that_boots(start: Start, deployment: Deployment) -> None:
     """With reuse_port each worker has a socket of its own, of which the kernel thinks as soon as it listens."""
     with closing(socket.socket()) as sock:
@@ -134,26 +139,26 @@ def test_nobody_waits_at_a_socket_of_a_worker_that_boots(start: Start, deploymen
             with closing(Client.connect(address)) as client:
                 assert ask(client)["pid"] == old
         deployment.let_go()
-        gone(old)
+        until_gone(old)
         with closing(Client.connect(address)) as client:
             assert ask(client)["pid"] == new
 
 
 def test_reload_while_the_old_generation_drains(start: Start, deployment: Deployment, tmp_path: Path) -> None:
     server = start("deployed:app", *deployment.options)
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     (first,) = server.worker_pids()
     server.signal(signal.SIGHUP)
     (second,) = deployment.booting(1, but={first})
     server.wait_for_log(f"^worker {second} is ready$")
     server.signal(signal.SIGHUP)
     (third,) = deployment.booting(1, but={first, second})
-    gone(second)
-    assert lives(first)
+    until_gone(second)
+    assert is_alive(first)
     assert ask(server.connect())["pid"] == third
     held.let_go()
     assert held.answer()["pid"] == first
-    gone(first)
+    until_gone(first)
     assert server.worker_pids() == [third]
 
 
@@ -182,14 +187,14 @@ def test_more_and_fewer(start: Start, deployment: Deployment) -> None:
         load.goes_on(50)
         # Those who boot are not counted as those who serve.
         server.signal(signal.SIGTTOU)
-        gone(new)
-        assert lives(old)
+        until_gone(new)
+        assert is_alive(old)
         server.signal(signal.SIGTTIN)
         (newer,) = deployment.booting(1, but={old, new})
         deployment.let_go()
         load.answered_by(newer)
         server.signal(signal.SIGTTOU)
-        gone(old)
+        until_gone(old)
         load.goes_on()
     assert not load.failures
     assert server.worker_pids() == [newer]
@@ -205,7 +210,7 @@ def test_number_of_workers_in_the_configuration(start: Start, before: int, after
     with Load(server) as load:
         server.signal(signal.SIGHUP)
         server.wait_for_log(r"^worker \d+ is ready$", count=before + after)
-        gone(*old)
+        until_gone(*old)
         load.answered_by(*server.worker_pids())
     assert not load.failures
     assert len(server.worker_pids()) == after
@@ -224,7 +229,7 @@ def test_preload(start: Start, hub: str, event: str) -> None:
         if event == "reload":
             server.signal(signal.SIGHUP)
         server.wait_for_log(r"^worker \d+ is ready$", count=2)
-        gone(old)
+        until_gone(old)
         load.goes_on()
     assert not load.failures
 
@@ -250,7 +255,7 @@ def test_reloads_leave_nothing_behind(start: Start) -> None:
             old = server.worker_pids()
             server.signal(signal.SIGHUP)
             server.wait_for_log(r"^worker \d+ is ready$", count=number + 1)
-            gone(*old)
+            until_gone(*old)
             until(lambda: len(processes(server)) == 1, "one worker")
             if number == 5:
                 descriptors, mappings = kept()

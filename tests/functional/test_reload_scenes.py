@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from launch import INSTALL_LOG_HANDLER, WORKERS
 
 from benchmarks import deployment
 from benchmarks.deployment import CONFIGURATION, Engine
 from benchmarks.scenes import SCENES, Scene, play
+from support.launch import INSTALL_LOG_HANDLER, WORKERS
 
 GUNICORN = Path(sysconfig.get_path("scripts")) / "gunicorn"
 #: How often a scene is repeated and how many seconds its application takes to load, at most; how many clients ask.

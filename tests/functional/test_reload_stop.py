@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import ClosedError
-from deployment import Deployment
-from held import Held
-from patience import until
-from server import Server, lives
+
+from support.client import ClosedError
+from support.deployment import Deployment
+from support.held_request import HeldRequest
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -32,10 +33,11 @@ def stops(server: Server, number: int) -> None:
     server.signal(number)
     assert server.wait_for_exit(PROMPT * 3) == 0
     assert time.monotonic() - started < PROMPT
-    until(lambda: not any(map(lives, workers)), "the workers' end")
+    until(lambda: not any(map(is_alive, workers)), "the workers' end")
 
 
 @pytest.mark.parametrize("number", STOPS)
+@pytest.mark.smoke
 def test_while_the_new_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
     server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, workers=2)
     old = set(server.worker_pids())
@@ -43,7 +45,7 @@ def test_while_the_new_generation_boots(start: Start, deployment: Deployment, nu
     server.signal(signal.SIGHUP)
     new = deployment.booting(2, but=old)
     stops(server, number)
-    assert not any(map(lives, new))
+    assert not any(map(is_alive, new))
 
 
 @pytest.mark.parametrize("number", STOPS)
@@ -52,7 +54,7 @@ def test_while_the_first_generation_boots(start: Start, deployment: Deployment, 
     server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, workers=2, ready=False)
     new = deployment.booting(2, but=set())
     stops(server, number)
-    assert not any(map(lives, new))
+    assert not any(map(is_alive, new))
 
 
 DEAF = """
@@ -91,11 +93,12 @@ def hanging_rehearsal(server: Server, tmp_path: Path) -> int:
 
 
 @pytest.mark.parametrize("number", STOPS)
+@pytest.mark.smoke
 def test_while_a_rehearsal_hangs(start: Start, tmp_path: Path, number: int) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     rehearsal = hanging_rehearsal(server, tmp_path)
     stops(server, number)
-    assert not lives(rehearsal)
+    assert not is_alive(rehearsal)
 
 
 def test_behind_many_signals(start: Start, tmp_path: Path) -> None:
@@ -104,14 +107,14 @@ def test_behind_many_signals(start: Start, tmp_path: Path) -> None:
     for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGWINCH) * 3:
         server.signal(number)
     stops(server, signal.SIGTERM)
-    assert not lives(rehearsal)
+    assert not is_alive(rehearsal)
 
 
 def test_term_while_the_old_worker_drains(start: Start, tmp_path: Path) -> None:
     """The request that runs is finished, and nothing else is waited for."""
     server = start("probe:app", "--graceful-timeout", 60)
     (old,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGHUP)
     until(lambda: set(server.worker_pids()) - {old}, "the new worker")
     server.signal(signal.SIGTERM)
@@ -127,7 +130,7 @@ def test_term_while_the_old_worker_drains(start: Start, tmp_path: Path) -> None:
 def test_quick_stop_while_the_old_worker_drains(start: Start, tmp_path: Path, number: int) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     (old,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGHUP)
     until(lambda: set(server.worker_pids()) - {old}, "the new worker")
     stops(server, number)
@@ -148,7 +151,7 @@ def test_term_while_broken_code_is_tried_again(start: Start, deployment: Deploym
 
 def test_killed_worker_takes_only_its_own_with_it(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--worker-connections", 1, workers=2)
-    requests = [Held(server, tmp_path, name) for name in ("first", "second")]
+    requests = [HeldRequest(server, tmp_path, name) for name in ("first", "second")]
     for held in requests:
         held.running()
     dying, staying = server.worker_pids()
@@ -185,6 +188,6 @@ def test_master_that_is_killed_while_a_worker_boots(start: Start, deployment: De
     server.signal(signal.SIGHUP)
     (new,) = deployment.booting(1, but={old})
     os.kill(server.pid, signal.SIGKILL)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     deployment.let_go()
-    until(lambda: not lives(new), "the new worker's end")
+    until(lambda: not is_alive(new), "the new worker's end")

@@ -6,8 +6,9 @@ import socket
 import sys
 
 import pytest
-from client import request
-from test_remains import (
+
+from support.client import request
+from support.endings import (
     BY_TIMEOUT,
     CLOSE,
     SETTINGS,
@@ -26,7 +27,6 @@ from test_remains import (
     slow_reader_of_short_responses,
     taken_over,
 )
-from test_tls import certificates as certificates
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
               pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython counts references")]

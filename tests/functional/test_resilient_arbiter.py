@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from deployment import Deployment
-from masters import LONG, reconfigure, renewed
-from patience import gone, until
-from server import WORKERS, Server
+
+from support.deployment import Deployment
+from support.launch import WORKERS
+from support.masters import LONG, reconfigure, renewed
+from support.server import Server
+from support.waiting import until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -74,5 +76,5 @@ def test_worker_that_boots_and_whose_end_hangs(start: Start, deployment: Deploym
     until(waits.exists, "it has what keeps it")
     deployment.release()
     server.signal(signal.SIGHUP)
-    gone(superseded, limit=LONG)
+    until_gone(superseded, limit=LONG)
     renewed(server, old)

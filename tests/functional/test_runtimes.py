@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
-from visit import Visit
+
+from support.doctor_run import DoctorRun
+from support.requirements import unavailable
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,26 +36,19 @@ RUNTIMES = {
 }
 
 
-def lacking(what: str) -> NoReturn:
-    """Leave a test out for want of something; where TEST_ALL_RUNTIMES is set, as in .ci/run, that is a failure."""
-    if os.environ.get("TEST_ALL_RUNTIMES"):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in, and is not refused")
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_refused(name: str, tmp_path: Path) -> None:
     interpreter, worker, packages, expected = RUNTIMES[name]
     python = shutil.which(interpreter)
     if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
-        lacking(f"{interpreter} is not installed")
+        unavailable(f"{interpreter} is not installed")
     subprocess.run([python, "-m", "venv", tmp_path / "venv"], check=True, capture_output=True)
     programs = tmp_path / "venv" / "bin"
     pip = subprocess.run([programs / "pip", "install", "--quiet", *BASE, *packages], capture_output=True,
                          text=True, check=False)
     if pip.returncode:
-        lacking(f"pip cannot install {' '.join(packages)}: {pip.stderr.strip().splitlines()[-1]}")
+        unavailable(f"pip cannot install {' '.join(packages)}: {pip.stderr.strip().splitlines()[-1]}")
 
     (tmp_path / "application.py").write_text("def app(environ, start_response): raise AssertionError\n")
     words = ["-k", f"gworkers.{worker}", "-b", "127.0.0.1:0", "application:app"]
@@ -72,6 +65,6 @@ def test_refused(name: str, tmp_path: Path) -> None:
     for said in expected:
         assert said in line
 
-    visit = Visit(run(programs / "python", "-m", "gworkers", "doctor", "--json"))
+    visit = DoctorRun(run(programs / "python", "-m", "gworkers", "doctor", "--json"))
     findings = ["{found}: {matters}. {mend} [{code}]".format_map(finding) for finding in visit.findings]
     assert line == f"Error: {findings[0]}"

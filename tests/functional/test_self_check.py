@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from client import request
+
+from support.client import request
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

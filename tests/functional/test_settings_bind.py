@@ -15,8 +15,10 @@ from typing import Any
 
 import gunicorn
 import pytest
-from client import Client
-from server import Server, Setup
+
+from support.client import Client
+from support.launch import Setup
+from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 
 import pytest
-from server import GUNICORN_SETTINGS, Server
+
+from support.launch import GUNICORN_SETTINGS
+from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp")
 

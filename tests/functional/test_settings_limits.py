@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import Client, ClosedError
-from held import Held
-from patience import until
-from server import Server, lives
+
+from support.client import Client, ClosedError
+from support.held_request import HeldRequest
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp")
 
@@ -25,9 +26,10 @@ def pid(client: Client) -> int:
 
 @pytest.mark.only(parser="fast")
 class TestWorker:
+    @pytest.mark.smoke
     def test_worker_connections_are_counted_over_all_listeners(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--worker-connections", 3, bind=["127.0.0.1:0", "127.0.0.1:0"])
-        requests = [Held(server, tmp_path, str(number), number % 2) for number in range(8)]
+        requests = [HeldRequest(server, tmp_path, str(number), number % 2) for number in range(8)]
         until(lambda: sum(held.runs for held in requests) >= 3, "three requests run")
         for held in requests:
             held.let_go()
@@ -35,7 +37,7 @@ class TestWorker:
 
     def test_workers_share_the_listener(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--worker-connections", 1, workers=2)
-        requests = [Held(server, tmp_path, name) for name in ("first", "second")]
+        requests = [HeldRequest(server, tmp_path, name) for name in ("first", "second")]
         for held in requests:
             held.running()
         for held in requests:
@@ -78,7 +80,7 @@ class TestWorker:
 
     def test_timeout_spares_a_worker_with_long_requests(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--timeout", 1)
-        held = Held(server, tmp_path).running()
+        held = HeldRequest(server, tmp_path).running()
         started = time.monotonic()
         until(lambda: time.monotonic() - started > 2.5, "two and a half timeouts")
         held.let_go()
@@ -87,13 +89,14 @@ class TestWorker:
 
     def test_graceful_timeout_ends_what_runs_too_long(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--graceful-timeout", 1)
-        held = Held(server, tmp_path).running()
+        held = HeldRequest(server, tmp_path).running()
         started = time.monotonic()
         server.signal(15)
         assert server.wait_for_exit() == 0
         assert 0.8 < time.monotonic() - started < 6
         assert b"200 OK" not in held.client.read_to_end()
 
+    @pytest.mark.smoke
     def test_max_requests_replaces_the_worker(self, start: Start) -> None:
         server = start("probe:app", "--max-requests", 3)
         client = server.connect()
@@ -104,7 +107,7 @@ class TestWorker:
         assert [response.closes for response in first] == [False, False, False]
         server.wait_for_log(r"Recycling the worker \(pid:\d+\): the worker has served 3 requests$")
         server.wait_for_log(r"^worker \d+ is ready$", count=2)
-        until(lambda: not any(map(lives, old)), "the old worker's end")
+        until(lambda: not any(map(is_alive, old)), "the old worker's end")
         assert pid(server.connect()) not in old
         assert len(server.log("Recycling")) == 1
 
@@ -116,6 +119,7 @@ class TestWorker:
         assert len(set(limits)) == 3
         assert all(7 <= limit <= 7 + 10**9 for limit in limits)
 
+    @pytest.mark.smoke
     def test_max_requests_with_jitter_is_when_the_worker_asks(self, start: Start) -> None:
         config = ("from os import write\ndef post_fork(server, worker):\n"
                   "    write(2, b'%d requests\\n' % worker.max_requests)\n")

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import gunicorn
 import pytest
-from patience import until
-from server import GUNICORN_SETTINGS, PATIENCE, Server
+
+from support.launch import GUNICORN_SETTINGS
+from support.server import Server
+from support.waiting import WAIT_LIMIT, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -157,14 +159,14 @@ def test_logconfig(start: Start, tmp_path: Path, kind: str) -> None:
 def receiver() -> Iterator[socket.socket]:
     with closing(socket.socket(type=socket.SOCK_DGRAM)) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(PATIENCE)
+        sock.settimeout(WAIT_LIMIT)
         yield sock
 
 
 def receive(receiver: socket.socket, pattern: str) -> re.Match[str]:
     """Wait for a datagram in which the pattern is found."""
     seen = []
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_LIMIT
     while time.monotonic() < deadline:
         try:
             seen.append(receiver.recv(65536).decode())
@@ -184,7 +186,7 @@ def pending(receiver: socket.socket) -> list[str]:
     except BlockingIOError:
         return seen
     finally:
-        receiver.settimeout(PATIENCE)
+        receiver.settimeout(WAIT_LIMIT)
 
 
 def test_syslog(start: Start, receiver: socket.socket) -> None:

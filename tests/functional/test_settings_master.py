@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client import Client
-from patience import until
-from server import GUNICORN_SETTINGS, PATIENCE, Server, Setup, lives
+
+from support.client import Client
+from support.launch import GUNICORN_SETTINGS, Setup
+from support.server import Server
+from support.waiting import WAIT_LIMIT, is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -39,7 +41,7 @@ def test_daemon(start: Start, tmp_path: Path) -> None:
         assert "BootableWorker worker" in log.read_text()
     finally:
         os.kill(int(pid), signal.SIGTERM)
-        until(lambda: not pidfile.exists() and not lives(int(pid)), "the daemon's end")
+        until(lambda: not pidfile.exists() and not is_alive(int(pid)), "the daemon's end")
 
 
 def test_daemon_that_keeps_its_output(start: Start, tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_daemon_that_keeps_its_output(start: Start, tmp_path: Path) -> None:
     finally:
         pid = int(until(lambda: pidfile.exists() and pidfile.read_text().strip(), "the pidfile"))
         os.kill(pid, signal.SIGTERM)
-        until(lambda: not pidfile.exists() and not lives(pid), "the daemon's end")
+        until(lambda: not pidfile.exists() and not is_alive(pid), "the daemon's end")
 
 
 class Controlled(Setup):
@@ -86,7 +88,7 @@ def test_control_socket(run: Start, tmp_path: Path) -> None:
     def control(command: str) -> Any:
         said = subprocess.run(
             [sys.executable, "-m", "gunicorn.ctl.cli", "--socket", str(path), "--json", "--command", command],
-            capture_output=True, text=True, check=True, timeout=PATIENCE)
+            capture_output=True, text=True, check=True, timeout=WAIT_LIMIT)
         return json.loads(said.stdout)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -98,6 +100,7 @@ def test_control_socket(run: Start, tmp_path: Path) -> None:
 
 @pytest.mark.skipif("control_socket" not in GUNICORN_SETTINGS, reason="this Gunicorn has no control socket")
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.smoke
 def test_control_socket_is_the_only_one_after_reloads(run: Start, tmp_path: Path) -> None:
     """The arbiter starts it anew after each fork, and the next worker's fork comes at once."""
     path = tmp_path / "control"

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import gunicorn
 import pytest
-from client import request
-from held import Held
-from patience import until
-from server import Server
 
 from gworkers.checks.configuration import MASTER_PATCH_CODE
+from support.client import request
+from support.held_request import HeldRequest
+from support.server import Server
+from support.waiting import until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -97,6 +97,7 @@ def test_worker_tmp_dir(start: Start, tmp_path: Path) -> None:
 
 @needs_linux
 @pytest.mark.parametrize(("options", "name"), [(["--name", "shop"], "shop"), ([], "probe:app")])
+@pytest.mark.smoke
 def test_proc_name(start: Start, options: list[str], name: str) -> None:
     pytest.importorskip("setproctitle", reason="without it Gunicorn names no process")
     server = start("probe:app", *options)
@@ -136,7 +137,7 @@ def test_preload_with_flask(hub: str, start: Start) -> None:
 @pytest.mark.parametrize("preload", [True, False])
 def test_master_that_is_already_patched(hub: str, start: Start, tmp_path: Path, preload: bool) -> None:
     server = start("probe:app", config=PATCHED[hub] + f"preload_app = {preload}\n")
-    requests = [Held(server, tmp_path, str(number)) for number in range(3)]
+    requests = [HeldRequest(server, tmp_path, str(number)) for number in range(3)]
     for held in requests:
         held.running()
     assert [server.ask()["pid"]] == server.worker_pids()

@@ -8,8 +8,10 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from client import request
-from server import GUNICORN_SETTINGS, Server
+
+from support.client import request
+from support.launch import GUNICORN_SETTINGS
+from support.server import Server
 
 # With either parser the first request of a connection goes to Gunicorn's own, the next need not.
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
@@ -50,6 +52,7 @@ def exchange(server: Server, preamble: bytes) -> tuple[int, dict[str, str]]:
 
 
 @pytest.mark.parametrize(("preamble", "expected"), [(V1, FAR), (V1_6, FAR_6)], ids=["TCP4", "TCP6"])
+@pytest.mark.smoke
 def test_v1(serve: Serve, preamble: bytes, expected: dict[str, str]) -> None:
     status, seen = exchange(serve("echo:app", ON), preamble)
     assert status == 200
@@ -58,6 +61,7 @@ def test_v1(serve: Serve, preamble: bytes, expected: dict[str, str]) -> None:
 
 @needs_modes
 @pytest.mark.parametrize(("preamble", "expected"), [(V2, FAR), (V2_6, FAR_6)], ids=["TCP4", "TCP6"])
+@pytest.mark.smoke
 def test_v2(serve: Serve, preamble: bytes, expected: dict[str, str]) -> None:
     for option in ON, "--proxy-protocol=v2":
         status, seen = exchange(serve("echo:app", option), preamble)

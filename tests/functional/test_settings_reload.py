@@ -10,8 +10,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from patience import until
-from server import Server
+
+from support.server import Server
+from support.waiting import until
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
               pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")]

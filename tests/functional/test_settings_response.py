@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from server import Server
+
+from support.server import Server
 
 pytestmark = pytest.mark.only(parser="fast")
 

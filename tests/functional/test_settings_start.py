@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import pkgutil
-import re
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
-from server import GUNICORN_SETTINGS, WORKERS, Server, hubs
 
 import gworkers
+from support.launch import GUNICORN_SETTINGS, WORKERS, hubs
+from support.server import Server
+from support.startup import class_name, configured, refusal
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -34,24 +35,7 @@ def head_timeout(server: Server) -> str:
     return "short"
 
 
-def refusal(server: Server) -> str:
-    """The one line that a server which does not start says of it."""
-    assert server.wait_for_exit() != 0
-    said = [line for line in server.lines if line.strip()]
-    assert not [line for line in said if "Traceback" in line], said
-    errors = [line for line in said if line.startswith("Error: ")]
-    assert len(errors) == 1, said
-    # Gunicorn 27 refuses h2 itself where there is no package for it.
-    assert re.search(r" \[[a-z-]+\]$|the h2 package is not installed", errors[0]), said
-    assert not [line for line in said if "BootableWorker worker" in line], said
-    return errors[0]
-
-
 # worker_class
-
-
-def class_name(hub: str) -> str:
-    return WORKERS[hub].rpartition(".")[2]
 
 
 def test_worker_class_as_a_name_in_the_configuration(hub: str, start: Start) -> None:
@@ -105,10 +89,6 @@ def test_names_that_are_asked_for_by_the_way() -> None:
 # gworkers' own settings, in order of precedence. What values they take is for tests/test_settings.py.
 
 
-def configured(hub: str, arguments: str) -> str:
-    return f"from gworkers import {class_name(hub)}\nworker_class = {class_name(hub)}.configure({arguments})\n"
-
-
 def test_own_settings_default(start: Start) -> None:
     assert head_timeout(start("probe:app")) == "long"
 
@@ -126,6 +106,7 @@ def test_own_settings_from_raw_env(start: Start, config: bool) -> None:
     assert head_timeout(server) == "short"
 
 
+@pytest.mark.smoke
 def test_own_settings_from_configure(hub: str, start: Start) -> None:
     server = start("probe:app", worker_class="from config", config=configured(hub, "head_timeout=0.1"))
     assert head_timeout(server) == "short"
@@ -162,6 +143,7 @@ def test_refuses_misspelt_settings_beside_a_service_called_gworkers(start: Start
 
 
 @pytest.mark.parametrize("arguments", ["head_timout=1", "head_timeout='soon'", "discard_body_limit=None"])
+@pytest.mark.smoke
 def test_refuses_what_it_does_not_know_in_configure(hub: str, start: Start, arguments: str) -> None:
     server = start("probe:app", worker_class="from config", config=configured(hub, arguments), ready=False)
     assert arguments.partition("=")[0] in refusal(server)
@@ -178,6 +160,7 @@ def test_refuses_what_it_does_not_know_in_configure(hub: str, start: Start, argu
     ("http2_cleartext", "--http2-cleartext", "both"),
     ("protocol", "--protocol", "uwsgi"),
 ])
+@pytest.mark.smoke
 def test_refuses_what_is_not_done(start: Start, name: str, option: str, value: str) -> None:
     if name not in GUNICORN_SETTINGS:
         pytest.skip(f"this Gunicorn has no setting {name}")

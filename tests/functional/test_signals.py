@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client import ClosedError, request
-from held import Held
-from patience import until
-from server import PATIENCE, Server, lives
+
+from support.client import ClosedError, request
+from support.held_request import HeldRequest
+from support.server import Server
+from support.waiting import WAIT_LIMIT, is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -32,12 +33,13 @@ def test_term_without_connections(start: Start) -> None:
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert time.monotonic() - started < PROMPT
-    assert not any(map(lives, workers))
+    assert not any(map(is_alive, workers))
 
 
+@pytest.mark.smoke
 def test_term_lets_a_request_finish(start: Start, tmp_path: Path) -> None:
     server = start("probe:app")
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGTERM)
     server.wait_for_log("Handling signal: term")
     until(lambda: server.refuses(), "the listener is closed")
@@ -61,6 +63,7 @@ def test_term_finishes_a_stream(start: Start) -> None:
     assert server.wait_for_exit() == 0
 
 
+@pytest.mark.smoke
 def test_term_does_not_wait_for_idle_connections(start: Start) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60)
     clients = [server.connect() for _ in range(20)]
@@ -103,7 +106,7 @@ def test_term_while_a_head_arrives(start: Start) -> None:
     server = start("probe:app")
     client = server.connect()
     client.send(b"GET /variable?name=A HTTP/1.1\r\n")
-    client.wait_until_read(PATIENCE)
+    client.wait_until_read(WAIT_LIMIT)
     server.signal(signal.SIGTERM)
     until(lambda: server.refuses(), "the listener is closed")
     client.send(b"Host: test\r\n\r\n")
@@ -127,14 +130,14 @@ def test_term_does_not_lose_a_request_that_has_arrived(start: Start) -> None:
     finally:
         os.kill(worker, signal.SIGCONT)
     assert [client.receive().status for client in clients] == 10 * [200]
-    until(lambda: not lives(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker's end")
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
 
 
 def test_term_to_a_worker_replaces_it(start: Start, tmp_path: Path) -> None:
     server = start("probe:app")
     (old,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     os.kill(old, signal.SIGTERM)
     held.let_go()
     assert held.answer()["pid"] == old
@@ -146,9 +149,10 @@ def test_term_to_a_worker_replaces_it(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
+@pytest.mark.smoke
 def test_quick_stop(start: Start, tmp_path: Path, number: int) -> None:
     server = start("probe:app")
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     idle = server.connect()
     assert idle.request().status == 200
     started = time.monotonic()
@@ -163,11 +167,11 @@ def test_quick_stop(start: Start, tmp_path: Path, number: int) -> None:
 def test_impatience(start: Start, tmp_path: Path) -> None:
     # A graceful stop that takes too long for whoever watches it.
     server = start("probe:app", "--graceful-timeout", 60)
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     (worker,) = server.worker_pids()
     os.kill(worker, signal.SIGTERM)
     os.kill(worker, signal.SIGQUIT)
-    until(lambda: not lives(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker's end")
     with pytest.raises(ClosedError):
         held.client.receive()
     # A worker that boots does not hear a TERM, so the server would stop slowly.
@@ -180,13 +184,13 @@ def test_impatience(start: Start, tmp_path: Path) -> None:
 def test_worker_drains_when_the_master_is_killed(start: Start, tmp_path: Path) -> None:
     server = start("probe:app")
     (worker,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     os.kill(server.pid, signal.SIGKILL)
     server.wait_for_log("Parent changed, shutting down")
     until(lambda: server.refuses(), "the listener is closed")
     held.let_go()
     assert held.answer()["pid"] == worker
-    until(lambda: not lives(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker's end")
 
 
 def test_worker_that_is_killed_is_replaced(start: Start) -> None:

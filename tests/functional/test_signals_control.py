@@ -9,15 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from held import Held
-from patience import until
-from server import PATIENCE, Server, lives
+
+from support.held_request import HeldRequest
+from support.server import Server
+from support.waiting import WAIT_LIMIT, is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
 
+@pytest.mark.smoke
 def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
     log, old = tmp_path / "access", tmp_path / "access.old"
     server = start("probe:app", "--access-logfile", log)
@@ -64,7 +66,7 @@ def test_hup_replaces_workers_and_reads_the_configuration_again(start: Start) ->
     path.write_text(path.read_text().replace("green", "red"))
     server.signal(signal.SIGHUP)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
     assert server.ask("/variable?name=COLOUR") == "red"
     assert server.process.poll() is None
 
@@ -72,12 +74,12 @@ def test_hup_replaces_workers_and_reads_the_configuration_again(start: Start) ->
 def test_hup_lets_a_request_finish(start: Start, tmp_path: Path) -> None:
     server = start("probe:app")
     (old,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGHUP)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     held.let_go()
     assert held.answer()["pid"] == old
-    until(lambda: not lives(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker's end")
 
 
 def test_ttin_and_ttou(start: Start) -> None:
@@ -101,13 +103,13 @@ def test_usr2_starts_a_new_master_on_the_same_listeners(start: Start, tmp_path: 
         assert server.log(rf"Listening at: http://127\.0\.0\.1:{server.address[1]} \({new}\)$")
         until(lambda: Path(f"{pidfile}.2").exists(), "the new master's pidfile")
         server.signal(signal.SIGTERM)
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(WAIT_LIMIT) == 0
         assert server.ask()["parent"] == new
         until(lambda: pidfile.exists() and int(pidfile.read_text()) == new, "the pidfile is the new master's")
     finally:
         with suppress(ProcessLookupError):
             os.kill(new, signal.SIGTERM)
-        until(lambda: not lives(new), "the new master's end")
+        until(lambda: not is_alive(new), "the new master's end")
 
 
 def test_winch_is_ignored(start: Start) -> None:

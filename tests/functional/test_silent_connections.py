@@ -6,7 +6,8 @@ import os
 import sys
 
 import pytest
-from client import request
+
+from support.client import request
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

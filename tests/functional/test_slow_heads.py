@@ -7,16 +7,9 @@ import socket
 import time
 
 import pytest
-from client import request
 
-INVALID = "Invalid request from ip="
-
-
-def tick(server):
-    """Let ``head_timeout`` pass once, by the server's own clock."""
-    client = server.connect()
-    client.send(b"GET / HT")
-    assert client.receive().status == 408
+from support.client import request
+from support.timeouts import INVALID, tick
 
 
 @pytest.mark.parametrize("data", [b"G", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\nHost: test\r\n", b"\r\n",
@@ -32,6 +25,7 @@ def test_late_head(serve, data):
     assert len(server.whole_log(INVALID)) == 1
 
 
+@pytest.mark.smoke
 def test_late_head_behind_other_requests(serve):
     server = serve("crowd:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
     client = server.connect()

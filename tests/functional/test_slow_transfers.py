@@ -7,8 +7,9 @@ import socket
 import time
 
 import pytest
-from client import request
-from test_slow_heads import INVALID, tick
+
+from support.client import request
+from support.timeouts import INVALID, tick
 
 #: Who parsed the head makes no difference here.
 pytestmark = pytest.mark.only(parser="fast")

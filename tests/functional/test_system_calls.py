@@ -48,6 +48,7 @@ def calls(server, target, version="1.1"):
 
 
 @pytest.mark.parametrize("target", ["/one", "/nothing", "/large?10240"])
+@pytest.mark.smoke
 def test_small_answer_of_one_part_is_one_call(serve, target):
     response, sizes = calls(serve("responses:app", config=COUNTING), target)
     assert sizes == [len(response.head) + len(response.body)]
@@ -59,6 +60,7 @@ def test_first_part_of_several_with_their_length(serve):
     assert sizes == [len(response.head) + len("one,"), len("two,"), len("three")]
 
 
+@pytest.mark.smoke
 def test_first_part_of_several_in_chunks(serve):
     response, sizes = calls(serve("responses:app", config=COUNTING), "/several")
     assert response.chunks == [b"one,", b"two,", b"three"]
@@ -83,6 +85,7 @@ def test_first_part_of_a_generator(serve):
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.smoke
 def test_first_part_that_is_large(serve, version):
     """The kernel may take less than all of it."""
     response, sizes = calls(serve("responses:app", config=COUNTING), "/large?102400", version=version)

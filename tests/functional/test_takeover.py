@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import ssl
-
 import pytest
-from client import request
-from patience import until
-from server import hubs
 from simple_websocket import Client as WebSocket
 from simple_websocket import ConnectionClosed
-from websocket_wire import HANDSHAKE, HELLO, HELLO_BACK, STOP, greet, shake_hands
+
+from support.client import request
+from support.launch import hubs
+from support.tls import secured
+from support.waiting import until
+from support.websocket import ACCESS, HANDSHAKE, HELLO, HELLO_BACK, STOP, greet, opened, shake_hands
 
 BY_TCP = pytest.mark.only(transport="tcp")
-ACCESS = ("--access-logfile", "-", "--access-logformat", "access %(s)s %(r)s")
-
 
 #: eventlet.websocket works on eventlet's hub only.
 pytestmark = pytest.mark.parametrize(
     ("hub", "library"),
     [(hub, "flask_sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs()), scope="session")
-
-
-def opened(server, path="/echo"):
-    """A raw client behind its handshake."""
-    return shake_hands(server.connect(), path)
 
 
 def url(server, path):
@@ -37,6 +30,7 @@ def server(serve, library):
     return serve("sockets:app" if library == "flask_sock" else "eventlet_sockets:app", *ACCESS)
 
 
+@pytest.mark.smoke
 def test_websocket_echoes(server):
     client = opened(server)
     for _ in range(3):
@@ -127,36 +121,9 @@ def test_after_requests_on_the_same_connection(server):
 # Over TLS, where a socket cannot be duplicated
 
 
-@pytest.fixture(scope="session")
-def authority():
-    return pytest.importorskip("trustme").CA()
-
-
-@pytest.fixture(scope="session")
-def certificate(authority, tmp_path_factory):
-    """The path of a file with the server's certificate and its key."""
-    path = tmp_path_factory.mktemp("takeover") / "both"
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(path))
-    return path
-
-
-@pytest.fixture
-def trusting(authority):
-    """A client's TLS context."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
 @pytest.fixture
 def path(library):
     return "/echo" if library == "flask_sock" else "/eventlet-echo"
-
-
-def secured(server, context):
-    client = server.connect()
-    client.sock = context.wrap_socket(client.sock, server_hostname="127.0.0.1")
-    return client
 
 
 def opened_securely(server, context, path):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from client import request
-from test_takeover import ACCESS, opened
-from websocket_wire import greet
+from support.client import request
+from support.websocket import ACCESS, greet, opened
 
 
 def test_websocket_outlives_the_deadlines_of_requests(serve):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from client import request
-from patience import until
-from server import hubs
-from test_takeover import ACCESS, authority, certificate, secured, trusting
-from websocket_wire import HANDSHAKE, STOP, greet
 
-__all__ = ["authority", "certificate", "trusting"]
+from support.client import request
+from support.launch import hubs
+from support.tls import secured
+from support.waiting import until
+from support.websocket import ACCESS, HANDSHAKE, STOP, greet
 
 UPPER = ["Upgrade: upper", "Connection: upgrade"]
 

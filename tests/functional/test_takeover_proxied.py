@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from client import request
-from nginx import NGINX, Nginx
-from server import hubs
-from websocket_wire import STOP, greet, shake_hands
+
+from support.client import request
+from support.launch import hubs
+from support.nginx import NGINX, Nginx
+from support.websocket import STOP, greet, shake_hands
 
 #: eventlet.websocket works on eventlet's hub only.
 LIBRARIES = [(hub, "flask-sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs())

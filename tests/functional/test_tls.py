@@ -8,59 +8,20 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from client import Client, ClosedError, request
-from patience import until
-from server import PATIENCE, Server
-from test_settings_start import refusal
 
-trustme = pytest.importorskip("trustme")
+from support.client import Client, ClosedError, request
+from support.server import Server
+from support.startup import refusal
+from support.tls import VERSIONS, Certificates
+from support.waiting import WAIT_LIMIT, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Serve = Callable[..., Server]
-VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-
-
-@dataclass
-class Certificates:
-    """Files that the server is given, and what its clients need to know."""
-
-    certfile: Path
-    keyfile: Path
-    both: Path
-    ca_certs: Path
-    authority: Any
-
-    @property
-    def options(self) -> tuple[object, ...]:
-        return "--certfile", self.certfile, "--keyfile", self.keyfile
-
-    def context(self, version: str = "1.3", own: bool = False) -> ssl.SSLContext:
-        """A client's: one TLS version only, with a certificate of its ``own`` if asked."""
-        context = ssl.create_default_context()
-        context.minimum_version = context.maximum_version = VERSIONS[version]
-        self.authority.configure_trust(context)
-        if own:
-            self.authority.issue_cert("alice@example.org").configure_cert(context)
-        return context
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    directory = tmp_path_factory.mktemp("certificates")
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1", "localhost")
-    paths = Certificates(directory / "cert", directory / "key", directory / "both", directory / "ca", authority)
-    issued.cert_chain_pems[0].write_to_path(str(paths.certfile))
-    issued.private_key_pem.write_to_path(str(paths.keyfile))
-    issued.private_key_and_cert_chain_pem.write_to_path(str(paths.both))
-    authority.cert_pem.write_to_path(str(paths.ca_certs))
-    return paths
 
 
 def connect(server: Server, context: ssl.SSLContext) -> Client:
@@ -129,6 +90,7 @@ def test_environ(secure: Callable[[str], Client]) -> None:
     assert seen["SERVER_PORT"] == str(client.sock.getpeername()[1])
 
 
+@pytest.mark.smoke
 def test_keepalive_and_pipelining(secure: Callable[[str], Client]) -> None:
     client = secure("echo:app")
     for number in range(3):
@@ -198,7 +160,7 @@ def test_client_that_just_leaves(start: Serve, certificates: Certificates, optio
         # Without a close_notify.
         with closing(socket.socket(fileno=client.sock.detach())) as raw:
             raw.shutdown(socket.SHUT_WR)
-            raw.settimeout(PATIENCE)
+            raw.settimeout(WAIT_LIMIT)
             while raw.recv(65536):
                 pass
     assert connect(server, certificates.context()).request().status == 200
@@ -300,7 +262,7 @@ def app(environ, start_response):
 def test_stranger_with_a_certificate(start: Serve, certificates: Certificates) -> None:
     server = start("echo:app", "--cert-reqs", 2, "--ca-certs", certificates.ca_certs, *certificates.options)
     context = certificates.context()
-    trustme.CA().issue_cert("mallory@example.org").configure_cert(context)
+    pytest.importorskip("trustme").CA().issue_cert("mallory@example.org").configure_cert(context)
     with pytest.raises((ssl.SSLError, ClosedError)):
         connect(server, context).request()
     server.wait_for_log(r"Invalid request from ip=127\.0\.0\.1: ")
@@ -346,7 +308,7 @@ def test_reload_with_a_file_that_is_not_there_is_refused(start: Serve, certifica
     file = server.directory / "gunicorn.conf.py"
     file.write_text(f"{file.read_text()}\n{name} = '/nowhere/to/be/found'\n")
     server.signal(signal.SIGHUP)
-    server.wait_for_log(rf"\[ERROR\] {name} is '/nowhere/to/be/found': .* \[setting\]$")
+    server.wait_for_log(rf"\[ERROR\] {name} is '/nowhere/to/be/found': .* \[invalid-setting\]$")
     server.wait_for_log(r"\[ERROR\] The reload was refused")
     assert connect(server, certificates.context()).request().status == 200
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from held import Held
-from launch import ANNOUNCE
-from load import Load
-from masters import LONG, goes_on, number, second, upgraded
-from patience import gone, until
-from server import Server
+
+from support.held_request import HeldRequest
+from support.launch import ANNOUNCE
+from support.load import Load
+from support.masters import LONG, goes_on, number, second, upgraded
+from support.server import Server
+from support.waiting import until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -27,7 +28,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
     config = f"import os\ndef pre_exec(server):\n    if not os.path.exists({str(works)!r}):\n        raise {error}\n"
     server = start("probe:app", "--pid", pidfile, config=config)
     (old,) = server.worker_pids()
-    held = Held(server, tmp_path).running()
+    held = HeldRequest(server, tmp_path).running()
     with Load(server) as load:
         server.signal(signal.SIGUSR2)
         server.wait_for_log(r"\[ERROR\] Another master could not be started: .*deliberate")
@@ -46,7 +47,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
     new = number(second(pidfile))
     assert new is not None
     os.kill(new, signal.SIGTERM)
-    gone(new, limit=LONG)
+    until_gone(new, limit=LONG)
     goes_on(server, old)
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
@@ -60,7 +61,7 @@ def test_reload_of_the_second_master(start: Start, pidfile: Path) -> None:
     with Load(server) as load, upgraded(server, pidfile) as new:
         (first,) = set(server.worker_pids()) - {old}
         os.kill(new, signal.SIGHUP)
-        gone(first, limit=LONG)
+        until_gone(first, limit=LONG)
         assert (number(pidfile), number(second(pidfile))) == (server.pid, new)
         server.signal(signal.SIGTERM)
         assert server.process.wait(LONG) == 0
@@ -83,18 +84,18 @@ def test_old_master_that_is_killed(start: Start, pidfile: Path, change: str) -> 
         (first,) = set(server.worker_pids()) - {old}
         server.signal(signal.SIGKILL)
         server.wait_for_log(r"\[WARNING\] The pidfile is not there yet")
-        gone(old)
+        until_gone(old)
         assert server.ask()["parent"] == new
         if change != "none":
             (server.directory / "gunicorn.conf.py").write_text((config if change == "reload" else "") + ANNOUNCE)
             os.kill(new, signal.SIGHUP)
-            gone(first, limit=LONG)
+            until_gone(first, limit=LONG)
         server.process.wait()
         if change == "reload without a pidfile":
             # The master looks once a second at least, and reloads again.
             first = server.ask()["pid"]
             os.kill(new, signal.SIGHUP)
-            gone(first, limit=LONG)
+            until_gone(first, limit=LONG)
         else:
             until(lambda: number(pidfile) == new, "the name is the new master's")
         assert server.ask()["parent"] == new

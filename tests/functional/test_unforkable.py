@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from load import Load
-from masters import FAILED, LONG, goes_on, renewed, upgraded
-from server import Server
+
+from support.load import Load
+from support.masters import FAILED, LONG, goes_on, renewed, upgraded
+from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -66,6 +67,7 @@ def test_first_worker_that_cannot_be_forked(start: Start, forks: Forks) -> None:
     ("fails", r"\[ERROR\] A process to rehearse the reload in could not be forked: .*refused", 0),
     ("works fails", FAILED, 1),
 ], ids=["rehearsal", "worker"])
+@pytest.mark.smoke
 def test_reload_that_cannot_fork(start: Start, forks: Forks, plan: str, said: str, workers: int) -> None:
     server = start("probe:app", config=forks.config)
     (old,) = server.worker_pids()

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client import Client
-from load import Load
-from patience import until
-from server import Server, lives
+
+from support.client import Client
+from support.load import Load
+from support.server import Server
+from support.waiting import is_alive, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -38,9 +39,10 @@ def upgraded(server: Server) -> Iterator[int]:
     finally:
         with suppress(ProcessLookupError):
             os.kill(new, signal.SIGTERM)
-        until(lambda: not lives(new), "the new master's end", LONG)
+        until(lambda: not is_alive(new), "the new master's end", LONG)
 
 
+@pytest.mark.smoke
 def test_upgrade_loses_nothing(start: Start) -> None:
     server = start("probe:app", config=CONFIG)
     (old,) = server.worker_pids()
@@ -49,7 +51,7 @@ def test_upgrade_loses_nothing(start: Start) -> None:
         load.answered_by(new)
         server.signal(signal.SIGTERM)
         assert server.process.wait(LONG) == 0
-        until(lambda: not lives(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the old worker's end")
         load.goes_on()
         assert load.pids[-1] == new
         load.__exit__(None, None, None)
@@ -67,7 +69,7 @@ def test_way_back_loses_nothing(start: Start) -> None:
         assert load.pids[-1] == old
         # All is as before: it reloads.
         server.signal(signal.SIGHUP)
-        until(lambda: not lives(old), "the old worker's end", LONG)
+        until(lambda: not is_alive(old), "the old worker's end", LONG)
         load.goes_on()
     assert not load.failures
 
@@ -78,7 +80,7 @@ def test_reload_of_the_new_master(start: Start) -> None:
     with upgraded(server) as new, Load(server) as load:
         (first,) = set(server.worker_pids()) - {old}
         os.kill(new, signal.SIGHUP)
-        until(lambda: not lives(first), "its first worker's end", LONG)
+        until(lambda: not is_alive(first), "its first worker's end", LONG)
         (second,) = set(server.worker_pids()) - {old}
         load.answered_by(second)
         load.__exit__(None, None, None)
@@ -119,15 +121,15 @@ def test_winch_of_a_daemon(start: Start, tmp_path: Path) -> None:
             masters.append(int(until(lambda: second.exists() and second.read_text().strip(), "a new master", LONG)))
             until(lambda: set(load.pids) - {old} or load.failures, "its worker answers", LONG)
             os.kill(daemon.pid, signal.SIGWINCH)
-            until(lambda: not lives(old), "the old worker's end", LONG)
+            until(lambda: not is_alive(old), "the old worker's end", LONG)
             load.goes_on()
-            assert lives(daemon.pid)
+            assert is_alive(daemon.pid)
             # The mistake: the old master starts its workers again.
             os.kill(daemon.pid, signal.SIGHUP)
             until(lambda: {asked["parent"] for asked in [daemon.asked() for _ in range(10)]} == set(masters),
                   "both masters' workers answer", LONG)
             os.kill(masters[1], signal.SIGTERM)
-            until(lambda: not lives(masters[1]), "the new master's end", LONG)
+            until(lambda: not is_alive(masters[1]), "the new master's end", LONG)
             load.goes_on()
             assert daemon.asked()["parent"] == daemon.pid
         assert not load.failures
@@ -135,4 +137,4 @@ def test_winch_of_a_daemon(start: Start, tmp_path: Path) -> None:
         for master in reversed(masters):
             with suppress(ProcessLookupError):
                 os.kill(master, signal.SIGTERM)
-            until(lambda master=master: not lives(master), f"the end of {master}", LONG)
+            until(lambda master=master: not is_alive(master), f"the end of {master}", LONG)

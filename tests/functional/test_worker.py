@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 
 import pytest
-from client import request
+
+from support.client import request
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -41,6 +42,7 @@ def number(client, target):
     return int(client.request(target).body)
 
 
+@pytest.mark.smoke
 def test_patched_after_the_fork_and_before_the_application_is_loaded(start, hub):
     server = start("insides:app", config=LIFE)
     # The application took the class by name when it was loaded.
@@ -51,6 +53,7 @@ def test_patched_after_the_fork_and_before_the_application_is_loaded(start, hub)
     assert told == ["ready with []", "forked unpatched with []", "loaded patched", "exits with []"]
 
 
+@pytest.mark.smoke
 def test_idle_connections_have_no_greenlet(serve):
     server = serve("insides:app", "--keep-alive", 60)
     asking = server.connect()
@@ -63,6 +66,7 @@ def test_idle_connections_have_no_greenlet(serve):
 
 
 @pytest.mark.parametrize(("path", "descriptors"), [("/hold", 1), ("/hold-the-socket", 2)])
+@pytest.mark.smoke
 def test_socket_that_nobody_looks_at_is_not_duplicated(serve, path, descriptors):
     server = serve("insides:app", "--keep-alive", 60)
     asking, client = server.connect(), server.connect()

@@ -6,8 +6,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from patience import gone, until
-from server import Server
+
+from support.server import Server
+from support.waiting import until, until_gone
 
 pytestmark = pytest.mark.only(transport="unix", parser="fast")
 
@@ -27,7 +28,7 @@ def test_worker_that_exits_does_not_go_on_as_arbiter(start: Callable[..., Server
     old = server.worker_pids()
     server.signal(signal.SIGHUP)
     until(lambda: set(server.worker_pids()) - set(old), "a worker of the new generation")
-    gone(*old)
+    until_gone(*old)
     assert server.connect().request().status == 200
     assert server.stop() == 0
     assert not server.log("could not boot|Unhandled exception in main loop")

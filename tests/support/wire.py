@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from fuzz.verdicts import NoDeadline, Source
 from gunicorn.config import Config
 
+from fuzz.verdicts import NoDeadline, Source
 from gworkers.http1.body import LengthBody
 from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.head import HeadParser

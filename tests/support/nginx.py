@@ -7,9 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from client import Client
-from patience import until
-from server import PATIENCE
+from support.client import Client
+from support.waiting import WAIT_LIMIT, until
 
 #: Debian has it where only root's PATH leads.
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
@@ -80,7 +79,7 @@ class Nginx:
             client.close()
         self.process.terminate()
         try:
-            self.process.communicate(timeout=PATIENCE)
+            self.process.communicate(timeout=WAIT_LIMIT)
         finally:
             if self.process.poll() is None:
                 self.process.kill()

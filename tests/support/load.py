@@ -6,9 +6,9 @@ import json
 import threading
 from types import TracebackType
 
-from client import Client
-from patience import until
-from server import Server
+from support.client import Client
+from support.server import Server
+from support.waiting import until
 
 
 class Load:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from patience import until
+from support.waiting import until
 
 #: Before what the test has deployed: each boot says so, and waits if it is told to.
 HEAD = """

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from client import request
-from patience import until
-from server import Server
+from support.client import request
+from support.server import Server
+from support.waiting import until
 
 
-class Held:
+class HeldRequest:
     """A request to probe.py that the application does not answer until ``let_go``.
 
     Attributes:
@@ -28,7 +28,7 @@ class Held:
         """Whether it has reached the application."""
         return Path(f"{self._gate}.waits").exists()
 
-    def running(self) -> Held:
+    def running(self) -> HeldRequest:
         """Wait until it has."""
         until(lambda: self.runs, "the request runs")
         return self

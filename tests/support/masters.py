@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from launch import ANNOUNCE
-from patience import gone, until
-from server import Server
+from support.launch import ANNOUNCE
+from support.server import Server
+from support.waiting import until, until_gone
 
 #: Seconds that a master may take to start or to end, or several attempts to boot, on a machine with other work.
 LONG = 40.0
@@ -34,7 +34,7 @@ def goes_on(server: Server, *workers: int) -> None:
 
 def renewed(server: Server, *old: int) -> int:
     """Wait until a reload has put one worker in the place of these; returns it."""
-    gone(*old, limit=LONG)
+    until_gone(*old, limit=LONG)
     (new,) = server.worker_pids()
     goes_on(server, new)
     return new
@@ -65,4 +65,4 @@ def upgraded(server: Server, pidfile: Path) -> Iterator[int]:
     finally:
         with suppress(ProcessLookupError):
             os.kill(new, signal.SIGTERM)
-        gone(new, limit=LONG)
+        until_gone(new, limit=LONG)

@@ -7,9 +7,8 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from launch import Setup, hubs
-
 from gworkers.findings import CODES
+from support.launch import Setup, hubs
 
 #: For what does not depend on the hub.
 HUB = hubs()[0]
@@ -21,10 +20,10 @@ def app(environ, start_response):
     return [b"hello"]
 """
 
-Run = Callable[..., "Visit"]
+Run = Callable[..., "DoctorRun"]
 
 
-class Visit:
+class DoctorRun:
     """One run of ``gworkers doctor``: its exit status, and what it wrote."""
 
     def __init__(self, done: subprocess.CompletedProcess[str]) -> None:

@@ -26,14 +26,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import log_noise
-from client import Client
-from launch import GUNICORN_SETTINGS, LOG_HANDLER, WORKERS, Setup, hubs, importable, parsers
-
-__all__ = ["GUNICORN_SETTINGS", "PATIENCE", "WORKERS", "Server", "Setup", "hubs", "importable", "lives", "parsers"]
-
-#: Seconds after which something that should happen at once has not happened.
-PATIENCE = 20.0
+from support import log_noise
+from support.client import Client
+from support.launch import LOG_HANDLER, Setup
+from support.waiting import WAIT_LIMIT, is_alive
 
 
 class Server:
@@ -116,7 +112,7 @@ class Server:
         self.words += 1
         return f"word-{self.words}"
 
-    def wait_for_log(self, pattern: str, timeout: float = PATIENCE, since: int | None = None,
+    def wait_for_log(self, pattern: str, timeout: float = WAIT_LIMIT, since: int | None = None,
                      count: int = 1) -> re.Match[str]:
         """Wait for ``count`` such lines since the test began; returns the last one's match."""
         found: list[re.Match[str]] = []
@@ -138,7 +134,7 @@ class Server:
     def _said(self) -> str:
         return "\n".join(self.lines[self.mark:])
 
-    def expect_traceback(self, pattern: str, timeout: float = PATIENCE) -> str:
+    def expect_traceback(self, pattern: str, timeout: float = WAIT_LIMIT) -> str:
         """Wait for a traceback that ends in such a line; any that no test expects fails the test."""
         deadline = time.monotonic() + timeout
         while True:
@@ -185,13 +181,13 @@ class Server:
 
     # Its life
 
-    def listening(self, timeout: float = PATIENCE) -> Server:
+    def listening(self, timeout: float = WAIT_LIMIT) -> Server:
         """Wait until the master has bound its sockets."""
         listed = self.wait_for_log(r"Listening at: (.*) \(\d+\)$", timeout, since=0)[1]
         self.addresses = [self._address(url) for url in listed.split(",")]
         return self
 
-    def ready(self, timeout: float = PATIENCE) -> Server:
+    def ready(self, timeout: float = WAIT_LIMIT) -> Server:
         """Wait until every worker that the command line asks for has loaded the application."""
         self.listening(timeout)
         self.wait_for_log(r"^worker \d+ is ready$", timeout, since=0, count=self.setup.workers or 1)
@@ -216,13 +212,13 @@ class Server:
     def worker_pids(self) -> list[int]:
         """Of the workers that became ready and live, oldest first."""
         pids = [int(line.split()[1]) for line in self.log(r"^worker \d+ is ready$", since=0)]
-        return [pid for pid in pids if lives(pid)]
+        return [pid for pid in pids if is_alive(pid)]
 
     def signal(self, number: int) -> None:
         """Send a signal to the master."""
         self.process.send_signal(number)
 
-    def connect(self, timeout: float = PATIENCE, index: int = 0) -> Client:
+    def connect(self, timeout: float = WAIT_LIMIT, index: int = 0) -> Client:
         """A new raw client of a listener; closed at the end of the test."""
         client = Client.connect(self.addresses[index], timeout)
         self.clients.append(client)
@@ -244,13 +240,13 @@ class Server:
         while self.clients:
             self.clients.pop().close()
 
-    def wait_for_exit(self, timeout: float = PATIENCE) -> int:
+    def wait_for_exit(self, timeout: float = WAIT_LIMIT) -> int:
         """Wait until the master is gone and all it said is read; returns its exit status."""
         status = self.process.wait(timeout)
         self._reader.join(timeout)
         return status
 
-    def stop(self, timeout: float = PATIENCE) -> int:
+    def stop(self, timeout: float = WAIT_LIMIT) -> int:
         """TERM, and KILL for the whole group when that is not enough; the latter is an error."""
         self.close_clients()
         try:
@@ -264,7 +260,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            self._reader.join(PATIENCE)
+            self._reader.join(WAIT_LIMIT)
             if not self._reader.is_alive():
                 self.process.stdout.close()
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -280,11 +276,3 @@ def who_is_left(group: int) -> str:
                 wanted = [line for line in lines if line.startswith(("Name", "State", "Pid", "PPid", "Sig", "Shd"))]
                 told.append("  ".join([*wanted, f"in {(process / 'wchan').read_text()}"]))
     return "\n".join(told)
-
-
-def lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

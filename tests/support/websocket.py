@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from client import Client, request
+from support.client import Client, request
+from support.server import Server
 
 #: RFC 6455 section 1.3, with its example of a key and what the answer to it must be.
 HANDSHAKE = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
@@ -10,6 +11,9 @@ HANDSHAKE = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dG
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 #: "hello" and "stop" from a client, masked with zeros; "hello" from a server (RFC 6455 section 5.2).
 HELLO, STOP, HELLO_BACK = b"\x81\x85\0\0\0\0hello", b"\x81\x84\0\0\0\0stop", b"\x81\x05hello"
+
+#: For the command line: one line of the access log for each connection.
+ACCESS = ("--access-logfile", "-", "--access-logformat", "access %(s)s %(r)s")
 
 
 def shake_hands(client: Client, path: str) -> Client:
@@ -25,3 +29,8 @@ def greet(client: Client) -> Client:
     client.send(HELLO)
     assert client.read(len(HELLO_BACK)) == HELLO_BACK
     return client
+
+
+def opened(server: Server, path: str = "/echo") -> Client:
+    """A raw client behind its handshake."""
+    return shake_hands(server.connect(), path)

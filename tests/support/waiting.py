@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from server import PATIENCE, lives
-
 Result = TypeVar("Result")
 
+#: Seconds after which something that should happen at once has not happened.
+WAIT_LIMIT = 20.0
 
-def until(condition: Callable[[], Result], what: str, limit: float = PATIENCE) -> Result:
+
+def until(condition: Callable[[], Result], what: str, limit: float = WAIT_LIMIT) -> Result:
     """Ask again and again until the answer is true; returns it. ``what`` is hoped for, in the words of an error."""
     deadline = time.monotonic() + limit
     while not (result := condition()):
@@ -20,6 +22,14 @@ def until(condition: Callable[[], Result], what: str, limit: float = PATIENCE) -
     return result
 
 
-def gone(*pids: int, limit: float = PATIENCE) -> None:
+def until_gone(*pids: int, limit: float = WAIT_LIMIT) -> None:
     """Wait until none of these processes is there."""
-    until(lambda: not any(map(lives, pids)), f"the end of {pids}", limit)
+    until(lambda: not any(map(is_alive, pids)), f"the end of {pids}", limit)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

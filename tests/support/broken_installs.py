@@ -9,8 +9,8 @@ from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
-from launch import APPS
-from server import Server
+from support.launch import APPS
+from support.server import Server
 
 #: Makes greenlets share one context, as old ones did.
 SHARING = """
