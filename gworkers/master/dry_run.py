@@ -116,7 +116,7 @@ def _perform(arbiter: Any, writer: int) -> None:
             arbiter.app.wsgi()
         if hasattr(worker_class, "check_config"):
             worker_class.check_config(cfg, arbiter.log)
-        if hasattr(worker_class, "rehearse"):
+        if hasattr(worker_class, "dry_run"):
             worker_class.dry_run(arbiter)
         verdict = json.dumps(cfg.bind).encode() + b"\n"
     except (Exception, SystemExit) as error:

@@ -32,7 +32,7 @@ def last_words(server: Server, code: str, status: int = BOOT) -> str:
     assert len(said) == 1, server.lines
     assert said[0].endswith(f"[{code}]")
     assert not server.log("Traceback|HaltServer", since=0)
-    assert len(server.log("BootableWorker worker", since=0)) <= server.setup.workers
+    assert len(server.log("Booting worker", since=0)) <= server.setup.workers
     return said[0]
 
 
@@ -351,5 +351,5 @@ def test_term_in_a_finalizer(start: Start, tmp_path: Path) -> None:
     """Where an exception ends nothing, but is reported; the worker leaves a moment later."""
     (tmp_path / "finalizer.py").write_text(FINALIZER.format(first=str(tmp_path / "first")))
     server = start("finalizer:app", "--chdir", tmp_path)
-    assert len(server.log("BootableWorker worker", since=0)) == 2
+    assert len(server.log("Booting worker", since=0)) == 2
     assert not server.log("Exception ignored", since=0)

@@ -76,7 +76,7 @@ def test_error_log_that_nothing_reads(fifo, start):
     server = start("crowd:app", "--error-logfile", fifo.path, "--timeout", 3, ready=False, bind=["unix:listener"])
     server.wait_for_log(r"^worker \d+ is ready$", since=0)
     server.addresses = [f"{server.directory}/listener"]
-    until(lambda: "BootableWorker worker" in fifo.read(), "the log of the start")
+    until(lambda: "Booting worker" in fifo.read(), "the log of the start")
     for _ in range(90):
         client = server.connect()
         client.send(b"GET /" + b"x" * 2000 + b"\n\r\n\r\n")

@@ -38,7 +38,7 @@ def test_daemon(start: Start, tmp_path: Path) -> None:
         assert seen["parent"] == int(pid)
         assert os.getsid(int(pid)) != os.getsid(0)
         # Nobody waits for a daemon's output; what it says goes to its log.
-        assert "BootableWorker worker" in log.read_text()
+        assert "Booting worker" in log.read_text()
     finally:
         os.kill(int(pid), signal.SIGTERM)
         until(lambda: not pidfile.exists() and not is_alive(int(pid)), "the daemon's end")

@@ -298,7 +298,7 @@ def test_certificate_that_is_not_there(start: Serve, certificates: Certificates,
     server = start("echo:app", "--certfile", files["certfile"], "--keyfile", files["keyfile"], ready=False)
     assert server.wait_for_exit() != 0
     server.expect_traceback(f'{wrong} "{path}" does not exist')
-    assert not server.log("BootableWorker worker")
+    assert not server.log("Booting worker")
 
 
 @pytest.mark.parametrize("name", ["certfile", "keyfile", "ca_certs"])

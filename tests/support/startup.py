@@ -25,7 +25,7 @@ def refusal(server: Server) -> str:
     assert len(errors) == 1, said
     # Gunicorn 27 refuses h2 itself where there is no package for it.
     assert re.search(r" \[[a-z-]+\]$|the h2 package is not installed", errors[0]), said
-    assert not [line for line in said if "BootableWorker worker" in line], said
+    assert not [line for line in said if "Booting worker" in line], said
     return errors[0]
 
 
