@@ -1,12 +1,12 @@
-"""Everything in a configuration file: `gunicorn`, started in this directory, needs no further word."""
+"""All settings in a configuration file: run `gunicorn` in this directory, without arguments."""
 
 from gworkers import GeventWorker
 
-# The application of the example next door.
+# The application of the example hello.
 pythonpath = "../hello"
 wsgi_app = "hello:create_app()"
 
-# Without settings of its own, this would be worker_class = "gworkers.GeventWorker".
+# Without settings of gworkers: worker_class = "gworkers.GeventWorker".
 worker_class = GeventWorker.configure(
     head_timeout=10,  # seconds for a whole request head, then 408
     request_greenlets="fresh",  # thread-locals do not outlive a request

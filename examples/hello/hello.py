@@ -1,4 +1,4 @@
-"""A Flask application with an app factory; the README says how to start it."""
+"""A Flask application with an app factory. The README has the command that starts it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def create_app() -> Flask:
 
     @app.get("/wait")
     def wait() -> str:
-        # The worker has patched the standard library: this gives way to other requests.
+        # The worker has patched the standard library: other requests run in the meantime.
         time.sleep(1)
         return "It was worth it.\n"
 
