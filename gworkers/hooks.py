@@ -1,7 +1,8 @@
-"""Gunicorn server hooks, for those who compose their gunicorn.conf.py themselves.
+"""Gunicorn server hooks for a gunicorn.conf.py.
 
-gworkers puts them into place when Gunicorn starts with one of its worker classes. They are needed by name where
-that cannot be: in a server that starts with another worker class and changes to one of these in a reload.
+gworkers installs them by itself when Gunicorn starts with one of its worker classes. Name them in the
+configuration where that is impossible: in a server that starts with another worker class, and changes to a
+gworkers class in a reload.
 """
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ __all__ = ["when_ready"]
 
 
 def when_ready(arbiter: Any) -> None:
-    """Gunicorn's ``when_ready``: make this master's reloads and recycling graceful. Twice is as good as once.
+    """Gunicorn's ``when_ready``: make reloads and recycling of this master graceful.
 
-    A hook of your own calls it::
+    A second call has no effect. A hook of your own calls it::
 
         from gworkers import hooks
 

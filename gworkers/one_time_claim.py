@@ -1,4 +1,4 @@
-"""What one of all worker processes does for the others too."""
+"""A task that one process out of several does, on behalf of all."""
 from __future__ import annotations
 
 import os
@@ -6,9 +6,9 @@ import posix
 
 
 class OneTimeClaim:
-    """Something to be done by whichever process claims it first; made before those are forked.
+    """A task that belongs to the first process that claims it. Create it before the processes are forked.
 
-    A byte in a pipe, because among processes that read at the same time only one gets it.
+    It is a byte in a pipe: of several processes that read at the same time, only one receives it.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class OneTimeClaim:
         self.renew()
 
     def claim(self) -> bool:
-        """Return whether it is this process that has to do it."""
+        """Return whether the task belongs to this process."""
         try:
             # os.read may be patched, and this is called before there is a hub.
             return bool(posix.read(self._reader, 1))
@@ -25,6 +25,6 @@ class OneTimeClaim:
             return False
 
     def renew(self) -> None:
-        """Let it be done once more."""
+        """Make the task available once more."""
         self.claim()
         posix.write(self._writer, b".")

@@ -1,82 +1,106 @@
-"""What a worker and its master know of each other: a few bytes of memory that both see.
+"""State that a master and its workers share: a few bytes of memory.
 
-Gunicorn makes the objects of its workers in the master, before the fork, so what is mapped there is shared.
+Gunicorn creates worker objects in the master, before the fork. An anonymous mapping that is created with them is
+therefore shared between both processes, without a file or a pipe.
 """
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from mmap import mmap
 from typing import Any
 
 from gworkers.one_time_claim import OneTimeClaim
 
-#: The phases of a worker. BOOTING: it does not serve yet. READY: it has loaded the application and accepts.
-#: RETIRING: it goes on until a successor is ready. DRAINING: it accepts no more.
-BOOTING, READY, RETIRING, DRAINING = range(4)
 
-#: What the master has told a worker, beside a signal. STOP: to stop. REPLACED: to stop, for others accept instead.
-NOTHING, STOP, REPLACED = range(3)
+class Phase(IntEnum):
+    """How far a worker has come. The worker writes it, the master reads it."""
+
+    #: The worker does not serve yet.
+    BOOTING = 0
+    #: The worker has loaded the application and accepts connections.
+    READY = 1
+    #: The worker serves until a successor is ready.
+    RETIRING = 2
+    #: The worker accepts no more connections.
+    DRAINING = 3
 
 
-class Status:
-    """One worker's: it writes :attr:`phase`, the master writes :attr:`order`."""
+class Order(IntEnum):
+    """What the master has told a worker, in addition to a signal. The master writes it, the worker reads it."""
 
-    def __init__(self, phase: int = BOOTING) -> None:
+    #: No order.
+    NOTHING = 0
+    #: Stop.
+    STOP = 1
+    #: Stop, because other workers accept instead.
+    REPLACED = 2
+
+
+class WorkerState:
+    """The shared state of one worker."""
+
+    def __init__(self, phase: Phase = Phase.BOOTING) -> None:
         self._memory = mmap(-1, 2)
         self.phase = phase
 
     @property
-    def phase(self) -> int:
-        """How far the worker is."""
-        return self._memory[0]
+    def phase(self) -> Phase:
+        """How far the worker has come."""
+        return Phase(self._memory[0])
 
     @phase.setter
-    def phase(self, phase: int) -> None:
+    def phase(self, phase: Phase) -> None:
         self._memory[0] = phase
 
     @property
-    def order(self) -> int:
+    def order(self) -> Order:
         """What the master has told the worker."""
-        return self._memory[1]
+        return Order(self._memory[1])
 
     @order.setter
-    def order(self, order: int) -> None:
+    def order(self, order: Order) -> None:
         self._memory[1] = order
 
 
-def status_of(worker: Any) -> Status:
-    """Return a worker's status. One of a class that has none, after a reload with another, counts as ready."""
-    if not hasattr(worker, "status"):
-        worker.status = Status(READY)
-    status: Status = worker.status
-    return status
+def state_of(worker: Any) -> WorkerState:
+    """Return the shared state of *worker*.
+
+    A worker class of another package has none. Its workers count as ready.
+    """
+    if not hasattr(worker, "state"):
+        worker.state = WorkerState(Phase.READY)
+    state: WorkerState = worker.state
+    return state
 
 
-class Board:
-    """What all workers of a master know."""
+class ServerState:
+    """The state that a master shares with all its workers."""
 
     def __init__(self) -> None:
         self._memory = mmap(-1, 2)
-        #: to log what all workers find alike, since the start or the last reload; and why one cannot boot
-        self.warning, self.failure = OneTimeClaim(), OneTimeClaim()
-        #: whether this process is a master in the middle of a reload
+        #: Claimed by the one worker that logs the warnings that all workers find. Renewed by each reload.
+        self.warnings = OneTimeClaim()
+        #: Claimed by the one worker that logs why workers cannot boot. Renewed by each reload.
+        self.boot_failure = OneTimeClaim()
+        #: Whether this process is a master in the middle of a reload.
         self.reloading = False
-        #: whether the master sees to successors
+        #: Whether the master replaces workers by generations. If not, a worker cannot wait for a successor.
         self.reloads_managed = False
 
     @property
-    def proven(self) -> bool:
-        """Whether any worker has ever been ready, so that one that cannot boot is no reason to stop the server."""
+    def was_ready(self) -> bool:
+        """Whether any worker has ever been ready. After that, a worker that cannot boot does not stop the server."""
         return bool(self._memory[0])
 
-    def prove(self) -> None:
-        """A worker is ready."""
+    def record_ready(self) -> None:
+        """Record that a worker is ready."""
         self._memory[0] = 1
 
     @property
     def warned_of_root(self) -> bool:
-        """Whether it was logged that the application runs as root: by the master, or by a rehearsal of its."""
+        """Whether the warning was logged that the application runs as root, by the master or by a dry run."""
         return bool(self._memory[1])
 
     @warned_of_root.setter
@@ -85,9 +109,9 @@ class Board:
 
     @contextmanager
     def reload(self) -> Iterator[None]:
-        """The context of a reload: what workers find from now on is new."""
-        self.warning.renew()
-        self.failure.renew()
+        """The context of a reload. New workers may log again what earlier workers have logged."""
+        self.warnings.renew()
+        self.boot_failure.renew()
         self.reloading = True
         try:
             yield
@@ -95,5 +119,5 @@ class Board:
             self.reloading = False
 
 
-#: This server's.
-BOARD = Board()
+#: The state of this server. The master creates it when it imports this module; workers inherit it.
+SERVER_STATE = ServerState()

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from gworkers.findings import Finding
-from gworkers.shared_state import BOARD
+from gworkers.shared_state import SERVER_STATE
 
 #: What load balancers usually keep an idle connection to a server for, in seconds.
 BALANCER_KEEPALIVE = 60
@@ -28,9 +28,9 @@ def _root(cfg: Any) -> list[Finding]:
     if os.geteuid() != 0 or cfg.uid != 0:
         return []
     # Where root is intended, a line at each reload would be noise.
-    if BOARD.reloads_managed and BOARD.warned_of_root:
+    if SERVER_STATE.reloads_managed and SERVER_STATE.warned_of_root:
         return []
-    BOARD.warned_of_root = True
+    SERVER_STATE.warned_of_root = True
     return [Finding(
         "root", "Gunicorn runs as root and user is not set", "the application may do everything on this machine",
         "Set user and group, for instance --user www-data --group www-data")]

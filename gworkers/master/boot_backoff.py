@@ -1,23 +1,23 @@
-"""BootBackoff to boot a worker, and the pauses between those that fail."""
+"""The pauses between attempts to boot a worker that fail."""
 from __future__ import annotations
 
 from time import monotonic
 
-#: Seconds until the next attempt: after the first that has failed, and at most. Each time twice as long.
+#: Seconds until the next attempt: after the first failure, and at most. Each pause is twice as long as the last.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 class BootBackoff:
-    """Those since a worker could boot, or since the last reload."""
+    """The failed attempts since a worker booted, or since the last reload."""
 
     def __init__(self) -> None:
-        #: how many have failed
+        #: The number of failed attempts.
         self.failures = 0
         self._pause = FIRST_PAUSE / 2
         self._next_at = 0.0
 
     def fail(self) -> float:
-        """Count one that has failed, and return the seconds until the next."""
+        """Count a failed attempt, and return the seconds until the next one."""
         self.failures += 1
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._next_at = monotonic() + self._pause
@@ -28,5 +28,5 @@ class BootBackoff:
         return monotonic() >= self._next_at
 
     def includes(self, born: float) -> bool:
-        """Whether a worker that was forked at *born* belongs to an attempt that has not been counted yet."""
+        """Whether a worker that was forked at *born* belongs to the attempt that has not been counted yet."""
         return born >= self._next_at

@@ -1,4 +1,4 @@
-"""Trying a reload out before it takes place: whatever goes wrong in Gunicorn's own stops the server."""
+"""The dry run of a reload: whatever fails in Gunicorn's reload would stop the server."""
 from __future__ import annotations
 
 import json
@@ -14,19 +14,21 @@ from typing import Any, cast
 from gworkers.checks.worker_class import non_class_finding
 from gworkers.error_text import describe
 from gworkers.errors import SettingsError
-from gworkers.master.arbiter import STOPPING, leave_environment
+from gworkers.master.reload import restore_environment
+from gworkers.master.signals import STOPPING
 
-#: Seconds that a rehearsal may take, at most.
-PATIENCE = 30.0
+#: Seconds that a dry run may take.
+TIMEOUT = 30.0
 
 #: What is said of a reload that does not take place.
 REFUSED = "The reload was refused, for it would have failed. The workers that run go on serving."
 
 
-def rehearse(arbiter: Any) -> list[str] | None:
-    """Load and check the configuration as a reload would, in a process that may fail.
+def dry_run(arbiter: Any) -> list[str] | None:
+    """Load and check the configuration as a reload does, in a child process.
 
-    :returns: its ``bind``; None if the reload would fail, which has been logged, or if the server is to stop
+    :returns: the ``bind`` of the configuration; None if the reload would fail, which has been logged, or if the
+        server is to stop
     """
     reader, writer = os.pipe()
     try:
@@ -41,34 +43,35 @@ def rehearse(arbiter: Any) -> list[str] | None:
         _perform(arbiter, writer)
     os.close(writer)
     try:
-        return _verdict(arbiter, pid, reader)
+        return _result(arbiter, pid, reader)
     finally:
         os.close(reader)
         try:
             os.waitpid(pid, 0)
         except ChildProcessError:
-            # A library of a preloaded application may collect every child that there is.
+            # A library of a preloaded application may reap every child of the process.
             pass
 
 
-def report(log: Any, error: BaseException) -> None:
-    """Say why the configuration could not be loaded."""
+def log_failure(log: Any, error: BaseException) -> None:
+    """Log why the configuration could not be loaded."""
     if isinstance(error, SystemExit):
-        # Most often it is Gunicorn's.
+        # Gunicorn prints its reason, and exits.
         log.error("The configuration cannot be loaded: %s; what is said above may tell why", describe(error))
     else:
         log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
 
 
-def _verdict(arbiter: Any, pid: int, reader: int) -> list[str] | None:
-    until = monotonic() + PATIENCE
-    said = b""
+def _result(arbiter: Any, pid: int, reader: int) -> list[str] | None:
+    until = monotonic() + TIMEOUT
+    received = b""
     with _signals() as signals:
-        # Not the end of the stream: what the application has started may hold it open.
-        while not said.endswith(b"\n"):
+        # The end of the line counts, not the end of the stream: a process that the application has started may keep
+        # the pipe open.
+        while not received.endswith(b"\n"):
             ready, _, _ = select.select([reader, signals], [], [], max(0.0, until - monotonic()))
             if not ready:
-                arbiter.log.error("The configuration did not load within %s s. %s", PATIENCE, REFUSED)
+                arbiter.log.error("The configuration did not load within %s s. %s", TIMEOUT, REFUSED)
                 os.kill(pid, signal.SIGKILL)
                 return None
             if reader in ready:
@@ -76,16 +79,16 @@ def _verdict(arbiter: Any, pid: int, reader: int) -> list[str] | None:
                 if not data:
                     arbiter.log.error(REFUSED)
                     return None
-                said += data
+                received += data
             elif STOPPING.intersection(os.read(signals, 64)):
                 os.kill(pid, signal.SIGKILL)
                 return None
-    return cast("list[str]", json.loads(said))
+    return cast("list[str]", json.loads(received))
 
 
 @contextmanager
 def _signals() -> Iterator[int]:
-    """Give a descriptor to read the numbers of the signals from that arrive meanwhile; their handlers run as ever."""
+    """Give a file descriptor from which the numbers of arriving signals can be read. Their handlers run as well."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -98,14 +101,15 @@ def _signals() -> Iterator[int]:
 
 
 def _perform(arbiter: Any, writer: int) -> None:
-    verdict = b""
+    result = b""
     try:
-        # If the master dies nobody else would end this, and clients would wait at a listener that it has still.
+        # If the master dies, nothing else ends this process.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        signal.setitimer(signal.ITIMER_REAL, TIMEOUT)
+        # Clients would wait at a listening socket that only this process has.
         for listener in arbiter.LISTENERS:
             listener.close()
-        leave_environment(arbiter.cfg)
+        restore_environment(arbiter.cfg)
         arbiter.app.reload()
         cfg = arbiter.app.cfg
         worker_class = cfg.worker_class
@@ -118,18 +122,18 @@ def _perform(arbiter: Any, writer: int) -> None:
             worker_class.check_config(cfg, arbiter.log)
         if hasattr(worker_class, "dry_run"):
             worker_class.dry_run(arbiter)
-        verdict = json.dumps(cfg.bind).encode() + b"\n"
+        result = json.dumps(cfg.bind).encode() + b"\n"
     except (Exception, SystemExit) as error:
-        report(arbiter.log, error)
+        log_failure(arbiter.log, error)
     finally:
-        # Come what may: this process must never go on as if it were the arbiter.
+        # Whatever happens, this process must never return into the arbiter's loop.
         try:
-            # Before the verdict, after which it may be ended.
+            # Before the result is written, because the master may end this process after it.
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
         finally:
             try:
-                os.write(writer, verdict)
+                os.write(writer, result)
             finally:
                 os._exit(0)

@@ -1,50 +1,47 @@
-"""The arbiter's side of a graceful reload: generations of workers.
+"""Generations of workers: a reload or a recycled worker loses no request.
 
 ::
 
-    a worker:     BOOTING --> READY --> DRAINING --> gone        the next one is READY before this one drains
+    a worker:     BOOTING --> READY --> DRAINING --> gone        the successor is READY before this one drains
                      |          |           ^
                      v          v           |
-                  (failed)   RETIRING ------+                    max_requests, max_rss: asks for a successor
+                  (failed)   RETIRING ------+                    max_requests, max_rss: the worker asks for a successor
 
-    a generation: on trial, from a reload until one of it is READY; only then the elder one makes way, worker by worker.
-                  If none of it can boot the elder one goes on as if nothing had been.
+    a generation: starts with a reload, on trial until one of its workers is READY. Then it replaces the previous
+                  generation, worker by worker. If none of its workers can boot, the previous generation continues.
 
-Nothing here waits: the arbiter's loop calls :meth:`Generations.manage_workers` after each signal and once a second, and
-workers that have something to say wake it with SIGCHLD.
+Nothing here waits. The arbiter's loop calls :meth:`Generations.manage_workers` after each signal and once a second.
+A worker that enters another phase wakes the loop with SIGCHLD.
 """
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from dataclasses import dataclass
 from time import monotonic
-from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
-from gworkers.error_text import print_traceback
-from gworkers.master.arbiter import Forked, NotReloadedError, ResilientArbiter
+from gworkers.master.arbiter import ResilientArbiter
 from gworkers.master.boot_backoff import BootBackoff
-from gworkers.master.dry_run import REFUSED, rehearse, report
+from gworkers.master.dry_run import REFUSED, dry_run, log_failure
+from gworkers.master.forking import worker_exits
 from gworkers.master.listeners import Listeners, left_to_worker
 from gworkers.master.readiness import Readiness
-from gworkers.master.signal_queue import SignalQueue
+from gworkers.master.reload import NotReloadedError, ReloadDone
+from gworkers.master.signals import STOPPING
+from gworkers.master.worker_pool import WorkerPool
 from gworkers.settings import Settings
-from gworkers.shared_state import BOARD, BOOTING, READY, REPLACED, RETIRING, STOP, status_of
+from gworkers.shared_state import SERVER_STATE, Order, Phase, state_of
 
-#: Attempts to boot while no worker has ever booted. Most failures stop Gunicorn at once, but not all can be told apart.
+#: Attempts to boot while no worker has ever booted. Most failures stop Gunicorn at once, but some look like a crash.
 FIRST_ATTEMPTS = 3
-
-#: Signals after which a worker is to end.
-ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
 def install_when_ready(cfg: Any) -> None:
-    """Take charge of the arbiter as soon as it is ready, before the configured ``when_ready``."""
+    """Take charge of the arbiter in its ``when_ready`` hook, before the configured hook is called."""
     own = cfg.when_ready
 
     def when_ready(arbiter: Any) -> None:
@@ -55,101 +52,98 @@ def install_when_ready(cfg: Any) -> None:
 
 
 def take_charge(arbiter: Any) -> None:
-    """From now on the arbiter knows generations. Doing it twice changes nothing."""
+    """Let *arbiter* manage generations from now on. A second call has no effect."""
     if not isinstance(arbiter, Generations):
-        # It may be of an application's own class.
+        # An application may bring a class of its own, which stays a base of the new one.
         arbiter.__class__ = type("Generations", (Generations, type(arbiter)), {})
         arbiter.begin()
 
 
 @dataclass
 class Trial:
-    """A reload of which nobody knows yet whether it works, and what to go back to."""
+    """A new generation of which no worker is ready yet, and the state to return to if none can boot."""
 
-    #: the age of the youngest worker of the generation before the elder one
-    elder_age: int
+    #: What ``_previous_age`` was before the reload.
+    previous_age: int
+    #: The number of workers before the reload.
     num_workers: int
-    #: how many workers the reload has asked for
+    #: The number of workers that the reload has asked for.
     wanted: int = 0
 
 
 class Generations(ResilientArbiter):
-    """An arbiter whose workers go only when those that take their place are there."""
+    """An arbiter that stops a worker only when its successor is ready."""
 
     num_workers: int
     _num_workers: int
 
     def begin(self) -> None:
-        """Start with what Gunicorn's own arbiter has come to, before its first worker."""
+        """Take over from Gunicorn's own arbiter, before its first worker."""
+        super().begin()
         self._listeners = Listeners(self)
         self._readiness = Readiness(self.pid, self.log)
-        #: workers that are not younger than this belong to a generation that has to make way
-        self._elder_age = 0
+        #: Workers whose age is at most this belong to earlier generations, and are to be replaced.
+        self._previous_age = 0
         self._trial: Trial | None = None
-        self._forking = False
-        #: the addresses that a reload has been rehearsed with
+        #: Whether Gunicorn's reload runs, which forks the new workers.
+        self._reloading = False
+        #: The addresses that the configuration of the last dry run names.
         self._bind: list[str] | None = None
-        #: the workers that were there the last time, and those started since
+        #: The workers that ran at the last call of manage_workers(), and those forked since.
         self._known: dict[int, Any] = {}
-        self._attempts = BootBackoff()
-        # Gunicorn 23 has a list.
-        if type(self.SIG_QUEUE).__module__ not in ("_queue", "builtins"):
-            self.SIG_QUEUE = SignalQueue()
-        self.listen_to_signals()
-        self.guard_pidfile()
-        self._configure()
+        self._backoff = BootBackoff()
+        self._resolve_settings()
         self._readiness.begin(self._settings.readiness_file)
-        BOARD.reloads_managed = True
+        SERVER_STATE.reloads_managed = True
 
-    def _configure(self) -> None:
+    def _resolve_settings(self) -> None:
         self._settings = Settings.resolve(getattr(self.worker_class, "overrides", {}), os.environ)
 
-    # What Gunicorn's arbiter does, and what is different about it
+    # Methods of Gunicorn's arbiter
 
     def reload(self) -> None:
-        """Load the configuration and start a new generation, unless a rehearsal says that it would fail."""
+        """Load the configuration and start a new generation, unless a dry run shows that it would fail."""
         bind = self.cfg.bind
-        self._bind = rehearse(self)
+        self._bind = dry_run(self)
         if self._bind is None or not self._listeners.change(self._bind):
             return
-        trial = Trial(self._elder_age, self.num_workers) if self._trial is None else self._trial
-        before = self._elder_age, self._attempts
-        self._elder_age, self._attempts = self.worker_age, BootBackoff()
-        self._forking = True
+        trial = self._trial or Trial(self._previous_age, self.num_workers)
+        before = self._previous_age, self._backoff
+        self._previous_age, self._backoff = self.worker_age, BootBackoff()
+        self._reloading = True
         try:
-            with BOARD.reload():
+            with SERVER_STATE.reload():
                 super().reload()
         except NotReloadedError as failure:
-            self._elder_age, self._attempts = before
+            self._previous_age, self._backoff = before
             if self._trial is None:
                 self._listeners.restore()
                 self.cfg.set("bind", bind)
-            report(self.log, failure.error)
+            log_failure(self.log, failure.error)
             self.log.error(REFUSED)
             return
         finally:
-            self._forking = False
-        self._trial = trial
+            self._reloading = False
         trial.wanted = self.num_workers
-        self._configure()
+        self._trial = trial
+        self._resolve_settings()
 
     def setup(self, app: Any) -> None:
-        """Take over what the configuration says, but for other addresses than those that are listened on by now."""
+        """Take over the configuration, with the addresses that the dry run has found and the master listens on."""
         app.cfg.set("bind", self._bind)
         super().setup(app)
 
     def manage_workers(self) -> None:
-        """Start workers that are missing, end those whose place is taken."""
-        if self._forking:
-            # All that is left to do in Gunicorn's reload is to wait for the elder generation, deaf to signals.
-            raise Forked
+        """Start workers that are missing, and stop those that are replaced."""
+        if self._reloading:
+            raise ReloadDone
         self._record_exits()
         self._end_trial()
-        self._abort_late()
+        self._abort_slow_boots()
         self._spawn_missing()
         self._stop_replaced()
-        self._readiness.tell(self._settings.readiness_file, bool(self._serving()))
-        # For what it reports. It is not to start or end any worker.
+        self._readiness.tell(self._settings.readiness_file, bool(self._pool().serving))
+        # Gunicorn's method reports the number of workers. Nothing is left for it to start or to stop.
         wanted, self._num_workers = self._num_workers, len(self.WORKERS)
         try:
             super().manage_workers()
@@ -157,12 +151,13 @@ class Generations(ResilientArbiter):
             self._num_workers = wanted
 
     def spawn_worker(self) -> int:
-        """Fork a worker; the worker does not return."""
+        """Fork a worker; the worker's process does not return."""
         with left_to_worker(self.cfg, self.LISTENERS):
             try:
-                pid = self._fork_worker()
+                with worker_exits(self.pid):
+                    pid: int = super().spawn_worker()
             except OSError as error:
-                # The process may have as many as it is allowed.
+                # The limit of processes may be reached.
                 self.log.error("A worker could not be forked: %s", error)
                 self._pause()
                 return 0
@@ -170,113 +165,70 @@ class Generations(ResilientArbiter):
         worker.born = monotonic()
         return pid
 
-    def _fork_worker(self) -> int:
-        """Let Gunicorn fork a worker, whose process nothing leaves but a SystemExit.
-
-        Gunicorn logs when a worker ends. What a log handler raises there would reach the arbiter's loop, in a process
-        that is no arbiter, and stop the other workers.
-        """
-        try:
-            return super().spawn_worker()  # type: ignore[no-any-return]
-        except SystemExit:
-            raise
-        except BaseException as error:
-            if os.getpid() == self.pid:
-                raise
-            print_traceback(error)
-            replaced = error.__context__
-            sys.exit(replaced.code if isinstance(replaced, SystemExit) else 1)
-
     def kill_worker(self, pid: int, sig: int) -> None:
-        """Send a signal, and take down that the worker is to end: while it boots it would not hear."""
-        if sig in ENDING and pid in self.WORKERS:
-            status = status_of(self.WORKERS[pid])
-            status.order = status.order or STOP
+        """Send a signal. If it stops the worker, leave an order too, because a worker that boots ignores signals."""
+        if sig in STOPPING and pid in self.WORKERS:
+            state = state_of(self.WORKERS[pid])
+            state.order = state.order or Order.STOP
         super().kill_worker(pid, sig)
-
-    def reexec(self) -> None:
-        """Start another master beside this one."""
-        before = self.LISTENERS
-        if not before:
-            # With reuse_port each worker has its own. Gunicorn's next master ignores what it is left, but not nothing.
-            self.LISTENERS = [SimpleNamespace(fileno=lambda: 0)]
-        super().reexec()
-        self.LISTENERS = before
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers."""
         self._readiness.tell(self._settings.readiness_file, False)
         super().stop(graceful)
 
-    # Who is who
+    # The steps of manage_workers()
 
-    def _workers(self) -> list[Any]:
-        """Those that have not been told to end, oldest first."""
-        return sorted((worker for worker in list(self.WORKERS.values()) if not status_of(worker).order),
-                      key=lambda worker: worker.age)
-
-    def _serving(self) -> list[Any]:
-        return [worker for worker in self._workers() if status_of(worker).phase in (READY, RETIRING)]
-
-    def _to_stay(self) -> list[Any]:
-        """Those of the generation that counts, on their way or ready."""
-        return [worker for worker in self._workers()
-                if worker.age > self._elder_age and status_of(worker).phase in (BOOTING, READY)]
-
-    # What is done about them
+    def _pool(self) -> WorkerPool:
+        return WorkerPool(list(self.WORKERS.values()), self._previous_age)
 
     def _record_exits(self) -> None:
-        """Count the attempts to boot that have failed since the last time."""
+        """Count the attempt to boot that has failed since the last time, or forget the failures if one succeeded."""
         gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
         self._known = dict(self.WORKERS)
-        # Those of one attempt may come by one after the other.
-        attempts = self._attempts
-        if any(status_of(worker).phase == BOOTING and not status_of(worker).order and attempts.includes(worker.born)
-               for worker in gone):
-            if not BOARD.proven and attempts.failures + 1 >= FIRST_ATTEMPTS:
+        # The workers of one attempt may exit one after the other. After the first, the others are not included.
+        backoff = self._backoff
+        if any(state_of(worker).phase == Phase.BOOTING and not state_of(worker).order
+               and backoff.includes(worker.born) for worker in gone):
+            if not SERVER_STATE.was_ready and backoff.failures + 1 >= FIRST_ATTEMPTS:
                 raise HaltServer("No worker could boot.", Arbiter.WORKER_BOOT_ERROR)
             self._pause()
-        if attempts.failures and any(status_of(worker).phase == READY and attempts.includes(worker.born)
-                                     for worker in (*gone, *self._to_stay())):
-            self._attempts = BootBackoff()
-            # The next failure is another.
-            BOARD.failure.renew()
+        booted = [*(worker for worker in gone if state_of(worker).phase == Phase.READY), *self._pool().current_ready]
+        if backoff.failures and any(backoff.includes(worker.born) for worker in booted):
+            self._backoff = BootBackoff()
+            # The next failure is a new one.
+            SERVER_STATE.boot_failure.renew()
 
     def _pause(self) -> None:
-        pause = self._attempts.fail()
-        if self._trial is None and not self._forking:
+        pause = self._backoff.fail()
+        if self._trial is None and not self._reloading:
             self.log.error("A worker could not boot. The next attempt is in %g s; workers that serve: %s.",
-                           pause, len(self._serving()))
+                           pause, len(self._pool().serving))
 
     def _end_trial(self) -> None:
-        trial = self._trial
-        if trial is None:
+        trial, pool = self._trial, self._pool()
+        if trial is None or (pool.current_booting and not pool.current_ready):
             return
-        generation = self._to_stay()
-        if any(status_of(worker).phase == READY for worker in generation):
-            self._trial = None
+        self._trial = None
+        # Without a failure the new workers have been told to stop, by WINCH for instance.
+        if pool.current_ready or not self._backoff.failures or not self.num_workers:
             self._listeners.keep()
-        elif not generation:
-            self._trial = None
-            if not self._attempts.failures or not self.num_workers:
-                # They have been told to end, by WINCH for instance.
-                self._listeners.keep()
-                return
-            # They serve, so whoever of them has to be replaced is tried at once.
-            self._attempts = BootBackoff()
-            self._elder_age = trial.elder_age
-            self._listeners.restore()
-            # Unless somebody has asked for others meanwhile.
-            if trial.num_workers != self.num_workers == trial.wanted:
-                self.num_workers = trial.num_workers
-            self.log.error("The reload has failed, for none of the new workers could boot. %s of before go on serving.",
-                           len(self._serving()))
+            return
+        # The previous generation has booted before, so its workers are replaced without a pause.
+        self._backoff = BootBackoff()
+        self._previous_age = trial.previous_age
+        self._listeners.restore()
+        # Unless TTIN or TTOU has changed the number since.
+        if trial.num_workers != self.num_workers == trial.wanted:
+            self.num_workers = trial.num_workers
+        self.log.error("The reload has failed, for none of the new workers could boot. %s of before go on serving.",
+                       len(self._pool().serving))
 
-    def _abort_late(self) -> None:
-        """Deal with what does not come up as Gunicorn does with what does not beat, once it has begun to."""
+    def _abort_slow_boots(self) -> None:
+        """Abort workers that boot for longer than ``boot_timeout``, as Gunicorn aborts those without a heartbeat."""
         limit = self._settings.boot_timeout
         for pid, worker in list(self.WORKERS.items()):
-            if limit and status_of(worker).phase == BOOTING and monotonic() - worker.born > limit:
+            if limit and state_of(worker).phase == Phase.BOOTING and monotonic() - worker.born > limit:
                 if not worker.aborted:
                     self.log.critical("WORKER TIMEOUT (pid:%s): it has not booted within %g s (boot_timeout)",
                                       pid, limit)
@@ -286,34 +238,18 @@ class Generations(ResilientArbiter):
     def _spawn_missing(self) -> None:
         if self._trial is not None:
             return
-        there = self._to_stay()
-        missing = self.num_workers - len(there)
-        if self._attempts.failures and missing > 0:
-            # One is enough to find out whether it works again.
-            due = self._attempts.is_due() and not any(status_of(worker).phase == BOOTING for worker in there)
-            missing = 1 if due else 0
+        pool = self._pool()
+        missing = self.num_workers - len(pool.current)
+        if self._backoff.failures and missing > 0:
+            # One worker shows whether the application boots again.
+            missing = 1 if self._backoff.is_due() and not pool.current_booting else 0
         for _ in range(missing):
             if not self.spawn_worker():
                 break
 
     def _stop_replaced(self) -> None:
-        """End those whose place is taken, and those that are too many."""
-        staying = self._to_stay()
-        leaving = [worker for worker in self._workers() if worker not in staying]
-        for worker in leaving:
-            if status_of(worker).phase == BOOTING:
-                self._end(worker, REPLACED)
-        # As many as the trial goes back to, if it fails.
+        # A trial that fails goes back to the previous number of workers, so these continue until then.
         needed = self.num_workers if self._trial is None else max(self.num_workers, self._trial.num_workers)
-        spare = len(self._serving()) - needed
-        replaced = [worker for worker in leaving if status_of(worker).phase in (READY, RETIRING)]
-        for worker in replaced[:max(spare, 0)]:
-            self._end(worker, REPLACED)
-        # Whoever boots serves nobody; the rest as Gunicorn does, the oldest first.
-        staying.sort(key=lambda worker: (status_of(worker).phase != BOOTING, worker.age))
-        for worker in staying[:max(len(staying) - self.num_workers, 0)]:
-            self._end(worker, REPLACED)
-
-    def _end(self, worker: Any, order: int) -> None:
-        status_of(worker).order = order
-        self.kill_worker(worker.pid, signal.SIGTERM)
+        for worker in self._pool().superfluous(self.num_workers, needed):
+            state_of(worker).order = Order.REPLACED
+            self.kill_worker(worker.pid, signal.SIGTERM)

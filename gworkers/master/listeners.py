@@ -8,7 +8,6 @@ from typing import Any
 
 from gunicorn import sock
 
-from gworkers.master.arbiter import is_lost
 from gworkers.master.dry_run import REFUSED
 
 
@@ -112,3 +111,8 @@ def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
     finally:
         if own:
             cfg.set("reuse_port", True)
+
+
+def is_lost(address: Any) -> bool:
+    """Whether *address* is the path of a socket, and there is no file any more."""
+    return isinstance(address, str) and not address.startswith("\0") and not os.path.lexists(address)

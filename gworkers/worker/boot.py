@@ -21,7 +21,7 @@ from gworkers.findings import Finding
 from gworkers.logs.streams import LogStreams
 from gworkers.serving.fork import exit_forked_child
 from gworkers.settings import Settings, load_hook
-from gworkers.shared_state import BOARD, BOOTING, Status
+from gworkers.shared_state import SERVER_STATE, Phase, WorkerState
 from gworkers.worker import post_patch, psycopg
 from gworkers.worker.drain import end_within
 from gworkers.worker.own_sockets import open_own
@@ -63,7 +63,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.status = Status()
+        self.state = WorkerState()
         #: whether SIGABRT is ending the process
         self.aborting = False
         #: the greenlet of the application that has forked this process from a worker; it is none any more
@@ -82,14 +82,14 @@ class BootableWorker(Worker):  # type: ignore[misc]
         signal.signal(signal.SIGQUIT, self.handle_quit)
         signal.signal(signal.SIGINT, self.handle_quit)
         signal.signal(signal.SIGUSR1, self.handle_usr1)
-        if self.status.order:
+        if self.state.order:
             self._end(0)
         try:
             self._boot()
         except SystemExit as error:
             if self.forking_greenlet is not None:
                 exit_forked_child(self, error)
-            if self.status.phase != BOOTING or self.aborting:
+            if self.state.phase != Phase.BOOTING or self.aborting:
                 raise
             if self._leaving:
                 self._end(0)
@@ -99,14 +99,14 @@ class BootableWorker(Worker):  # type: ignore[misc]
         except StartError as error:
             self._give_up(error, Arbiter.WORKER_BOOT_ERROR)
         except Exception as error:
-            if self.status.phase != BOOTING:
+            if self.state.phase != Phase.BOOTING:
                 raise
             self._give_up(self._unloadable(error), Arbiter.WORKER_BOOT_ERROR)
 
     def _boot(self) -> None:
         if not self.sockets:
             self.sockets = open_own(self.cfg)
-        self.logs_shared_findings = BOARD.warning.claim()
+        self.logs_shared_findings = SERVER_STATE.warnings.claim()
         self.warn(self.log, self.prepare())
         self.log_streams = LogStreams(self.log, self.hub)
         super().init_process()
@@ -116,9 +116,9 @@ class BootableWorker(Worker):  # type: ignore[misc]
         if self._leaving:
             self._end(0)
         # After 1 the arbiter does not stop, but tries again.
-        goes_on = BOARD.proven and BOARD.reloads_managed
+        goes_on = SERVER_STATE.was_ready and SERVER_STATE.reloads_managed
         try:
-            if BOARD.failure.claim():
+            if SERVER_STATE.boot_failure.claim():
                 self.log.error("%s", error, exc_info=error.__cause__)
             elif goes_on:
                 self.log.error("%s", error)
@@ -236,7 +236,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
     def init_signals(self) -> None:
         """Listen to signals, and to what the master has said while nobody listened."""
         super().init_signals()
-        if self.status.order:
+        if self.state.order:
             self._leave()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

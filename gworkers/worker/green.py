@@ -16,7 +16,7 @@ from gworkers.findings import invalid_setting
 from gworkers.master.generations import install_when_ready
 from gworkers.serving import fork
 from gworkers.settings import Settings
-from gworkers.shared_state import BOARD, BOOTING, DRAINING, READY, REPLACED, RETIRING
+from gworkers.shared_state import SERVER_STATE, Order, Phase
 from gworkers.worker import drain
 from gworkers.worker.boot import BootableWorker
 from gworkers.worker.memory import resident
@@ -67,9 +67,9 @@ class GreenWorker(BootableWorker):
                 if finding.fatal:
                     raise RequirementError(finding)
         except StartError as error:
-            if not BOARD.reloading:
+            if not SERVER_STATE.reloading:
                 raise
-            # The rehearsal has found nothing, so this is new; raised here it would stop the server.
+            # The dry run has found nothing, so this is new; raised here it would stop the server.
             sys.stderr.write(f"Error: {error}\n")
 
     @classmethod
@@ -127,7 +127,7 @@ class GreenWorker(BootableWorker):
         self._limit_memory()
         self._reopen_if_told()
         self.server.start()
-        self._enter(READY)
+        self._enter(Phase.READY)
         while self.alive:
             self.beat(LOG_RETRY if self._log_waits else HEARTBEAT)
             self._write_log()
@@ -135,17 +135,17 @@ class GreenWorker(BootableWorker):
             self.server.trim()
             if self._max_rss and resident() > self._max_rss:
                 self._retire("the worker has more than %s bytes of memory", self._max_rss)
-        self._enter(DRAINING)
+        self._enter(Phase.DRAINING)
         drain.drain(self)
         if hasattr(gc, "freeze"):
             # Python would look through all that the application has made before it lets the process end.
             gc.freeze()
 
-    def _enter(self, phase: int) -> None:
+    def _enter(self, phase: Phase) -> None:
         """Tell the master, which may have waited for it, how far this worker is."""
-        self.status.phase = phase
-        if phase == READY:
-            BOARD.prove()
+        self.state.phase = phase
+        if phase == Phase.READY:
+            SERVER_STATE.record_ready()
         try:
             os.kill(self.ppid, signal.SIGCHLD)
         except (PermissionError, ProcessLookupError):
@@ -164,7 +164,7 @@ class GreenWorker(BootableWorker):
     @property
     def is_replaced(self) -> bool:
         """Whether others accept in this worker's place."""
-        return self.status.order == REPLACED
+        return self.state.order == Order.REPLACED
 
     def beat(self, seconds: float) -> None:
         """Tell the arbiter that all is well, then wait for a signal or a wake-up, at most for *seconds*."""
@@ -230,16 +230,16 @@ class GreenWorker(BootableWorker):
 
     def recycle(self) -> None:
         """Make way for a successor: ``max_requests`` have been served."""
-        if self.status.phase == READY:
+        if self.state.phase == Phase.READY:
             self._retire("the worker has served %s requests", self.nr)
 
     def _retire(self, reason: str, *args: object) -> None:
         """Go on until there is a successor, if there is somebody to see to it."""
-        if self.status.phase != READY:
+        if self.state.phase != Phase.READY:
             return
         self.server.log.info(f"Recycling the worker (pid:%s): {reason}", self.pid, *args)
-        if BOARD.reloads_managed:
-            self._enter(RETIRING)
+        if SERVER_STATE.reloads_managed:
+            self._enter(Phase.RETIRING)
         else:
             self.alive = False
             self.wake()
@@ -249,13 +249,13 @@ class GreenWorker(BootableWorker):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: serve what has been begun, then leave."""
-        if self.status.phase == BOOTING:
+        if self.state.phase == Phase.BOOTING:
             super().handle_exit(sig, frame)
         self.alive = False
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """SIGQUIT and SIGINT: leave at once."""
-        if self.status.phase == BOOTING:
+        if self.state.phase == Phase.BOOTING:
             super().handle_quit(sig, frame)
         self.alive = False
         self._quit = True

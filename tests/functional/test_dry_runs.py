@@ -117,7 +117,7 @@ def test_master_that_is_killed_while_a_rehearsal_hangs(start: Start, rehearsals:
 
 
 def test_rehearsal_that_nobody_waits_for(start: Start, rehearsals: Rehearsals) -> None:
-    patience = "import gworkers.master.dry_run\ngworkers.master.dry_run.PATIENCE = 3\n"
+    patience = "import gworkers.master.dry_run\ngworkers.master.dry_run.TIMEOUT = 3\n"
     server = start("probe:app", config=patience + rehearsals.config)
     rehearsal = rehearsals.begin(server)
     server.signal(signal.SIGKILL)

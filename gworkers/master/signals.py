@@ -1,0 +1,68 @@
+"""The signals that the master receives: none is lost, and those that stop the server come first."""
+from __future__ import annotations
+
+import signal
+from functools import partial
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.arbiter import Arbiter
+
+from gworkers.master.signal_queue import SignalQueue
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+#: Signals that stop the server. They do not wait until other signals have been handled.
+STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
+
+#: Gunicorn 23 keeps at most five signals, in a list, and reaps workers in a signal handler.
+GUNICORN_23 = not hasattr(Arbiter, "wait_for_signals")
+
+
+def keep_all(arbiter: Any) -> None:
+    """Let *arbiter*'s queue take every signal, whatever the signal interrupts."""
+    if GUNICORN_23:
+        for sig in arbiter.SIGNALS:
+            signal.signal(sig, partial(_append, arbiter))
+    elif type(arbiter.SIG_QUEUE).__module__ != "_queue":
+        arbiter.SIG_QUEUE = SignalQueue()
+
+
+def _append(arbiter: Any, sig: int, frame: FrameType | None) -> None:
+    # Nothing more, because another signal may interrupt this handler.
+    arbiter.SIG_QUEUE.append(sig)
+    arbiter.wakeup()
+
+
+def due(signals: list[int]) -> list[int]:
+    """Return those of *signals* that are to be handled: only the stopping ones, if there are any."""
+    # The last of several reloads does the work of all.
+    for _ in range(signals.count(signal.SIGHUP) - 1):
+        signals.remove(signal.SIGHUP)
+    return [sig for sig in signals if sig in STOPPING] or signals
+
+
+def sort_queue(arbiter: Any) -> None:
+    """Leave in Gunicorn 23's list only the signals that are due. Later releases ask for them instead."""
+    if GUNICORN_23:
+        # Signals that arrive meanwhile are appended.
+        count = len(arbiter.SIG_QUEUE)
+        arbiter.SIG_QUEUE[:count] = due(arbiter.SIG_QUEUE[:count])
+
+
+def quick_stop_requested(arbiter: Any) -> bool:
+    """Whether the next signal asks for a quick stop. It stays in the queue, for Gunicorn's own ``stop()``.
+
+    Gunicorn 23 does not offer a quick stop once a graceful one has begun.
+    """
+    if GUNICORN_23:
+        return False
+    try:
+        sig = arbiter.SIG_QUEUE.get_nowait()
+    except Empty:
+        return False
+    if sig not in (signal.SIGINT, signal.SIGQUIT):
+        return False
+    arbiter.SIG_QUEUE.put_nowait(sig)
+    return True
