@@ -4,16 +4,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gworkers.errors import ClientDisconnected, ClientError, ClientTimeout, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gworkers.http1.client_connection import RequestConnection, TimeLimit
     from gworkers.http1.request import Request
-    from gworkers.serving.connection import Connection
-    from gworkers.serving.deadlines import Deadline
 
 
 class Body:
@@ -97,7 +96,7 @@ class Body:
             raise StopIteration
         return line
 
-    def drain(self, limit: int, deadline: Deadline[Any]) -> bool:
+    def drain(self, limit: int, deadline: TimeLimit) -> bool:
         """Read on to the end of the body, and throw it away: at most *limit* bytes, within *deadline*.
 
         :returns: whether the end was reached
@@ -113,14 +112,14 @@ class StreamedBody(Body, ABC):
 
     complete = False
 
-    def __init__(self, connection: Connection, request: Request) -> None:
+    def __init__(self, connection: RequestConnection, request: Request) -> None:
         self._connection = connection
         self._request = request
         #: what reading failed with, and fails with again
         self._error: ClientError | None = None
         self._over = False
         self._reading = False
-        self._deadline: Deadline[Any] | None = None
+        self._deadline: TimeLimit | None = None
         #: when to stop waiting for more, however steadily it comes
         self._until = inf
 
@@ -162,7 +161,7 @@ class StreamedBody(Body, ABC):
         finally:
             self._reading = False
 
-    def drain(self, limit: int, deadline: Deadline[Any]) -> bool:
+    def drain(self, limit: int, deadline: TimeLimit) -> bool:
         self._deadline = deadline
         self._until = monotonic() + deadline.timeout
         try:
@@ -192,7 +191,7 @@ class StreamedBody(Body, ABC):
 class LengthBody(StreamedBody):
     """A body whose length the head gave (RFC 9112 section 6.2)."""
 
-    def __init__(self, connection: Connection, request: Request, length: int) -> None:
+    def __init__(self, connection: RequestConnection, request: Request, length: int) -> None:
         super().__init__(connection, request)
         self._missing = length
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gworkers.errors import ClientTimeout, Refusal
 from gworkers.http1.body import StreamedBody
@@ -11,9 +11,8 @@ from gworkers.http1.body import StreamedBody
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gworkers.http1.client_connection import RequestConnection, TimeLimit
     from gworkers.http1.request import Request
-    from gworkers.serving.connection import Connection
-    from gworkers.serving.deadlines import Deadline
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
@@ -41,8 +40,8 @@ class ChunkedBody(StreamedBody):
     :param trailer_deadline: what the trailer section has as a whole
     """
 
-    def __init__(self, connection: Connection, request: Request, limits: ChunkLimits,
-                 trailer_deadline: Deadline[Any]) -> None:
+    def __init__(self, connection: RequestConnection, request: Request, limits: ChunkLimits,
+                 trailer_deadline: TimeLimit) -> None:
         super().__init__(connection, request)
         self._limits = limits
         self._trailer_deadline = trailer_deadline

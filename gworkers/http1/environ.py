@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from gworkers.http1.body import Body
     from gworkers.http1.request import Request
     from gworkers.http1.response import Response
-    from gworkers.serving.connection import Connection
 
 PROTOCOLS = {(1, 0): "HTTP/1.0", (1, 1): "HTTP/1.1"}
 
@@ -38,7 +37,7 @@ class Environs:
             address = os.fsdecode(address)
         self._address = address
 
-    def build(self, request: Request, response: Response, body: Body, connection: Connection) -> dict[str, Any]:
+    def build(self, request: Request, response: Response, body: Body, sock: Any) -> dict[str, Any]:
         """Return the environ of *request*.
 
         :raises Refusal: if its path is not below ``SCRIPT_NAME``
@@ -50,7 +49,7 @@ class Environs:
             "wsgi.input": body,
             "wsgi.url_scheme": request.scheme,
             "wsgi.early_hints": response.early_hints,
-            "gunicorn.socket": connection.offer,
+            "gunicorn.socket": sock,
             "REQUEST_METHOD": request.method,
             "QUERY_STRING": request.query,
             "RAW_URI": request.uri,

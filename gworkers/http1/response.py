@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import io
 import os
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable
 
 from gunicorn.http.wsgi import FileWrapper
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Union
 
+    from gworkers.http1.client_connection import ResponseConnection
     from gworkers.http1.request import Request
-    from gworkers.http1.response_head import ResponseHeads
-    from gworkers.serving.connection import Connection
+    from gworkers.http1.response_context import ResponseContext
 
     ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType | None], tuple[None, None, None]]
 
@@ -54,10 +53,10 @@ class Response:
     #: the lines of the head that :attr:`headers` make
     _lines: list[bytes]
 
-    def __init__(self, connection: Connection, request: Request, heads: ResponseHeads) -> None:
+    def __init__(self, connection: ResponseConnection, request: Request, context: ResponseContext) -> None:
         self._connection = connection
         self._request = request
-        self._heads = heads
+        self._context = context
         #: the application's header fields without those that are hop-by-hop
         self.headers: list[tuple[str, str]] = []
 
@@ -69,7 +68,7 @@ class Response:
     @property
     def cfg(self) -> Any:
         """Gunicorn's configuration."""
-        return self._connection.server.cfg
+        return self._context.cfg
 
     @property
     def sock(self) -> Any:
@@ -89,7 +88,7 @@ class Response:
         """Whether the connection ends with this response (RFC 9112 section 9.3)."""
         if self.must_close or self._request.must_close or not self._request.keepalive:
             return True
-        if not self._connection.server.keepalive:
+        if not self._context.keepalive:
             return True
         return self.response_length is None and not self.chunked and not self._omits_body
 
@@ -179,7 +178,7 @@ class Response:
         self.closes = self.should_close() or self.status_code == 101
         connection = "upgrade" if self._upgrade else "close" if self.closes else "keep-alive"
         self.headers_sent = True
-        head = [self._heads.start(self.status, connection, request.version), *self._lines, b"\r\n"]
+        head = [self._context.heads.start(self.status, connection, request.version), *self._lines, b"\r\n"]
         if self.chunked:
             head.insert(1, b"Transfer-Encoding: chunked\r\n")
         return head
@@ -206,12 +205,14 @@ class Response:
     def _write_part(self, parts: list[bytes], data: bytes) -> None:
         """Send *parts* and then as much of *data* as the response has room for, in its framing."""
         if self._omits_body:
-            self._warn_of_omitted_body()
+            self._context.warn_of_omitted_body(self._request, self.status_code)
             data = b""
         elif self.response_length is not None:
             room = self.response_length - self.sent
             if len(data) > room:
-                self._warn_of_excess()
+                if not self._warned:
+                    self._warned = True
+                    self._context.warn_of_excess(self._request)
                 data = data[:room]
         if data:
             self.sent += len(data)
@@ -219,8 +220,6 @@ class Response:
                 parts += (b"%x\r\n" % len(data), data, b"\r\n")
             else:
                 parts.append(data)
-        if parts:
-            self._connection.server.outbox.overtake(monotonic())
         if len(data) > JOIN_LIMIT:
             self._connection.send_parts(parts)
         elif parts:
@@ -297,20 +296,3 @@ class Response:
             value = value.decode("latin-1") if isinstance(value, bytes) else value
             lines.append(field_line((name, value))[0])
         self._connection.send(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % b"".join(lines))
-
-    def _warn_of_omitted_body(self) -> None:
-        """Log it once per worker: it harms no client, and an application that does it does so each time."""
-        server = self._connection.server
-        kind = "in response to HEAD" if self._request.method == "HEAD" else f"with status {self.status_code}"
-        if kind not in server.omitted_bodies:
-            server.omitted_bodies.add(kind)
-            server.log.warning("The application sent a body %s; it was left out (%s %s). This is logged once per "
-                               "worker.", kind, self._request.method, self._request.uri)
-
-    def _warn_of_excess(self) -> None:
-        """Log it once per response: what the client got is not what the application meant."""
-        if not self._warned:
-            self._warned = True
-            self._connection.server.log.warning(
-                "The application sent more bytes than its Content-Length says (%s %s); they were cut off.",
-                self._request.method, self._request.uri)

@@ -28,7 +28,7 @@ def serve(connection: Connection, request: Request) -> bool:
     worker = server.worker
     started = monotonic() if server.access is not None else 0.0
     body = request.body = _body(connection, request) if request.length != 0 else EMPTY
-    response = Response(connection, request, server.response_heads)
+    response = Response(connection, request, server.responses)
     environ: dict[str, Any] = {}
     keep = False
     try:
@@ -36,7 +36,7 @@ def serve(connection: Connection, request: Request) -> bool:
             request.cfg = server.cfg
             server.pre_request(worker, request)
             request.adopt_headers()
-        environ = connection.listener.environs.build(request, response, body, connection)
+        environ = connection.listener.environs.build(request, response, body, connection.offer)
         worker.nr += 1
         if worker.nr >= worker.max_requests:
             worker.recycle()
@@ -49,8 +49,7 @@ def serve(connection: Connection, request: Request) -> bool:
         else:
             keep = not (response.closes or connection.last_request)
             if response.sent != response.response_length and response.truncated and not connection.broken:
-                server.log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says.",
-                                   request.method, request.uri, response.sent, response.response_length)
+                server.responses.warn_of_truncation(request, response.sent, response.response_length)
                 keep = False
             if keep and not body.complete:
                 keep = body.drain(server.discard_body_limit, server.linger)

@@ -12,7 +12,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from gworkers.worker.green import GreenWorker
+    from gworkers.serving.worker_process import WorkerProcess
 
 #: What the worker handles, and what a process does by itself.
 HANDLERS: dict[int, Any] = {
@@ -20,12 +20,12 @@ HANDLERS: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler}
 
 
-def watch(worker: GreenWorker) -> None:
+def watch(worker: WorkerProcess) -> None:
     """From now on a process that is forked from this one is no worker."""
     os.register_at_fork(after_in_child=lambda: _disown(worker))
 
 
-def _disown(worker: GreenWorker) -> None:
+def _disown(worker: WorkerProcess) -> None:
     worker.forking_greenlet = _current()
     signal.set_wakeup_fd(-1)
     for number, handler in HANDLERS.items():
@@ -33,7 +33,7 @@ def _disown(worker: GreenWorker) -> None:
     worker.server.release_after_fork()
 
 
-def exit_forked_child(worker: GreenWorker, error: BaseException | None) -> NoReturn:
+def exit_forked_child(worker: WorkerProcess, error: BaseException | None) -> NoReturn:
     """A greenlet has come to its end in a forked process, by *error* if there is one.
 
     If it is the one that forked, or if that one has ended, so does the process. The others go on in the parent.

@@ -55,15 +55,16 @@ class Outbox:
                 self._hub.call_soon(self._end_turn)
                 self._scheduled = True
         elif now - self._since > LONGEST_WAIT:
-            self.overtake(now)
+            self.flush_before_send()
             return False
         self._last = now
         self._waiting.append(connection)
         return True
 
-    def overtake(self, now: float) -> None:
-        """Let what waits go first, because something is sent without waiting."""
+    def flush_before_send(self) -> None:
+        """Send all that waits, because something else is about to be sent at once."""
         if self._waiting:
+            now = monotonic()
             if now - self._last > LONG:
                 self._cautious_until = now + CAUTION * (now - self._last)
             self.flush()

@@ -101,5 +101,5 @@ class SelfCheck:
         for connection in server.connections:
             if connection.needs_wake_up:
                 # One that is closed before the next look does not wait for that.
-                yield Work((ref(connection), connection.phase, connection.served),
+                yield Work((ref(connection), connection.state, connection.served),
                            f"a {connection} that nothing wakes", connection.close, CONNECTION_PATIENCE)

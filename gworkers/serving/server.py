@@ -18,6 +18,7 @@ from gunicorn.sock import ssl_context
 
 from gworkers.http1.fast import fast_parser
 from gworkers.http1.head import HeadParser
+from gworkers.http1.response_context import ResponseContext
 from gworkers.http1.response_head import ResponseHeads
 from gworkers.hubs.guard import contained, hub_callback
 from gworkers.logs.invalid_request_log import InvalidRequestLog
@@ -32,11 +33,11 @@ from gworkers.serving.outbox import Outbox
 
 if TYPE_CHECKING:
     from gworkers.hubs.base import Hub
+    from gworkers.serving.worker_process import WorkerProcess
     from gworkers.settings import Settings
-    from gworkers.worker.green import GreenWorker
 
 #: Seconds that a client has to close its side after the last answer of a worker that drains.
-LAST_PARTING = 0.05
+DRAIN_AWAIT_CLOSE = 0.05
 #: Seconds that a new connection has for its first byte before it may have to make room for another one.
 FIRST_BYTE = 0.5
 #: Seconds until a drain that could not begin is tried again.
@@ -54,7 +55,7 @@ class Server:
     :param on_idle: called when the last connection of a stopping server has gone
     """
 
-    def __init__(self, worker: GreenWorker, hub: Hub, settings: Settings, on_idle: Callable[[], None]) -> None:
+    def __init__(self, worker: WorkerProcess, hub: Hub, settings: Settings, on_idle: Callable[[], None]) -> None:
         cfg = worker.cfg
         self.worker = worker
         self.hub = hub
@@ -66,7 +67,7 @@ class Server:
         self._on_idle = on_idle
 
         self.heads = HeadParser(cfg, fast_parser(cfg))
-        self.response_heads = ResponseHeads(SERVER)
+        self.responses = ResponseContext(cfg, ResponseHeads(SERVER), self.log)
         self.time_slice = settings.time_slice or inf
         self.greenlets = RequestGreenlets(hub, self.log, copy_context(), reuse=settings.request_greenlets == "reused",
                                           time_slice=self.time_slice)
@@ -75,8 +76,8 @@ class Server:
         self.outbox = Outbox(hub, self.log)
         deadlines = self.timeouts = Deadlines(hub, self.log)
         #: for connections that have not sent a byte, or none since their handshake
-        self.unshaken = deadlines.add(settings.handshake_timeout, Connection.close)
-        self.silent = deadlines.add(settings.head_timeout, Connection.close)
+        self.tls_first_byte = deadlines.add(settings.handshake_timeout, Connection.close)
+        self.first_byte = deadlines.add(settings.head_timeout, Connection.close)
         self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)
         self.head = deadlines.add(settings.head_timeout, Connection.head_late)
         self.idle = deadlines.add(cfg.keepalive, Connection.close)
@@ -85,9 +86,10 @@ class Server:
         self.trailers = deadlines.add(settings.head_timeout, Connection.body_late)
         self.write = deadlines.add(settings.write_timeout, Connection.write_late)
         self.linger = deadlines.add(settings.linger_timeout, Connection.close)
-        self.parting = deadlines.add(settings.linger_timeout, Connection.close)
-        self._last_idle = deadlines.add(settings.drain_keepalive, Connection.close_if_idle)
-        self._last_parting = deadlines.add(LAST_PARTING, Connection.close)
+        #: for clients that have nothing more to send: shorter in a drain, where nothing but this delays the exit
+        self.await_close = self.linger
+        self._drain_idle = deadlines.add(settings.drain_keepalive, Connection.close_if_idle)
+        self._drain_await_close = deadlines.add(DRAIN_AWAIT_CLOSE, Connection.close)
 
         self.discard_body_limit = settings.discard_body_limit
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
@@ -95,10 +97,6 @@ class Server:
                        else None)
         self.pre_request = hook(cfg, PreRequest, self.log)
         self.post_request = hook(cfg, PostRequest, self.log)
-        #: whether connections may serve more than one request
-        self.keepalive = bool(cfg.keepalive)
-        #: kinds of responses that have no body, for which the application sent one: those that have been logged
-        self.omitted_bodies: set[str] = set()
         self._stopping = False
         self._trim_due = monotonic() + TRIM_INTERVAL
         #: whether accepting has paused because of worker_connections
@@ -117,20 +115,20 @@ class Server:
     def stop(self) -> None:
         """Accept no more, let requests that run be the last on their connections; idle ones may have one more."""
         self._stopping = True
-        self.keepalive = False
-        self.idle = self._last_idle
-        self.parting = self._last_parting
+        self.responses.keepalive = False
+        self.idle = self._drain_idle
+        self.await_close = self._drain_await_close
         for listener in self.listeners:
             listener.close()
         # In the hub, because a request that is found waiting gets a greenlet.
-        self.hub.call_soon(self._retire)
+        self.hub.call_soon(self._begin_drain)
 
     def recover(self) -> None:
         """Try again to begin the drain: it is the only callback here."""
-        self.hub.call_later(RETRY, self._retire)
+        self.hub.call_later(RETRY, self._begin_drain)
 
     @hub_callback
-    def _retire(self) -> None:
+    def _begin_drain(self) -> None:
         for connection in list(self.connections):
             with contained(connection):
                 connection.begin_drain()
@@ -166,7 +164,7 @@ class Server:
     @property
     def has_waiting(self) -> bool:
         """Whether a connection waits for the first byte of a request, and may have to make room."""
-        return bool(self.idle or self.silent or self.unshaken)
+        return bool(self.idle or self.first_byte or self.tls_first_byte)
 
     def has_room(self, listener_fd: int) -> bool:
         """Whether a connection may be accepted now, if need be in the place of one that waits for a request.
@@ -197,7 +195,8 @@ class Server:
         :returns: how many have been closed; fewer if there are no more
         """
         opened_before = monotonic() - FIRST_BYTE
-        silent = (takewhile(lambda entry: entry[1] < opened_before, queue) for queue in (self.silent, self.unshaken))
+        silent = (takewhile(lambda entry: entry[1] < opened_before, queue)
+                  for queue in (self.first_byte, self.tls_first_byte))
         waiting = merge(self.idle, *silent, key=itemgetter(1))
         evicted = list(islice((connection for connection, _ in waiting
                                if not self.hub.is_readable(connection.sock.fileno())), count))

@@ -17,7 +17,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
-    from gworkers.serving.connection import Connection
+    from gworkers.serving.transport import Transport
 
 #: What says something of a connection, or sets an option, and leaves its stream alone.
 FACTS = frozenset("""
@@ -45,7 +45,7 @@ class OfferedSocket:
 
     __slots__ = ("_connection", "_socket")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Transport) -> None:
         self._connection = connection
         self._socket: socket.socket | None = None
 

@@ -11,10 +11,11 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 from gworkers.errors import ClientDisconnected
+from gworkers.serving.taken_socket import OfferedSocket
 from gworkers.serving.waitable_socket import WaitableSocket
 
 if TYPE_CHECKING:
-    from gworkers.serving.deadlines import Deadline
+    from gworkers.http1.client_connection import TimeLimit
     from gworkers.serving.server import Server
 
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -30,10 +31,11 @@ _CANNOT_SEND = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 M = TypeVar("M", bound=Callable[..., Any])
 
 
-def unbroken(method: M) -> M:
-    """Decorate a method that sends: an exception in it breaks the connection, and on a broken one it does nothing.
+def sends_now(method: M) -> M:
+    """Decorate a method that sends at once.
 
-    What the peer would make of bytes behind a gap is not known: the next response could lie inside this one's body.
+    What waits in the outbox is sent first. An exception breaks the connection, because bytes behind a gap have no
+    defined meaning: the next response could lie inside the body of this one.
 
     :raises ClientDisconnected: if the connection is broken already
     """
@@ -42,6 +44,7 @@ def unbroken(method: M) -> M:
         if self.broken:
             raise ClientDisconnected("nothing more can be sent on this connection: a part of the response was "
                                      "interrupted, or the application has sent on the socket itself")
+        self.server.outbox.flush_before_send()
         try:
             return method(self, *args)
         except BaseException:
@@ -59,7 +62,7 @@ class Transport(WaitableSocket):
     ``write_timeout`` seconds without progress.
     """
 
-    __slots__ = ("_unsent", "broken", "last_request")
+    __slots__ = ("_unsent", "broken", "descriptor_taken", "last_request", "offer")
 
     def __init__(self, server: Server, sock: Any) -> None:
         super().__init__(server, sock)
@@ -70,6 +73,10 @@ class Transport(WaitableSocket):
         self.last_request = False
         #: whether nothing more may be sent: a send was interrupted, or the application has sent on the socket itself
         self.broken = False
+        #: the value of ``environ["gunicorn.socket"]``
+        self.offer = OfferedSocket(self)
+        #: whether the application has asked :attr:`offer` for its file descriptor
+        self.descriptor_taken = False
 
     @property
     def secure(self) -> bool:
@@ -113,21 +120,21 @@ class Transport(WaitableSocket):
         finally:
             plain.detach()
 
-    def receive(self, deadline: Deadline[Any] | None = None) -> bytes:
-        """Wait for bytes, until *deadline* instead of that for bodies; none means that the peer will send no more."""
-        if deadline is None:
-            deadline = self.server.body
+    def receive(self, limit: TimeLimit | None = None) -> bytes:
+        """Wait for bytes, within *limit* instead of that for bodies; none means that the peer will send no more."""
+        if limit is None:
+            limit = self.server.body
         while True:
             try:
                 return self.sock.recv(READ_SIZE)  # type: ignore[no-any-return]
             except ssl.SSLWantWriteError:
                 self._wait_writable()
             except WOULD_BLOCK:
-                self._wait_readable(deadline)
+                self._wait_readable(limit)
             except OSError as error:
                 raise _gone(error) from None
 
-    @unbroken
+    @sends_now
     def send(self, data: bytes | memoryview) -> None:
         """Send all of *data*."""
         while True:
@@ -205,7 +212,7 @@ class Transport(WaitableSocket):
     def _lost(self) -> None:
         """What the outbox had cannot be sent: the peer has gone."""
 
-    @unbroken
+    @sends_now
     def send_parts(self, parts: list[bytes]) -> None:
         """Send *parts* one behind the other, in one system call if the kernel takes them."""
         if self.secure or not hasattr(self.sock, "sendmsg"):
@@ -229,7 +236,7 @@ class Transport(WaitableSocket):
         """Whether the kernel may copy a file to this connection."""
         return self.server.sendfile and not self.secure
 
-    @unbroken
+    @sends_now
     def send_file(self, head: bytes, fd: int, offset: int, count: int) -> int | None:
         """Send *head*, then *count* bytes of the file *fd* from *offset* on.
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from enum import Enum
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,23 @@ from gworkers.errors import ClientDisconnected, ClientTimeout
 from gworkers.hubs.guard import hub_callback
 
 if TYPE_CHECKING:
+    from gworkers.http1.client_connection import TimeLimit
     from gworkers.hubs.base import Greenlet, Watcher
     from gworkers.logs.queue import LogQueue
-    from gworkers.serving.deadlines import Deadline
     from gworkers.serving.server import Server
 
-#: What a parked greenlet is told.
-READY, LATE, OVER = "ready", "late", "over"
+
+
+class WakeUp(Enum):
+    """Why a greenlet that waits for a socket is resumed."""
+
+    SOCKET_READY = "socket ready"
+    TIMED_OUT = "timed out"
+    #: the connection was closed, or its request is over
+    CANCELLED = "cancelled"
+
+
+SOCKET_READY, TIMED_OUT, CANCELLED = WakeUp
 
 
 class WaitableSocket(ABC):
@@ -81,13 +92,13 @@ class WaitableSocket(ABC):
             self.server.hub.yield_to_ready()
             self._slice_end = monotonic() + self.server.time_slice
 
-    def _wait_readable(self, deadline: Deadline[Any]) -> None:
+    def _wait_readable(self, limit: TimeLimit) -> None:
         if self._reading is not None:
             raise RuntimeError("two greenlets read from one connection")
         self._reading = self.server.hub.current_greenlet()
         try:
             self._watch()
-            self._wait_until(deadline, "the client sent no more of its request body in time")
+            self._wait_until(limit, "the client sent no more of its request body in time")
         finally:
             self._reading = None
 
@@ -111,15 +122,15 @@ class WaitableSocket(ABC):
         if self._write_watcher is not None:
             self._write_watcher.stop()
 
-    def _wait_until(self, deadline: Deadline[Any], late: str) -> None:
-        deadline.start(self)
+    def _wait_until(self, limit: TimeLimit, late: str) -> None:
+        limit.start(self)
         try:
             outcome = self.server.hub.park()
         finally:
-            deadline.stop(self)
-        if outcome is LATE:
+            limit.stop(self)
+        if outcome is TIMED_OUT:
             raise ClientTimeout(late)
-        if outcome is OVER:
+        if outcome is CANCELLED:
             raise ClientDisconnected("the connection was closed")
         self._slice_end = 0.0
 
@@ -137,25 +148,25 @@ class WaitableSocket(ABC):
     @hub_callback
     def _dismiss(self) -> None:
         if self._reading is not None:
-            self._reading.switch(OVER)
+            self._reading.switch(CANCELLED)
         if self._writing is not None:
-            self._writing.switch(OVER)
+            self._writing.switch(CANCELLED)
 
     @hub_callback
     def _writable(self) -> None:
         if self._writing is not None:
-            self._writing.switch(READY)
+            self._writing.switch(SOCKET_READY)
         else:
             self.flush()
 
     def body_late(self) -> None:
         """The greenlet that waits to read has waited for longer than ``body_timeout``."""
         if self._reading is not None:
-            self._reading.switch(LATE)
+            self._reading.switch(TIMED_OUT)
 
     def write_late(self) -> None:
         """The client has taken no byte of the response for longer than ``write_timeout``."""
         if self._writing is not None:
-            self._writing.switch(LATE)
+            self._writing.switch(TIMED_OUT)
         elif self._flushing:
             self._lose(ClientTimeout("the client took no more of the response in time"))

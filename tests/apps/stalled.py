@@ -60,7 +60,7 @@ def lose_the_log(environ, start_response):
 def lose_a_connection(environ, start_response):
     """All idle ones."""
     for connection in server().connections:
-        if connection.phase == "idle":
+        if connection.state.value == "idle":
             connection._unwatch()
             connection._stop_waiting()
     return stage.answer(start_response)

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
 
 CONFIG = "from faults import install as post_worker_init\n"
 #: Provoked by what happens at other times than in exercise().
-AT_STOP = {"Server._retire"}
+AT_STOP = {"Server._begin_drain"}
 #: Seconds that TERM may take.
 STOP = 2.0
 
@@ -175,7 +175,7 @@ def test_worker_stops_in_time_after_a_fault_while_it_stops(server, kind):
     waiting = server.connect()
     gate = server.word()
     waiting.send(request(f"/wait?{gate}"))
-    arm(server, "Server._retire", kind, "before")
+    arm(server, "Server._begin_drain", kind, "before")
     assert server.connect().request(f"/open?{gate}", headers=["Connection: close"]).status == 200
     started = time.monotonic()
     server.signal(signal.SIGTERM)

@@ -1,0 +1,100 @@
+"""What HTTP/1 needs of the connection to a client, as protocols: this folder knows no server and no socket."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from gworkers.errors import ClientError
+
+
+class TimeLimit(Protocol):
+    """A limit on how long a client may take."""
+
+    @property
+    def timeout(self) -> float:
+        """The limit in seconds; infinity for none."""
+
+    def start(self, connection: Any) -> None:
+        """Give the client of *connection* the whole time from now on."""
+
+    def stop(self, connection: Any) -> None:
+        """End what :meth:`start` began. Nothing happens if the time is over."""
+
+
+class RequestConnection(Protocol):
+    """A connection as the body of a request reads from it."""
+
+    #: bytes that have been received and not been consumed; a bytearray only before the body
+    buffer: bytes | bytearray
+
+    def receive(self, limit: TimeLimit | None = None) -> bytes:
+        """Wait for bytes and return them; return none if the client will send no more.
+
+        :param limit: how long to wait; ``body_timeout`` if None
+        :raises ClientTimeout: if the time is over
+        :raises ClientDisconnected: if the connection is broken
+        """
+
+    def send_continue(self) -> None:
+        """Send a 100 response, which asks the client for the request body (RFC 9110 section 15.2.1)."""
+
+    def yield_if_due(self) -> None:
+        """Let other requests run if this one has run for its ``time_slice``."""
+
+    def log_client_error(self, error: ClientError) -> None:
+        """Log what the client did wrong."""
+
+
+class ResponseConnection(Protocol):
+    """A connection as a response is sent on it.
+
+    The methods that send raise ``ClientTimeout`` if the client takes nothing for ``write_timeout`` seconds,
+    and ``ClientDisconnected`` if the connection is broken.
+    """
+
+    @property
+    def offer(self) -> Any:
+        """The value of ``environ["gunicorn.socket"]``."""
+
+    @property
+    def descriptor_taken(self) -> bool:
+        """Whether the application has asked :attr:`offer` for its file descriptor."""
+
+    @property
+    def last_request(self) -> bool:
+        """Whether the connection ends with this request, whatever its response says."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether nothing more may be sent."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a greenlet waits for the client."""
+
+    @property
+    def can_send_files(self) -> bool:
+        """Whether :meth:`send_file` may be called."""
+
+    def break_off(self) -> None:
+        """Send nothing more; the connection ends with this request."""
+
+    def yield_if_due(self) -> None:
+        """Let other requests run if this one has run for its ``time_slice``."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of *data*."""
+
+    def send_parts(self, parts: list[bytes]) -> None:
+        """Send all of *parts*, one after the other."""
+
+    def send_last(self, data: bytes) -> None:
+        """Send *data*, which completes the response. It may be sent a moment later, in a batch."""
+
+    def send_file(self, head: bytes, fd: int, offset: int, count: int) -> int | None:
+        """Send *head*, then *count* bytes of the file *fd* from *offset* on.
+
+        :returns: the number of bytes of the file that were sent, less than *count* if the file is shorter;
+            None if the kernel cannot send from this file and only *head* was sent
+        :raises OSError: if the file cannot be read
+        """
