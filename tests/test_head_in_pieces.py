@@ -97,7 +97,7 @@ def test_connection_does_not_copy_what_has_arrived_before(fast):
     requests = []
     server = SimpleNamespace(
         hub=SimpleNamespace(watch_read=lambda fd: Mock()), heads=heads(fast), trusts=lambda peer: False,
-        silent=NoDeadline(), head=NoDeadline(),
+        first_byte=NoDeadline(), head=NoDeadline(),
         greenlets=SimpleNamespace(run=lambda connection, request: requests.append(request)))
     connection = Connection(server, None, SimpleNamespace(fileno=lambda: 3, recv=lambda size: pieces.pop(0)), PEER)
     connection.open()

@@ -125,8 +125,8 @@ def install(worker):
     """Prepare a worker that has not begun to serve."""
     make_callbacks_faulty()
     note_callbacks(worker.hub)
-    for module, name in (("server", "TRIM_INTERVAL"), ("worker", "HEARTBEAT"), ("log_throttle", "INTERVAL"),
-                         ("listener", "BACK_OFF")):
+    for module, name in (("serving.server", "TRIM_INTERVAL"), ("worker.green", "HEARTBEAT"),
+                         ("logs.invalid_request_log", "INTERVAL"), ("serving.listener", "BACK_OFF")):
         setattr(sys.modules[f"gworkers.{module}"], name, 0.1)
     globals()["worker"] = worker
 
