@@ -30,8 +30,11 @@ def page_of(status, reason, detail):
     return page
 
 
-def what_arrives(write):
-    """What *write* sends on a socket."""
+def sent_by_gunicorn(write):
+    """Return what *write* sends on a socket, with an empty line behind the head.
+
+    From Python 3.14 on, ``textwrap.dedent()`` makes that line of Gunicorn's page a bare LF.
+    """
     ours, theirs = socket.socketpair()
     with ours, theirs:
         write(ours)
@@ -39,12 +42,12 @@ def what_arrives(write):
         received = b""
         while data := theirs.recv(65536):
             received += data
-    return received
+    return received.replace(b"\r\n\n", b"\r\n\r\n", 1)
 
 
 @pytest.mark.parametrize("detail", ["", "plain", "<b>&\"'</b>", "caf\xe9 \xff", "50 % of %s"])
 def test_page_is_that_of_gunicorn(detail):
-    theirs = what_arrives(lambda sock: util.write_error(sock, 400, "Bad Request", detail))
+    theirs = sent_by_gunicorn(lambda sock: util.write_error(sock, 400, "Bad Request", detail))
     assert page_of(400, "Bad Request", detail) == theirs
 
 
@@ -70,7 +73,7 @@ if hasattr(errors, "ExpectationFailed"):
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 def test_answer_is_that_of_gunicorn(error):
     worker = SimpleNamespace(log=logging.getLogger("gunicorn.test"), cfg=None)
-    theirs = what_arrives(lambda sock: Worker.handle_error(worker, None, sock, ("192.0.2.1", 1), error))
+    theirs = sent_by_gunicorn(lambda sock: Worker.handle_error(worker, None, sock, ("192.0.2.1", 1), error))
     refusal = refusal_for(error)
     assert page_of(refusal.status, refusal.reason, refusal.detail) == theirs
     assert refusal.message == str(error)

@@ -84,11 +84,20 @@ def trusts(case: Case) -> bool:
 
 # Gunicorn's own parser
 
+class OnCPython(GunicornRequest):
+    """A head as Gunicorn parses it on CPython; PyPy's ``inet_pton()`` reads no further than a NUL."""
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        if self.proxy_protocol_info and "\0" in "{client_addr}{proxy_addr}".format(**self.proxy_protocol_info):
+            raise errors.InvalidProxyLine("NUL in an address")
+        super().parse_request_line(line_bytes)
+
+
 def gunicorn_verdict(case: Case, pieces: list[bytes]) -> Verdict:
     """What Gunicorn's Python parser makes of *pieces*."""
     unreader = IterUnreader(pieces)
     try:
-        head = GunicornRequest(configuration(case.settings), unreader, PEERS[case.peer], case.number)
+        head = OnCPython(configuration(case.settings), unreader, PEERS[case.peer], case.number)
     except (errors.NoMoreData, StopIteration):
         return Verdict(UNFINISHED)
     except (errors.ParseException, ValueError) as error:
