@@ -6,12 +6,12 @@
   boot         what the checks at start add to a worker's boot
   reload       requests that are lost, and how long they wait, while servers are reloaded, upgraded and recycled
   reloads      what 100 reloads under load leave behind in the master
-  soak         well-behaved clients beside hostile ones, 30 minutes on each hub: what they lose, what is left behind
-  stop         how long a server takes to go, with 1,000 idle connections and after its last request
+  soak         well-behaved clients beside hostile ones, 30 minutes on each hub: lost requests, leaked resources
+  stop         how long a server takes to stop, with 1,000 idle connections and after its last request
   show         print and draw again what an earlier throughput run saved
 
 Each server runs on one processor and the load on another. In every round each server is started, warmed
-up, measured and stopped in turn, so that a drift of the machine hits all of them; the tables show medians,
+up, measured and stopped in turn, so a change in the machine's speed affects all of them. The tables show medians,
 and the ratios are medians of the rounds' ratios. Needs Python 3.10 or newer and, for throughput and
 crowd, wrk; everything else is installed into .benchmarks/ in the project, one virtual environment for each server.
 """
@@ -37,7 +37,7 @@ WARM_UP = 1
 """Seconds of load before each reading."""
 CHART = ("matplotlib>=3.9",)
 HOLDERS = ("gworkers-gevent", "gworkers-eventlet", "gunicorn-gevent")
-"""Whom memory, crowd and stop ask by default: servers for many idle connections."""
+"""The servers that memory, crowd and stop measure by default: those for many idle connections."""
 
 Named = TypeVar("Named")
 
@@ -87,7 +87,7 @@ def arguments() -> argparse.Namespace:
            metavar="NAME,...", help="(default: %(default)s)")
     option("--gunicorn", type=lambda text: text.split(","), default="27.0.1", metavar="RELEASE,...",
            help="under gworkers, e.g. 23.0.0,25.3.0; installed: as this Python has them (default: %(default)s)")
-    option("--no-peers", action="store_true", help="gworkers alone")
+    option("--no-peers", action="store_true", help="measure gworkers only")
     option("--count", type=int, default=100, metavar="N", help="of reloads, for reloads (default: %(default)s)")
     option("--minutes", type=float, default=30, metavar="N", help="on each hub, for soak (default: %(default)s)")
     options = parser.parse_args()
@@ -100,7 +100,7 @@ def among(known: Mapping[str, Named]) -> Callable[[str], list[Named]]:
     def parse(text: str) -> list[Named]:
         unknown = [name for name in text.split(",") if name not in known]
         if unknown:
-            raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is not known; there are {', '.join(known)}")
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is unknown; known are {', '.join(known)}")
         return [known[name] for name in text.split(",")]
 
     return parse
@@ -121,11 +121,11 @@ def show_names() -> None:
 def processors() -> Processors:
     """The first processor for the server, the second for the load, of those that this process may use."""
     if not hasattr(os, "sched_setaffinity"):
-        print("benchmarks: processes cannot be pinned to a processor here, expect noise", file=sys.stderr)
+        print("benchmarks: processes cannot be pinned to a processor on this system: expect noise", file=sys.stderr)
         return Processors(None, None)
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < 2:
-        print("benchmarks: one processor only, the load slows the servers down", file=sys.stderr)
+        print("benchmarks: there is only one processor: the load slows the servers down", file=sys.stderr)
     return Processors(usable[0], usable[-1])
 
 

@@ -17,7 +17,7 @@ APPS = Path(__file__).parent / "apps"
 PATIENCE = 20
 """Seconds for a server to start."""
 
-#: Follows the server's configuration: says how long the worker took, with the checks and, each second time, without.
+#: Appended to the server's configuration: prints the worker's boot time, alternately with and without the checks.
 TIMED = """
 import io, time
 from gworkers.checks import application, configuration, drivers, patching
@@ -59,7 +59,7 @@ def main(peers: Sequence[Peer], rounds: int) -> int:
 
 
 def took(peer: Peer, programs: Path, *, without: bool) -> float:
-    """Seconds that one worker of *peer* took."""
+    """Seconds that each worker of *peer* took to boot."""
     site = Site(programs, free_port(), "flask_hello", 100)
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "gunicorn.conf.py"

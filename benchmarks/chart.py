@@ -1,7 +1,7 @@
 """The results as an SVG: ``python -m benchmarks.chart RESULTS SVG``.
 
-Runs in a virtual environment of its own, as nothing else here needs matplotlib. The background is left
-open and the text is of a grey that can be read on white and on black, so that one file suits both.
+Runs in its own virtual environment, because nothing else here needs matplotlib. The background is
+transparent and the text is grey, so the file is readable on white and on black.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def draw(results: Results, path: Path) -> None:
     rows = -(-len(workloads) // columns)
     mpl.rcParams.update(
         {
-            # Text stays text: small, and in the reader's own font.
+            # Text stays text: the file is small, and the reader's font is used.
             "svg.fonttype": "none",
             # The same results give the same file.
             "svg.hashsalt": "benchmarks",

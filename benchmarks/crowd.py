@@ -1,4 +1,4 @@
-"""What thousands of idle connections cost the busy ones."""
+"""What thousands of idle connections cost the busy connections."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main(peers: Sequence[Peer], count: int, rounds: int, seconds: int, processor
                     failures[peer.name] = str(error)
                 else:
                     readings[peer.name].append(pair)
-    print(f"requests/s with {HELLO.connections} busy connections, and with {count:,} idle ones besides")
+    print(f"requests/s with {HELLO.connections} busy connections, and with {count:,} idle ones in addition")
     for peer in peers:
         pairs = readings.get(peer.name)
         if pairs:
@@ -53,7 +53,7 @@ def main(peers: Sequence[Peer], count: int, rounds: int, seconds: int, processor
 def measure(peer: Peer, programs: Path, count: int, seconds: int, processors: Processors) -> tuple[Reading, Reading]:
     """The readings of one server without and with the idle connections.
 
-    Raises ServerFailed when a run has errors or an idle connection was closed: that would be cheating.
+    Raises ServerFailed when a run has errors or an idle connection was closed, because the rate would then be wrong.
     """
     site = Site(programs, free_port(), HELLO.app, count + HELLO.connections)
     log = environments.cache() / "server.log"
@@ -64,7 +64,7 @@ def measure(peer: Peer, programs: Path, count: int, seconds: int, processors: Pr
             crowded = load.run(HELLO, server, seconds, processors.load)
             alive = idle.answering()
     if alive < count:
-        raise ServerFailed(f"only {alive} of {count} idle connections still answered after the run")
+        raise ServerFailed(f"only {alive} of {count} idle connections were still served after the run")
     errors = {**alone.errors, **crowded.errors}
     if errors:
         raise ServerFailed(f"errors during the run: {errors}")

@@ -18,10 +18,10 @@ from .keeper import CLOSED, Address, Broken, connect
 from .server import free_port
 
 PATIENCE = 40.0
-"""Seconds for a condition to come about."""
+"""Seconds until a condition must be met."""
 TRANSPORTS = ("tcp", "unix", "reuse_port")
 
-#: Speaks past os.write, which eventlet patches.
+#: Writes with a function that eventlet does not patch: it patches os.write.
 CONFIGURATION = """
 import io, os
 def post_worker_init(worker):
@@ -45,11 +45,11 @@ def app(environ, start_response):
 
 
 class Unmet(Exception):
-    """What should have come about has not; the message says what."""
+    """A condition was not met in time; the message names it."""
 
 
 async def until(condition: Callable[[], object], what: str, limit: float = PATIENCE) -> None:
-    """Ask again and again until the answer is true. Raises Unmet."""
+    """Call *condition* repeatedly until it returns true. Raises Unmet."""
     deadline = monotonic() + limit
     while not condition():
         if monotonic() > deadline:
@@ -59,7 +59,7 @@ async def until(condition: Callable[[], object], what: str, limit: float = PATIE
 
 @dataclass(frozen=True)
 class Engine:
-    """What serves: a Gunicorn and a worker class."""
+    """A Gunicorn and a worker class."""
 
     gunicorn: Path
     """The program."""
@@ -78,12 +78,12 @@ class Deployment:
     transport: str
     """One of TRANSPORTS."""
     config: dict[str, object] = field(default_factory=dict)
-    """What is in gunicorn.conf.py besides what the transport needs."""
+    """Content of gunicorn.conf.py, in addition to what the transport needs."""
     environ: dict[str, str] = field(default_factory=dict)
     load: float = 0.0
     """Seconds that the application takes to be imported."""
     leak: int = 0
-    """Bytes that the application keeps of each request."""
+    """Bytes that the application leaks in each request."""
 
     def __post_init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="gw"))
@@ -94,10 +94,10 @@ class Deployment:
         self.configure(bind=[self.spelled(0)], **self.config)
         self.deploy()
 
-    # What is deployed
+    # Deployment
 
     def deploy(self, broken: str = "") -> bytes:
-        """Put the next version of the application there, with more code that may be broken; return what it answers."""
+        """Write the next version of the application, with *more* code, which may be broken; return its response."""
         self.version += 1
         text = APPLICATION.format(load=self.load, leak=self.leak, version=f"version-{self.version}", broken=broken)
         (self.directory / "deployed.py").write_text(text)
@@ -118,11 +118,11 @@ class Deployment:
         address = self.addresses[number]
         return f"unix:{address}" if isinstance(address, str) else "{}:{}".format(*address)
 
-    # Its life
+    # Start and stop
 
     async def __aenter__(self) -> Deployment:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("GWORKERS_", "GUNICORN_"))}
-        # Compiled code is compared by the second, and versions follow faster.
+        # Python compares compiled code by the second, and versions change faster.
         environ.update({**self.environ, "PYTHONDONTWRITEBYTECODE": "1"})
         self._process = await asyncio.create_subprocess_exec(
             str(self.engine.gunicorn), "deployed:app", cwd=self.directory, env=environ, start_new_session=True,
@@ -162,10 +162,10 @@ class Deployment:
             self.lines.append(line.decode(errors="replace").rstrip("\n"))
         self.gone = True
 
-    # What it does
+    # Signals and observation
 
     def signal(self, number: int, master: int | None = None) -> None:
-        """Send a signal to *master*, or to the one that counts."""
+        """Send a signal to *master*, by default to the newest one."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(master or self.master, number)
 
@@ -179,15 +179,15 @@ class Deployment:
 
     @property
     def workers(self) -> list[int]:
-        """The workers that have booted and live, of all masters."""
+        """The live workers that have booted, of all masters."""
         return [pid for pid, _ in self._booted() if lives(pid)]
 
     def masters(self) -> set[int]:
-        """Those that live workers have."""
+        """The versions of the application in live workers."""
         return {master for pid, master in self._booted() if lives(pid)}
 
     async def until(self, condition: Callable[[], object], what: str, limit: float = PATIENCE) -> None:
-        """As the function; Unmet as well if the server has gone."""
+        """Wait for a condition. Raises Unmet if it is not met in time, and if the server has stopped."""
         await until(lambda: self.gone or condition(), what, limit)
         if not condition():
             raise Unmet(f"the server has stopped before this: {what}")
@@ -204,10 +204,10 @@ class Deployment:
                 finally:
                     line.close()
             await asyncio.sleep(0.02)
-        raise Unmet(f"not in {PATIENCE:g} s: an answer at {self.spelled(number)}")
+        raise Unmet(f"not in {PATIENCE:g} s: a response at {self.spelled(number)}")
 
     async def until_refuses(self, number: int) -> None:
-        """Wait until nobody listens on one of the addresses."""
+        """Wait until one of the addresses refuses connections."""
         deadline = monotonic() + PATIENCE
         while monotonic() < deadline:
             try:
@@ -215,10 +215,10 @@ class Deployment:
             except OSError:
                 return
             await asyncio.sleep(0.02)
-        raise Unmet(f"not in {PATIENCE:g} s: nobody listens at {self.spelled(number)}")
+        raise Unmet(f"not in {PATIENCE:g} s: no listener at {self.spelled(number)}")
 
     async def renewed(self, elders: list[int], workers: int) -> None:
-        """Wait until there are so many new workers, and none of *elders* is left."""
+        """Wait until there is this number of new workers, and none of *elders* is left."""
         await self.until(lambda: len(set(self.workers).difference(elders)) == workers, f"{workers} new workers")
         await self.until(lambda: not set(self.workers).intersection(elders), "the old workers have gone")
 

@@ -15,7 +15,7 @@ class EnvironmentFailed(Exception):
 
 
 def cache() -> Path:
-    """The directory for everything that a run leaves behind; it tells git to look away."""
+    """The directory for all files of a run; git ignores it."""
     CACHE.mkdir(exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n")
     return CACHE
@@ -24,7 +24,7 @@ def cache() -> Path:
 def prepare(name: str, requirements: tuple[str, ...]) -> Path:
     """Return the ``bin`` directory of the environment *name* with *requirements* installed.
 
-    It is made with the Python that runs this program, and made anew when the requirements or that
+    It is made with the Python that runs this program, and made again when the requirements or that
     Python have changed. Raises EnvironmentFailed.
     """
     directory = cache() / "environments" / name

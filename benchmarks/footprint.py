@@ -1,4 +1,4 @@
-"""What a server holds of the system."""
+"""The system resources that a server holds."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ SHARED_FILES = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Footprint:
-    """One look at a server's first process. Linux only."""
+    """The resources of a server's first process at one moment. Linux only."""
 
     processes: int
-    """Of its process group, itself and the dead that nobody has collected included."""
+    """Number of processes in its process group, including itself and zombies."""
     descriptors: int
     mappings: int
-    """Pieces of its memory that it shares with others for writing: MAP_SHARED."""
+    """Number of its writable shared mappings: MAP_SHARED."""
     memory: int
     """KiB of its resident set size."""
     files: frozenset[str]
-    """Names in /dev/shm, which does not tell whose they are: of the whole system."""
+    """Number of files in /dev/shm, of the whole system: their owner is unknown."""
 
     @classmethod
     def of(cls, process: int) -> Footprint:

@@ -1,6 +1,6 @@
-"""Clients that do what they should not, for some seconds: ``python -m benchmarks.hostile PORT SECONDS``.
+"""Clients that misbehave, for some seconds: ``python -m benchmarks.hostile PORT SECONDS``.
 
-Prints as JSON how often each thing was done, and what of it should not have gone that way.
+Prints as JSON how often each kind of misbehaviour occurred, and which of them the server handled wrongly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HOLD = 10.0
-"""Seconds after which a client gives up what the server has not ended. Longer than any time limit of the server's."""
+"""Seconds after which a client closes a connection that the server should have closed. Longer than each timeout."""
 FRAME = 2.0
 """Seconds that a client leaves a WebSocket open which waits for the rest of a frame."""
 HOST = "127.0.0.1"
@@ -57,7 +57,7 @@ class Report:
     refused: int = 0
     """Connections that could not be opened."""
     left_open: Counter[str] = field(default_factory=Counter)
-    """Connections that the server had to close, by its time limits, and did not in HOLD seconds."""
+    """Connections that the server should have closed by its timeouts, and did not within HOLD seconds."""
     fooled: int = 0
     """WebSocket connections on which an HTTP request was answered."""
 
@@ -90,7 +90,7 @@ class Peer:
         return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.sock, size), HOLD)
 
     async def receive_all(self, limit: float = HOLD) -> bytes:
-        """All until the server closes. Raises TimeoutError if it does not in so many seconds."""
+        """All bytes until the server closes. Raises TimeoutError if it does not within *seconds*."""
         received = []
 
         async def read() -> None:
@@ -101,11 +101,11 @@ class Peer:
         return b"".join(received)
 
     def reset_on_close(self) -> None:
-        """Close with a reset instead of an orderly end."""
+        """Close with a reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-# What they do. What raises TimeoutError says that the server has not ended what it should have.
+# The kinds of misbehaviour. A TimeoutError means that the server did not close what it should have closed.
 
 
 async def malformed(peer: Peer, report: Report) -> None:
@@ -146,7 +146,7 @@ async def slow_reader(peer: Peer, report: Report) -> None:
 
 async def not_reading(peer: Peer, report: Report) -> None:
     await peer.send(LARGE * 5)
-    # The server gives up after its write_timeout; that is not seen without reading.
+    # The server closes after its write_timeout; a client that does not read does not notice it.
     await asyncio.sleep(HOLD / 2)
 
 
@@ -169,7 +169,7 @@ async def websocket(peer: Peer, report: Report) -> None:
     if random.random() < 0.3:
         peer.reset_on_close()
         return
-    # Behind a proxy, which lets everything through by now, this would be past all of the proxy's rules.
+    # Behind a proxy, which passes all bytes on at this point, this request would bypass the proxy's rules.
     try:
         await asyncio.sleep(0.02)
         await peer.send(GET)
@@ -177,7 +177,7 @@ async def websocket(peer: Peer, report: Report) -> None:
     except ConnectionError:
         pass
     except asyncio.TimeoutError:
-        # The rest of a frame is missing; how long to wait for it is up to the application.
+        # The rest of a frame is missing; the application decides how long it waits.
         pass
 
 
@@ -193,7 +193,7 @@ class Kind:
     act: Callable[[Peer, Report], Awaitable[None]]
     clients: int
     pause: float
-    """Seconds between two connections of a client, twice as many at most."""
+    """Seconds between two connections of a client, chosen between this number and twice as many."""
     receive_buffer: int = 0
 
     @property
@@ -235,7 +235,7 @@ async def client(kind: Kind, port: int, end: float, report: Report) -> None:
 
 
 async def attack(port: int, seconds: float) -> Report:
-    """Do all of it for so long, and at most HOLD seconds more until the last connection is closed."""
+    """Run all kinds for *seconds*, and at most HOLD seconds more until the last connection is closed."""
     report = Report()
     end = asyncio.get_running_loop().time() + seconds
     await asyncio.gather(*(client(kind, port, end, report) for kind in KINDS for _ in range(kind.clients)))
@@ -243,7 +243,7 @@ async def attack(port: int, seconds: float) -> Report:
 
 
 async def run(port: int, seconds: float) -> Report:
-    """Do it in a process of its own, so that what it takes is not taken for a wait of others. Raises RuntimeError."""
+    """Run in a separate process, so that its processor time does not delay the other clients. Raises RuntimeError."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, str(port), str(seconds), stdout=asyncio.subprocess.PIPE)
     try:

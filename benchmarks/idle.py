@@ -1,4 +1,4 @@
-"""Many connections that are open and ask for nothing."""
+"""Many open connections without requests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import socket
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: benchmark\r\n\r\n"
 SPARE = 500
-"""Files that a process has open besides the connections."""
+"""Files that a process has open in addition to the connections."""
 
 
 class TooManyFiles(Exception):
-    """The system does not allow as many open files as there are to be connections."""
+    """The limit of open files is below the number of connections."""
 
 
 def allow(count: int) -> None:
@@ -33,7 +33,7 @@ def allow(count: int) -> None:
 
 
 class Idle:
-    """A context manager that holds *count* connections, each of which has asked once."""
+    """A context manager that holds *count* connections, each of which has served one request."""
 
     def __init__(self, port: int, count: int) -> None:
         self.port = port
@@ -64,7 +64,7 @@ class Idle:
         self.sockets.clear()
 
     def answering(self) -> int:
-        """How many of them still answer."""
+        """How many of them are still served."""
         count = 0
         for sock in self.sockets:
             try:

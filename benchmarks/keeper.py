@@ -1,4 +1,4 @@
-"""Clients that keep their connections while the server changes under them, and count what goes wrong."""
+"""Clients that keep their connections while the server is changed, and count the failures."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ CLOSED = KEPT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 NEWCOMERS_THINK = 0.02
 """Seconds between the requests of a client that opens a connection for each."""
 PATIENCE = 40.0
-"""Seconds until a request that has no answer counts as lost."""
+"""Seconds until a request without a response counts as lost."""
 BREATH = 0.05
 """Seconds that a client waits after a connection was not accepted."""
 INCIDENTS = 10
-"""How many of the things that went wrong are told in full."""
+"""How many failures are described in full."""
 
 
 @dataclass
 class Tally:
-    """What has become of the requests of all clients."""
+    """The results of the requests of all clients."""
 
     ok: int = 0
-    """The whole answer came, with status 200."""
+    """Complete responses with status 200."""
     lost: int = 0
-    """The connection failed before the whole answer was there, or there was none in 40 s."""
+    """Requests without a complete response: the connection failed, or 40 s passed."""
     raced: int = 0
-    """The server closed a connection that it had kept, without a word of that in its last answer; HTTP permits it
-    (RFC 9112 section 9.5), a careful server avoids it."""
+    """The server closed a kept connection without an announcement in its last response. HTTP permits this
+    (RFC 9112 section 9.5); a careful server avoids it."""
     refused: int = 0
-    """A new connection was not accepted."""
+    """New connections that were not accepted."""
     non200: int = 0
-    """The whole answer came, with another status."""
+    """Complete responses with another status."""
     longest: float = 0.0
-    """Seconds of the longest wait for a whole answer, from the wish to send, connecting included."""
+    """Seconds of the longest wait for a complete response, from the time to send, including the connect."""
     incidents: list[str] = field(default_factory=list)
-    """The first things that went wrong, each with when it did, in seconds from the start."""
+    """The first failures, each with its time in seconds from the start."""
 
     @property
     def flawless(self) -> bool:
@@ -49,7 +49,7 @@ class Tally:
 
 
 class Broken(Exception):
-    """The connection ended, or had to, before the answer was complete."""
+    """The connection ended before the response was complete, or had to be closed."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Line(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
         self._ended: str | None = None
         self.arrived = b""
-        """Of the answer that is on its way."""
+        """The bytes received of the current response."""
         self.answers = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -110,7 +110,7 @@ class Line(asyncio.Protocol):
         self._end(str(error or "closed"))
 
     def cut(self, reason: str) -> None:
-        """Give up waiting."""
+        """Stop waiting."""
         self._end(reason)
         self.close()
 
@@ -126,7 +126,7 @@ class Line(asyncio.Protocol):
 
 
 def whole_body(head: bytes, rest: bytes) -> bytes | None:
-    """The body of an answer from its head, in lower case, and what follows; None while some of it is missing.
+    """The body of a response, from its head in lower case and what follows; None while some of it is missing.
 
     What follows the end of the body is returned with it: it should not be there. Raises ValueError if the head does not
     say where the body ends, or if the chunks are broken.
@@ -164,13 +164,13 @@ class Keeper:
         self.tally = tally
         self.line: Line | None = None
         self.since = 0.0
-        """When the request was to be sent that waits for its answer; 0 if none does."""
+        """The time at which the pending request was due; 0 if there is none."""
         self.heard = b""
-        """The body of the last answer."""
+        """The body of the last response."""
         self.over = False
 
     async def run(self) -> None:
-        """Ask until :attr:`over`."""
+        """Send requests until :attr:`over`."""
         loop = asyncio.get_running_loop()
         self._start = loop.time()
         try:
@@ -194,7 +194,7 @@ class Keeper:
         try:
             answer = await line.ask(self.request)
         except Broken as error:
-            # None of it arrived, on a connection that had served before: it was closed as the request was on its way.
+            # No byte arrived, on a connection that had served before: it was closed while the request was on its way.
             raced = line.answers and not line.arrived and not self._late()
             if raced:
                 self.tally.raced += 1
@@ -209,7 +209,7 @@ class Keeper:
             self._hang_up()
 
     def _count(self, answer: Answer) -> None:
-        """Count an answer that is complete."""
+        """Count a complete response."""
         if answer.status == 200:
             self.tally.ok += 1
         else:
@@ -218,9 +218,9 @@ class Keeper:
         self.tally.longest = max(self.tally.longest, asyncio.get_running_loop().time() - self.since)
 
     def check_patience(self) -> None:
-        """Give a request up that waits for too long."""
+        """Fail a request that waits too long."""
         if self.since and self._late() and self.line is not None:
-            self.line.cut(f"no answer in {PATIENCE:g} s")
+            self.line.cut(f"no response in {PATIENCE:g} s")
 
     def _late(self) -> bool:
         return asyncio.get_running_loop().time() - self.since > PATIENCE
@@ -266,7 +266,7 @@ class Keepers:
         ]
 
     def heard(self) -> set[bytes]:
-        """The bodies of the last answers, one for each client."""
+        """The bodies of the last responses, one for each client."""
         return {keeper.heard for keeper in self._keepers}
 
     async def __aenter__(self) -> Keepers:

@@ -1,4 +1,4 @@
-"""One run of wrk against one server, and what came of it."""
+"""One run of wrk against one server, and its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .workloads import Workload
 
 MIB = 1024 * 1024
 PATIENCE = 10
-"""Seconds after which wrk calls a request an error: slow is seen in the p99, not among the errors."""
+"""Seconds after which wrk counts a request as an error. Slow requests are visible in the p99, not in the errors."""
 
 # A script without a request() of its own costs wrk nothing: the request is built once.
 SCRIPT = """
@@ -35,7 +35,7 @@ end
 
 
 class WrkMissing(Exception):
-    """There is no wrk to load the servers with."""
+    """wrk is not installed."""
 
 
 class LoadFailed(Exception):
@@ -51,16 +51,16 @@ class Reading:
     p50: float
     """Milliseconds."""
     p99: float
-    """Milliseconds, of the requests that were answered: those still waiting at the end are not in it."""
+    """Milliseconds, of the requests that were answered; those that still wait at the end are not included."""
     busy: float
-    """The part of the time that wrk was on its processor; near 1.0 wrk was the limit, not the server."""
+    """The share of time that wrk was on its processor. Near 1.0 wrk was the limit, not the server."""
     cost: float | None
-    """Microseconds that the server's processes were on a processor for each unit of the rate. It hardly
-    changes when something else runs on the machine; the rate does."""
+    """Microseconds that the server's processes were on a processor for each unit of the rate. Other load on
+    the machine changes the rate, but hardly this figure."""
     starved: bool
-    """A new connection that asked during the run had no answer before its end."""
+    """A new connection that sent a request during the run had no response at its end."""
     errors: dict[str, int] = field(default_factory=dict)
-    """connect, read, write, timeout: of sockets; status: answers that were not 2xx or 3xx."""
+    """connect, read, write, timeout: of sockets; status: responses other than 2xx and 3xx."""
 
 
 def find_wrk() -> str:
@@ -114,7 +114,7 @@ def run(workload: Workload, server: Server, seconds: int, processor: int | None)
     found = json.loads(report[len("summary ") :])
     used = after.children_user + after.children_system - before.children_user - before.children_system
     if workload.close:
-        # Where the answer did not announce it, wrk takes the close that it asked for as a failed read.
+        # If the response does not announce the close that wrk asked for, wrk counts it as a failed read.
         found["read"] -= min(found["read"], found["requests"])
     amount = found["bytes"] / MIB if workload.bulk else found["requests"]
     cost = None
@@ -132,10 +132,10 @@ def run(workload: Workload, server: Server, seconds: int, processor: int | None)
 
 
 class Bystander:
-    """One more client, that comes when the server is busy and asks once.
+    """One more client, which connects while the server is busy and sends one request.
 
-    wrk sees only the requests that are answered. A server that serves some connections and leaves the
-    others waiting looks fast and has a fine p99; the bystander is one of those others.
+    wrk counts answered requests only. A server that serves some connections and neglects the others looks
+    fast and has a low p99. The bystander is one of the others.
     """
 
     def __init__(self, port: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What a server with several workers holds at one moment, seen from outside and from inside of each worker."""
+"""The resources of a server with several workers at one moment, from the system and from each worker."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .footprint import Footprint
 from .keeper import Address, Broken, connect
 
 PATIENCE = 20.0
-"""Seconds for all workers to say what is inside."""
+"""Seconds until all workers must have reported."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """The sums over all workers, but for what is said to be the master's."""
+    """Sums over all workers, except the figures of the master."""
 
     workers: frozenset[int]
     """Their process ids."""
     processes: int
-    """The master's and all that it has forked."""
+    """Number of processes: the master and its descendants."""
     master_memory: int
     """KiB of its resident set size."""
     master_descriptors: int
@@ -36,7 +36,7 @@ class Look:
     closed: int
     """Connections that are closed and have not been freed."""
     at: float = 0.0
-    """Seconds, on a clock of its own."""
+    """Seconds, on a monotonic clock."""
     ran: float = 0.0
     """Seconds that they have been on a processor since they were started."""
     waited: float = 0.0
@@ -44,14 +44,14 @@ class Look:
 
 
 async def look(master: int, address: Address, workers: int) -> Look:
-    """Look at a server with so many workers. Raises Unmet."""
+    """Measure a server with *workers* workers. Raises Unmet."""
     inside = await ask_each(address, workers)
     try:
         of_master = Footprint.of(master)
         of_workers = [Footprint.of(worker) for worker in inside]
         scheduled = [schedule(worker) for worker in inside]
     except OSError as error:
-        raise Unmet(f"a look at a process, which has gone: {error}") from error
+        raise Unmet(f"a measurement of a process, which has ended: {error}") from error
     return Look(
         workers=frozenset(inside),
         processes=of_master.processes,
@@ -74,22 +74,22 @@ def schedule(process: int) -> tuple[float, float]:
 
 
 async def ask_each(address: Address, workers: int) -> dict[int, dict[str, int]]:
-    """What each of so many workers says of itself, by process id. Raises Unmet."""
+    """The report of each of *workers* workers, by process id. Raises Unmet."""
     heard: dict[int, dict[str, int]] = {}
     deadline = monotonic() + PATIENCE
     while len(heard) < workers:
         if monotonic() > deadline:
-            raise Unmet(f"not in {PATIENCE:g} s: all of {workers} workers answer, not only {list(heard)}")
+            raise Unmet(f"not in {PATIENCE:g} s: reports of all {workers} workers, not only of {list(heard)}")
         try:
             said = await asyncio.wait_for(ask(address, list(heard)), PATIENCE)
         except (OSError, Broken, asyncio.TimeoutError) as error:
-            raise Unmet(f"a worker that says what is inside: {error!r}") from error
+            raise Unmet(f"the report of a worker: {error!r}") from error
         heard.setdefault(said["pid"], said)
     return heard
 
 
 async def ask(address: Address, known: list[int]) -> dict[str, int]:
-    """Ask whichever worker takes a new connection. Raises OSError and Broken."""
+    """Return the report of the worker that accepts a new connection. Raises OSError and Broken."""
     query = ",".join(map(str, known)).encode()
     line = await connect(address)
     try:

@@ -1,4 +1,4 @@
-"""The rounds: every server in turn, again and again, and what the readings say together."""
+"""The rounds: every server in turn, repeatedly, and the summary of the readings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Series:
         return median(costs) if costs else None
 
     def ratio(self, other: Series) -> float | None:
-        """The median of the rounds' ratios to *other*: both of a pair were measured within one round."""
+        """The median of the rounds' ratios to *other*: both readings of a ratio are from one round."""
         ratios = [
             mine.rate / theirs.rate
             for mine, theirs in zip(self.readings, other.readings)
@@ -87,7 +87,7 @@ class Results:
     series: dict[str, dict[str, Series]]
     """By workload, then by peer."""
     failures: dict[str, str]
-    """By peer: why it, or one of its runs, is missing."""
+    """By peer: why the peer, or one of its runs, is missing."""
 
 
 def measure(plan: Plan) -> Results:

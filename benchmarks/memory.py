@@ -14,13 +14,13 @@ from .peers import Peer, Site
 from .server import Server, ServerFailed, free_port, group
 
 WARM_UP = 50
-"""Connections that fill the server's caches before the first look."""
+"""Connections that fill the server's caches before the first measurement."""
 SETTLE = 1.0
-"""Seconds between the last answer and the look at the memory."""
+"""Seconds between the last response and the measurement."""
 
 
 class NotMeasurable(Exception):
-    """This system does not tell what a process's memory is made of."""
+    """This system does not report what a process's memory consists of."""
 
 
 def main(peers: Sequence[Peer], count: int, processors: Processors) -> int:
@@ -30,7 +30,7 @@ def main(peers: Sequence[Peer], count: int, processors: Processors) -> int:
     allow(count)
     failures: dict[str, str] = {}
     programs = prepare(peers, failures)
-    print(f"bytes of memory for an idle connection, {count:,} of them (kernel buffers are not in it)")
+    print(f"bytes of memory for an idle connection, {count:,} of them (kernel buffers are not included)")
     for peer in peers:
         if peer.name in programs:
             try:
@@ -41,14 +41,14 @@ def main(peers: Sequence[Peer], count: int, processors: Processors) -> int:
             lost = "" if alive == count else f"  CLOSED {count - alive}"
             print(f"  {peer.title:24}{cost:>9,.0f}  {base / 1024:6.1f} MiB without them{lost}", flush=True)
             if alive < count:
-                failures[peer.name] = f"only {alive} of {count} connections still answered"
+                failures[peer.name] = f"only {alive} of {count} connections were still served"
     for who, why in failures.items():
         print(f"FAILED {who}: {why}")
     return 1 if failures else 0
 
 
 def measure(peer: Peer, programs: Path, count: int, processors: Processors) -> tuple[float, int, int]:
-    """Bytes for each connection, KiB of the server without them, and how many connections still answer."""
+    """Bytes for each connection, KiB of the server without them, and how many connections are still served."""
     site = Site(programs, free_port(), "hello", count)
     log = environments.cache() / "server.log"
     with Server(peer.command(site), site.port, log, processor=processors.server) as server:

@@ -1,4 +1,4 @@
-"""The servers: what each one needs installed and how it is started for one core.
+"""The servers: what each one requires and how it is started for one core.
 
 Each is configured as its own documentation recommends for one process on one core, with keep-alive on,
 room for every connection of the workload and no request log unless the workload asks for it.
@@ -21,18 +21,18 @@ FLASK = "flask==3.1.3"
 # Gunicorn 27's gevent worker imports it without depending on it.
 PACKAGING = "packaging==26.3"
 SHARED = {FLASK, PACKAGING}
-"""Installed with everyone, or only because another requirement forgot it."""
+"""Installed with every peer, or only because another package does not declare it."""
 GWORKERS = ("-e", f"{ROOT}[gevent,eventlet]", GUNICORN, H1C, *GEVENT, *EVENTLET[:1], FLASK)
 
 BYSTANDER = 1
-"""A connection besides those of the workload: it asks whether anybody is starved."""
+"""The connection that detects starvation, in addition to those of the workload."""
 KEEPALIVE = 75
-"""Seconds. Longer than any measurement, so that no server closes what another one keeps."""
+"""Seconds. Longer than any measurement, so that no server closes connections that another one keeps."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """What a server is to serve, and where."""
+    """What a server serves, and where."""
 
     programs: Path
     """The ``bin`` directory of its virtual environment."""
@@ -57,9 +57,9 @@ class Peer:
     requirements: tuple[str, ...]
     command: Callable[[Site], list[str]]
     environment: str = ""
-    """Name of its virtual environment, where it is not the peer's own name."""
+    """Name of its virtual environment, if it differs from the peer's name."""
     remark: str = ""
-    """What a reader of the table has to know."""
+    """A remark for the table."""
 
     @property
     def own(self) -> bool:
@@ -99,7 +99,7 @@ def script(name: str) -> Callable[[Site], list[str]]:
 
 
 def backlog() -> int:
-    """What uWSGI may ask for: it refuses to start with more than the system allows."""
+    """The largest backlog that uWSGI accepts: it refuses to start with more than the system allows."""
     try:
         return min(1024, int(Path("/proc/sys/net/core/somaxconn").read_text()))
     except OSError:
@@ -126,7 +126,7 @@ def uwsgi_threads(site: Site) -> list[str]:
 
 
 def granian(site: Site) -> list[str]:
-    # The number of blocking threads is left alone, as its documentation advises. Its backpressure counts
+    # The number of blocking threads keeps its default, as its documentation advises. Its backpressure counts
     # connections, so it has to be above their number.
     return [
         str(site.programs / "granian"),

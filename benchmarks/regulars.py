@@ -1,4 +1,4 @@
-"""Well-behaved clients, beside whom others are not: every response is checked, and every wait is kept."""
+"""Well-behaved clients: every response is checked, and every wait is recorded."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .keeper import Address, Answer, Keeper, Keepers, Tally
 BODY = 4096
 """Bytes that a POST sends, at least."""
 PARTS, PAUSE = 5, 0.01
-"""How many parts apps/soak.py streams, and the seconds between two."""
+"""How many parts apps/soak.py streams, and the seconds between two of them."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, and what has to come back behind the worker's process id."""
+    """A request, and the expected response after the worker's process id."""
 
     request: bytes
     body: bytes
@@ -32,9 +32,9 @@ class Kind:
     name: str
     clients: int
     think: float
-    """Seconds between two requests of a client, half as many at least and half as many more at most."""
+    """Mean seconds between two requests of a client; each pause is between 0.5 and 1.5 times as long."""
     exchange: Callable[[bytes], Exchange]
-    """Makes one of a word that no other request has."""
+    """Makes a request from a unique word."""
 
 
 def get(word: bytes) -> Exchange:
@@ -68,16 +68,16 @@ def floats() -> array[float]:
 
 @dataclass
 class Record(Tally):
-    """What has become of the requests of one kind."""
+    """The results of the requests of one kind."""
 
     wrong: int = 0
-    """The answer had status 200 and another body than it should have."""
+    """Responses with status 200 and a wrong body."""
     waits: array[float] = field(default_factory=floats)
-    """Seconds that each answer took, without those that the application took."""
+    """Seconds that each response took, without the application's own time."""
     lags: array[float] = field(default_factory=floats)
     """Seconds that each request was sent too late, because this program was busy."""
     workers: set[int] = field(default_factory=set)
-    """Process ids of those who have answered."""
+    """Process ids of the workers that have responded."""
 
     @property
     def failed(self) -> int:
@@ -134,5 +134,5 @@ class Regulars(Keepers):
 
     @property
     def workers(self) -> set[int]:
-        """Process ids of all that have answered."""
+        """Process ids of all workers that have responded."""
         return set().union(*(record.workers for record in self.records.values()))

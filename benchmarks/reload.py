@@ -18,21 +18,22 @@ from .scenes import Outcome, Scene, play
 HUBS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
 """gworkers' worker classes."""
 PEER_CLASSES = {"gunicorn-gevent": "gevent", "gunicorn-eventlet": "eventlet"}
-"""Gunicorn's own, by the names of the peers that have them."""
+"""Gunicorn's own worker classes, by the names of their peers."""
 PEER_TRANSPORTS = ("tcp",)
 """Enough to compare with."""
 INSTALLED = "installed"
-"""Stands for the Gunicorn, and the gworkers, of the Python that runs this."""
+"""Stands for the Gunicorn and the gworkers of the Python that runs this program."""
 
 LONGEST_WAIT = 0.5
-"""Seconds. The most that a request may wait while an application that takes its time is loaded."""
+"""Seconds. The longest wait that is allowed while an application loads slowly."""
 MILLISECONDS = 1000
 
 COLUMNS = "{:14}{:11}{:27}{:>8}{:>6}{:>6}{:>8}{:>7}{:>8}{:>7}  {}"
 HEAD = COLUMNS.format(*"scene transport server ok lost raced refused non200".split(), "max ms", "stop s", "")
 LEGEND = """\
-ok, non200: answers. lost: no whole answer. raced: the server closed a kept connection as a request was sent. refused: a
-connection was not accepted. max: the longest wait for an answer. stop: from TERM until no process was left."""
+ok, non200: responses. lost: no complete response. raced: the server closed a kept connection while a request was sent.
+refused: a connection was not accepted. max: the longest wait for a response. stop: from TERM until no process
+was left."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Served:
     """The name of its virtual environment."""
     requirements: tuple[str, ...]
     own: bool
-    """It is gworkers, which is to be flawless."""
+    """Whether it is gworkers, which must not lose a request."""
 
     def engine(self) -> Engine:
         """What to start. Raises EnvironmentFailed."""
@@ -57,7 +58,7 @@ class Served:
 
 
 def servers(hubs: Sequence[str], releases: Sequence[str], *, peers: bool) -> list[Served]:
-    """gworkers on every one of *hubs* and *releases* of Gunicorn, and whom it is compared with."""
+    """gworkers on each of *hubs* and *releases* of Gunicorn, and the peers that it is compared with."""
     own = []
     for release in releases:
         gunicorn = f"gunicorn=={release}"
@@ -72,7 +73,7 @@ def servers(hubs: Sequence[str], releases: Sequence[str], *, peers: bool) -> lis
 
 
 def main(scenes: Sequence[Scene], servers: Sequence[Served], transports: Sequence[str]) -> int:
-    """Print a row for each scene, transport and server; 1 when gworkers was not flawless or somebody failed."""
+    """Print a row for each scene, transport and server; 1 when gworkers lost a request or a server failed."""
     failures: list[str] = []
     installed = engines(servers, failures)
     print(HEAD.rstrip(), flush=True)
@@ -97,7 +98,7 @@ def main(scenes: Sequence[Scene], servers: Sequence[Served], transports: Sequenc
 
 
 def engines(servers: Sequence[Served], failures: list[str]) -> dict[Served, Engine]:
-    """What to start for each of *servers*; who cannot be installed is left out and told in *failures*."""
+    """What to start for each of *servers*; those that cannot be installed are left out and named in *failures*."""
     found = {}
     for server in servers:
         try:
@@ -116,7 +117,7 @@ def row(scene: Scene, transport: str, server: Served, outcome: Outcome) -> str:
 
 
 def faults(scene: Scene, outcome: Outcome) -> list[str]:
-    """What is not as it should be."""
+    """The deviations from the expected result."""
     found = [*outcome.tally.incidents, *filter(None, [outcome.problem])]
     longest = outcome.tally.longest
     if scene.load and longest >= LONGEST_WAIT:

@@ -16,20 +16,20 @@ from .reload import Served, engines
 from .scenes import Outcome, Scene, hup, play
 
 WARM_UP = 5
-"""Reloads before the first look, which fill caches."""
+"""Reloads before the first measurement, which fill caches."""
 GROWTH = 2048
-"""KiB that gworkers' master may have gained after all reloads; what many reloads leave behind is more."""
+"""KiB that gworkers' master may have gained after all reloads; a leak in each reload would be more."""
 
 COLUMNS = "{:27}{:>12}{:>14}{:>12}{:>12}{:>20}{:>8}{:>6}  {}"
 HEAD = COLUMNS.format("server", "processes", "descriptors", "mappings", "/dev/shm", "RSS KiB", "ok", "bad", "")
 LEGEND = """\
-The master before and after. processes: of the server, all. mappings: of memory that is shared. /dev/shm: files of the
-whole system. bad: requests that were lost, raced, refused or answered with another status than 200."""
+The master before and after. processes: all of the server. mappings: shared memory. /dev/shm: files of the whole
+system. bad: requests that were lost, raced, refused or answered with another status than 200."""
 
 
 @dataclass
 class Survey:
-    """The act of a scene, which looks at the master before and after the reloads."""
+    """The action of a scene: it measures the master before and after the reloads."""
 
     before: Footprint | None = None
     after: Footprint | None = None
@@ -45,15 +45,15 @@ class Survey:
         try:
             return Footprint.of(deployment.master)
         except OSError as error:
-            raise Unmet(f"a look at the master, which has gone: {error}") from error
+            raise Unmet(f"a measurement of the master, which has ended: {error}") from error
 
 
 def main(servers: Sequence[Served], count: int) -> int:
-    """Print a row for each server; 1 when gworkers left something behind or somebody failed. Raises NotMeasurable."""
+    """Print a row for each server; 1 when gworkers leaked something or a server failed. Raises NotMeasurable."""
     if not Path("/proc/self/maps").exists():
-        raise NotMeasurable("what a master holds is read from /proc/PID, which only Linux has")
+        raise NotMeasurable("the resources of a master are read from /proc/PID, which only Linux has")
     failures: list[str] = []
-    print(f"{count:,} times HUP, each after the last one's workers have gone")
+    print(f"{count:,} times HUP, each after the workers of the previous one have exited")
     print(HEAD.rstrip(), flush=True)
     for server, engine in engines(servers, failures).items():
         progress(server.title)
@@ -86,7 +86,7 @@ def row(server: Served, survey: Survey, outcome: Outcome) -> str:
 
 
 def faults(survey: Survey, outcome: Outcome) -> list[str]:
-    """What is not as it should be."""
+    """The deviations from the expected result."""
     found = [*outcome.tally.incidents, *filter(None, [outcome.problem])]
     if survey.before and survey.after:
         found += left_behind(survey.before, survey.after)
@@ -94,7 +94,7 @@ def faults(survey: Survey, outcome: Outcome) -> list[str]:
 
 
 def left_behind(before: Footprint, after: Footprint) -> list[str]:
-    """What *after* has more of."""
+    """The resources of which *after* has more."""
     found = []
     for what in ("processes", "descriptors", "mappings"):
         earlier, later = getattr(before, what), getattr(after, what)

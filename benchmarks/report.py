@@ -1,4 +1,4 @@
-"""Results in a file, so that they can be looked at, compared and drawn again later."""
+"""Results in a file, so that they can be printed, compared and drawn again later."""
 
 from __future__ import annotations
 

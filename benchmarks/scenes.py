@@ -1,4 +1,4 @@
-"""What is done to a server in production, and done here while clients watch."""
+"""What operators do to a server in production, done here while clients send requests."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Scene:
     load: float = 0.0
     """Seconds that the application takes to be imported."""
     leak: int = 0
-    """Bytes that the application keeps of each request."""
+    """Bytes that the application leaks in each request."""
     config: dict[str, object] = field(default_factory=dict)
     """For gunicorn.conf.py."""
     environ: dict[str, str] = field(default_factory=dict)
     clients: int = 32
     own: bool = False
-    """Only gworkers has what it is about."""
+    """Only gworkers has the feature of the scene."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Outcome:
     stop: float | None
     """Seconds from TERM until no process was left."""
     problem: str
-    """What did not come about; empty if all did."""
+    """The condition that was not met; empty if all were met."""
     output: list[str]
     """What the server wrote."""
 
@@ -51,7 +51,7 @@ class Outcome:
 
 
 async def play(scene: Scene, engine: Engine, transport: str) -> Outcome:
-    """Start a server, let clients ask and the scene take place, stop the server."""
+    """Start a server, run clients and the scene, stop the server."""
     config = {"workers": scene.workers, **scene.config}
     deployment = Deployment(engine, transport, config, scene.environ, scene.load, scene.leak)
     tally, stop, problem = Tally(), None, ""
@@ -72,7 +72,7 @@ async def play(scene: Scene, engine: Engine, transport: str) -> Outcome:
 
 
 async def all_hear(version: bytes, deployment: Deployment, keepers: Keepers) -> None:
-    """Wait until every client's last answer was from that version of the application."""
+    """Wait until every client's last response is from that version of the application."""
     def heard() -> bool:
         return all(body.split()[:1] == [version] for body in keepers.heard())
 
@@ -80,7 +80,7 @@ async def all_hear(version: bytes, deployment: Deployment, keepers: Keepers) -> 
 
 
 async def renew(deployment: Deployment, keepers: Keepers, workers: int) -> None:
-    """A new version, HUP, and so many workers that have it."""
+    """Deploy a new version, send HUP, and wait for the workers that have it."""
     elders = deployment.workers
     version = deployment.deploy()
     deployment.signal(signal.SIGHUP)
@@ -116,7 +116,7 @@ async def upgrade(scene: Scene, deployment: Deployment, keepers: Keepers) -> Non
         elders = deployment.workers
         version = deployment.deploy()
         master = await upgraded(scene, deployment)
-        # Not WINCH, which only a daemon heeds.
+        # Not WINCH, which has an effect on a daemon only.
         deployment.signal(signal.SIGTERM)
         deployment.master = master
         await deployment.renewed(elders, scene.workers)

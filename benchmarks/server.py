@@ -1,4 +1,4 @@
-"""One server process, from its start to its end."""
+"""One server process, from its start to its exit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 APPS = Path(__file__).resolve().parent / "apps"
 START = 20.0
-"""Seconds that a server has until its first answer."""
+"""Seconds that a server has until its first response."""
 STOP = 5.0
-"""Seconds that it has to go before it is killed."""
+"""Seconds that it has to stop before it is killed."""
 GOING = 60.0
-"""Seconds that it has to go where it may take its time."""
+"""Seconds that it has to stop where a slow stop is measured."""
 
 
 class ServerFailed(Exception):
-    """The server did not do what it is measured at; the message says what, or has the last lines of its output."""
+    """The server did not do what is measured. The message names it, or contains the last lines of its output."""
 
 
 def free_port() -> int:
@@ -31,14 +31,14 @@ def free_port() -> int:
 
 
 def pin(processor: int | None) -> Callable[[], None] | None:
-    """What a new process calls to stay on *processor*, where the platform can do that."""
+    """The function that a new process calls to stay on *processor*, where the platform supports that."""
     if processor is None:
         return None
     return lambda: os.sched_setaffinity(0, {processor})
 
 
 def ask(port: int, timeout: float) -> bytes:
-    """The first bytes of the answer to a GET on a connection of its own. Raises OSError."""
+    """The first bytes of the response to a GET on a new connection. Raises OSError."""
     with socket.create_connection(("127.0.0.1", port), timeout) as sock:
         sock.settimeout(timeout)
         sock.sendall(b"GET / HTTP/1.1\r\nHost: benchmark\r\nConnection: close\r\n\r\n")
@@ -56,7 +56,7 @@ def group(leader: int) -> list[int]:
 
 
 class Server:
-    """A context manager: the server answers inside, and is gone after."""
+    """A context manager: the server is ready inside, and has stopped afterwards."""
 
     def __init__(
         self,
@@ -94,13 +94,13 @@ class Server:
         self._stop()
 
     def processor_time(self) -> float | None:
-        """Seconds that the server's processes have been on a processor; None where /proc does not tell."""
+        """Seconds that the server's processes have been on a processor; None without /proc."""
         if not Path("/proc/self/stat").exists():
             return None
         ticks = 0
         for process in group(self.process.pid):
             with contextlib.suppress(OSError):
-                # The command's name, in parentheses, may hold anything: what counts comes after it.
+                # The command's name, in parentheses, may contain anything: the fields follow it.
                 fields = Path("/proc", str(process), "stat").read_text().rpartition(")")[2].split()
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
@@ -110,13 +110,13 @@ class Server:
         deadline = time.monotonic() + GOING
         while self.process.poll() is None or self._lives():
             if time.monotonic() > deadline:
-                raise ServerFailed(f"not gone {GOING:g} s after TERM")
+                raise ServerFailed(f"not stopped {GOING:g} s after TERM")
             time.sleep(0.005)
 
     def _lives(self) -> bool:
         try:
             os.killpg(self.process.pid, 0)
-        except (ProcessLookupError, PermissionError):  # macOS: only the dead are left
+        except (ProcessLookupError, PermissionError):  # macOS: only zombies are left
             return False
         return True
 
@@ -132,10 +132,10 @@ class Server:
                 return
             time.sleep(0.05)
         last = self.log.read_text(errors="replace").strip().splitlines()[-5:]
-        raise ServerFailed(f"no answer from {' '.join(self.command)}: " + " / ".join(last))
+        raise ServerFailed(f"no response from {' '.join(self.command)}: " + " / ".join(last))
 
     def _stop(self) -> None:
-        # Its children are in its process group: a server that dies badly must not leave a worker behind.
+        # Its children are in its process group: a server that crashes must not leave a worker behind.
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)

@@ -1,4 +1,4 @@
-"""Well-behaved clients beside everything hostile at once, for a long time: what they lose, and what is left behind."""
+"""Well-behaved clients beside hostile load of all kinds, for a long time: lost requests and leaked resources."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from .reload import INSTALLED, Served, engines
 from .server import Server, ServerFailed, free_port
 
 WORKERS = 2
-"""As apps/soak_config.py has it."""
+"""As in apps/soak_config.py."""
 FLASK_SOCK = "flask-sock==0.7.0"
 RELOAD_INTERVAL = 60.0
 """Seconds between two reloads, at most."""
 AGE = 60.0
-"""Seconds that workers have been under the whole load when they are looked at first, at most."""
+"""Seconds, at most, that workers are under the whole load before the first measurement."""
 SETTLE = 21.0
-"""Seconds from the end of the hostile load to a look, at most: request greenlets that are not needed any more are kept
-for up to 20."""
+"""Seconds, at most, from the end of the hostile load to a measurement: idle request greenlets are kept for up to
+20 s."""
 POLL = 3.0
-"""Seconds between two looks while the server settles."""
+"""Seconds between two measurements while the server settles."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How the time of the hostile load is divided.
+    """How the duration of the hostile load is divided.
 
     ::
 
@@ -73,20 +73,20 @@ class Outcome:
     stop: float | None = None
     """Seconds from TERM until no process was left."""
     problem: str = ""
-    """What did not come about."""
+    """The condition that was not met."""
 
 
 def servers(hubs: Sequence[str], releases: Sequence[str]) -> list[Served]:
-    """gworkers as in reload.py, with what the application needs besides."""
+    """gworkers as in reload.py, with the further requirements of the application."""
     return [server if server.environment == INSTALLED else
             replace(server, environment=f"soak-{server.environment}", requirements=(*server.requirements, FLASK_SOCK))
             for server in reload.servers(hubs, releases, peers=False)]
 
 
 def main(servers: Sequence[Served], minutes: float, processors: Processors) -> int:
-    """Print what came of each of *servers*; 1 when one has missed a bar. Raises NotMeasurable."""
+    """Print the result of each of *servers*; 1 when one has exceeded a limit. Raises NotMeasurable."""
     if not Path("/proc/self/status").exists():
-        raise NotMeasurable("what processes hold is read from /proc/PID, which only Linux has")
+        raise NotMeasurable("the resources of processes are read from /proc/PID, which only Linux has")
     if processors.load is not None:
         os.sched_setaffinity(0, {processors.load})
     failures: list[str] = []
@@ -107,7 +107,7 @@ def main(servers: Sequence[Served], minutes: float, processors: Processors) -> i
 
 
 async def soak(command: Sequence[str], seconds: float, log: Path, processor: int | None = None) -> Outcome:
-    """Start a server with *command*, put it under the load for so many seconds and a little more, and stop it."""
+    """Start a server with *command*, run the load for *seconds* and the measurements, and stop it."""
     plan = Plan.of(seconds)
     port = free_port()
     address = ("127.0.0.1", port)
@@ -128,7 +128,7 @@ async def soak(command: Sequence[str], seconds: float, log: Path, processor: int
 
 
 async def run(plan: Plan, server: Server, outcome: Outcome) -> None:
-    """All of the plan. Raises Unmet, and RuntimeError if there is no hostile load."""
+    """Run the whole plan. Raises Unmet, and RuntimeError if there is no hostile load."""
     master, address = server.process.pid, ("127.0.0.1", server.port)
 
     async def attacked(seconds: float) -> None:
@@ -156,7 +156,7 @@ async def reload_again_and_again(plan: Plan, master: int, outcome: Outcome) -> N
 
 
 async def settled(master: int, address: Address, outcome: Outcome) -> None:
-    """Add a look as soon as it is like the first one, or after SETTLE seconds. Raises Unmet."""
+    """Add a measurement as soon as it equals the first one, or after SETTLE seconds. Raises Unmet."""
     deadline = monotonic() + SETTLE
     while True:
         found = await look(master, address, WORKERS)

@@ -1,4 +1,4 @@
-"""How long a server takes to go: with idle connections, and after its last request."""
+"""How long a server takes to stop: with idle connections, and after its last request."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .peers import Peer, Site
 from .server import Server, ServerFailed, free_port
 
 WITH_IDLE = 2.5
-"""Seconds. The most that gworkers may take from TERM on: drain_keepalive, and a little."""
+"""Seconds. The most that gworkers may take from TERM on: drain_keepalive and a margin."""
 AFTER_REQUEST = 0.3
-"""Seconds. The most that it may take from the end of its last request on, where no connection is idle."""
+"""Seconds. The most that it may take from the end of its last request, with no idle connection."""
 
-#: With the interim answer the client knows that the request is running (RFC 9110 section 10.1.1).
+#: The interim response tells the client that the request is running (RFC 9110 section 10.1.1).
 BEGIN = b"POST / HTTP/1.1\r\nHost: benchmark\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
 REST = b"x"
 RUNNING = 1.0
-"""Seconds that the last request goes on after TERM."""
+"""Seconds that the last request continues after TERM."""
 PATIENCE = 10.0
-"""Seconds for each piece of an answer."""
+"""Seconds for each piece of a response."""
 
 
 def main(peers: Sequence[Peer], count: int, rounds: int, processors: Processors) -> int:
@@ -56,7 +56,7 @@ def main(peers: Sequence[Peer], count: int, rounds: int, processors: Processors)
 
 
 def too_long(idle: float, busy: float) -> str:
-    """What of these seconds is more than gworkers may take; empty if nothing is."""
+    """The times that exceed the limits of gworkers; empty if there are none."""
     found = []
     if idle > WITH_IDLE:
         found.append(f"{idle:.2f} s with idle connections, {WITH_IDLE:g} are the most")
@@ -66,7 +66,7 @@ def too_long(idle: float, busy: float) -> str:
 
 
 def with_idle(peer: Peer, programs: Path, count: int, processors: Processors) -> float:
-    """Seconds from TERM, with *count* connections that each have had an answer, until no process is left.
+    """Seconds from TERM, with *count* connections that have each served a request, until no process is left.
 
     Raises ServerFailed.
     """
@@ -83,7 +83,7 @@ def after_request(peer: Peer, programs: Path, processors: Processors) -> float:
         with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
             sock.sendall(BEGIN)
             if not sock.recv(4096).startswith(b"HTTP/1.1 100 "):
-                raise ServerFailed("a request that expects 100-continue was not told to go on")
+                raise ServerFailed("a request that expects 100-continue had no interim response")
             server.process.terminate()
             time.sleep(RUNNING)
             sock.sendall(REST)
@@ -98,12 +98,12 @@ def serve(peer: Peer, site: Site, processors: Processors) -> Server:
 
 
 def check(sock: socket.socket) -> None:
-    """Take the answer to the last request. Raises ServerFailed."""
+    """Read the response to the last request. Raises ServerFailed."""
     response = HTTPResponse(sock)
     try:
         response.begin()
         body = response.read()
     except HTTPException as error:
-        raise ServerFailed(f"the request that was running at TERM had no answer: {error!r}") from error
+        raise ServerFailed(f"the request that was running at TERM had no response: {error!r}") from error
     if (response.status, body) != (200, b"1"):
         raise ServerFailed(f"the request that was running at TERM was answered with {response.status} {body[:80]!r}")

@@ -50,7 +50,7 @@ def section(name: str, series: dict[str, Series], baselines: Sequence[str]) -> l
 
 
 def marks(series: Series) -> list[str]:
-    """What makes a row less than it seems."""
+    """Remarks that qualify a row."""
     found = [f"ERRORS {kind} {count}" for kind, count in series.errors().items()]
     if series.starved():
         found.append(f"STARVED a new connection in {series.starved()} of {len(series.good)} runs")

@@ -1,4 +1,4 @@
-"""What a soak is judged by, and how it is told."""
+"""The limits of a soak, and its report."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from .soak import Outcome
 
 LONGEST_WAIT = 0.1
-"""Seconds. The 99th percentile of the waits has to be below."""
+"""Seconds. The 99th percentile of the waits must be below."""
 LATE = 0.02
-"""Seconds. If the 99th percentile of the clients' own delay is above, the waits are not the server's alone."""
+"""Seconds. If the 99th percentile of the clients' own delay is above, the server alone does not cause the waits."""
 LONGEST_STOP = 12.0
-"""Seconds. The server's graceful_timeout and a little."""
+"""Seconds. The server's graceful_timeout and a margin."""
 MEMORY = 8192
-"""KiB that all workers together may gain between two looks."""
+"""KiB that all workers together may gain between two measurements."""
 MASTER_MEMORY = 2048
-"""KiB that the master may gain between two looks."""
+"""KiB that the master may gain between two measurements."""
 SPARE = {"descriptors": 6, "connections": 6, "greenlets": 10, "closed": 40}
 """How many more of these all workers together may have: well-behaved clients come and go, and a few closed connections
 wait for the garbage collector."""
@@ -32,9 +32,9 @@ ROWS = ("master_memory", "master_descriptors", "memory", "descriptors", "greenle
 TITLES = ("master, KiB of memory", "master, descriptors", "workers, KiB of memory", "workers, descriptors",
           "workers, greenlets", "workers, open connections", "workers, closed and not freed")
 LEGEND = """\
-failed: no answer, a wrong one, or another status than 200. ms: waits for whole answers, less what the application
-takes. late: milliseconds from when a request was due until it was sent. What delays that, the clients' own work or
-others on the machine, delays the reading of answers too, and is in the waits."""
+failed: no response, a wrong one, or another status than 200. ms: waits for complete responses, without the
+application's own time. late: milliseconds from the time a request was due until it was sent. The cause of that delay,
+the clients' own work or other load, delays the reading of responses too, and is included in the waits."""
 
 
 def percentile(values: list[float], part: float) -> float:
@@ -43,7 +43,7 @@ def percentile(values: list[float], part: float) -> float:
 
 
 def render(outcome: Outcome) -> str:
-    """Tables of what the clients noticed, what the hostile ones did and what the processes held."""
+    """Tables of the clients' results, of the hostile load and of the resources of the processes."""
     rows = [["", "requests", "failed", "p50 ms", "p99 ms", "max ms", "late p50", "p99", "max", ""]]
     every: tuple[list[float], list[float]] = [], []
     for name, record in outcome.records.items():
@@ -66,7 +66,7 @@ def render(outcome: Outcome) -> str:
 
 
 def busy(before: Look, after: Look) -> str:
-    """What part of the time between two looks the workers, the same ones, have run."""
+    """The share of time between two measurements that the same workers were running."""
     elapsed = after.at - before.at
     ran, waited = after.ran - before.ran, after.waited - before.waited
     return (f"  from middle to end the workers were on their processor for {ran / elapsed:.0%} of the time, "
@@ -80,12 +80,12 @@ def milliseconds(values: list[float]) -> list[str]:
 
 
 def done(outcome: Outcome) -> Counter[str]:
-    """How often the hostile clients did each thing."""
+    """How often each kind of hostile load occurred."""
     return sum((report.done for report in outcome.reports), Counter())
 
 
 def faults(outcome: Outcome) -> list[str]:
-    """What is not as it should be."""
+    """The deviations from the expected result."""
     found = [outcome.problem] if outcome.problem else []
     found += served(outcome)
     found += withstood(outcome)
@@ -101,7 +101,7 @@ def faults(outcome: Outcome) -> list[str]:
 
 
 def served(outcome: Outcome) -> list[str]:
-    """What well-behaved clients had to suffer."""
+    """The failures of well-behaved clients."""
     found = []
     for name, record in outcome.records.items():
         if not record.ok:
@@ -122,7 +122,7 @@ def served(outcome: Outcome) -> list[str]:
 
 
 def withstood(outcome: Outcome) -> list[str]:
-    """What the hostile clients have achieved, or failed to try."""
+    """The failures that hostile clients caused, and the kinds that did not occur."""
     total = done(outcome)
     found = [f"no client did this: {kind.name}" for kind in KINDS if not total[kind.name]]
     for report in outcome.reports:
@@ -136,7 +136,7 @@ def withstood(outcome: Outcome) -> list[str]:
 
 
 def held(before: Look, after: Look) -> list[str]:
-    """What *after* has more of, apart from memory."""
+    """The resources of which *after* has more, except memory."""
     found = []
     for name in ("processes", "master_descriptors", *SPARE):
         earlier, later = getattr(before, name), getattr(after, name)
@@ -146,7 +146,7 @@ def held(before: Look, after: Look) -> list[str]:
 
 
 def grown(looks: list[Look]) -> list[str]:
-    """What memory has become more from one look to the next."""
+    """The memory that has grown from one measurement to the next."""
     found = []
     for before, after in zip(looks, looks[1:]):
         for name, most in (("memory", MEMORY), ("master_memory", MASTER_MEMORY)):
@@ -157,7 +157,7 @@ def grown(looks: list[Look]) -> list[str]:
 
 
 def renewed(outcome: Outcome) -> list[str]:
-    """What is wrong with who the workers were."""
+    """The deviations in the sets of workers."""
     found = []
     for before, after, same in zip(outcome.looks, outcome.looks[1:], (False, True)):
         if same and before.workers != after.workers:

@@ -1,4 +1,4 @@
-"""What the servers are asked to do."""
+"""The workloads."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Workload:
     upload: int = 0
     """Bytes of the request's body; 0 sends a GET."""
     close: bool = False
-    """Ask for a new connection for each request."""
+    """Use a new connection for each request."""
     access_log: bool = False
     """The server writes its access log to a file."""
     waiting: bool = False
     """The application waits: servers with threads get one for each connection."""
     bulk: bool = False
-    """Count bytes, not requests: few requests fit into a run, and most are cut off by its end."""
+    """Count bytes, not requests: few requests fit into a run, and most are incomplete at its end."""
 
     @property
     def unit(self) -> str:

@@ -102,7 +102,7 @@ def test_show_hides_no_failure(saved):
 def test_unknown_name_is_refused():
     refused = python("-m", "benchmarks", "--servers", "apache")
     assert refused.returncode == 2
-    assert "apache is not known; there are gworkers-gevent, " in refused.stderr
+    assert "apache is unknown; known are gworkers-gevent, " in refused.stderr
 
 
 #: Takes some more of everything when it is told to.

@@ -1,4 +1,4 @@
-"""Answers with 1 MiB in one piece."""
+"""Responds with 1 MiB in one piece."""
 
 BODY = bytes(range(256)) * 4096
 

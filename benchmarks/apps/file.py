@@ -1,4 +1,4 @@
-"""Answers with the file that BENCHMARK_FILE names, through wsgi.file_wrapper where the server has one."""
+"""Responds with the file that BENCHMARK_FILE names, through wsgi.file_wrapper where the server has one."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A Flask view, as small as hello: what is measured is the server's share when a framework does the rest."""
+"""A Flask view as small as hello. It measures the server's share when a framework does the rest."""
 
 from flask import Flask
 

@@ -1,4 +1,4 @@
-"""The smallest answer: what is measured is the server."""
+"""The smallest response. It measures the server."""
 
 
 def app(environ, start_response):

@@ -18,8 +18,8 @@ def main(port, module, connections, access_log=None):
 
 
 def listener(port):
-    # It sends a response's head and body apart and leaves Nagle's algorithm on: each answer but a connection's
-    # first then waits 40 ms for the client's delayed acknowledgement. Accepted sockets inherit the option.
+    # It sends a response's head and body separately and leaves Nagle's algorithm on: each response except a
+    # connection's first then waits 40 ms for the client's delayed acknowledgement. Accepted sockets inherit the option.
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

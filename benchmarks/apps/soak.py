@@ -1,4 +1,4 @@
-"""What the soak asks for: plain answers, bodies, streams, a large response, WebSockets that fail, and a look inside."""
+"""The application of the soak: short responses, bodies, streams, a large response, failing WebSockets, and counters."""
 
 import gc
 import json
@@ -56,7 +56,7 @@ def large(environ, start_response):
 def inside(environ, start_response):
     """How many greenlets live, connections are open, and closed connections have not been freed.
 
-    If the query names its process id, only that: the caller knows the rest already.
+    If the query names its process id, only that: the caller has the rest already.
     """
     if str(os.getpid()) in environ["QUERY_STRING"].split(","):
         return answer(start_response, json.dumps({"pid": os.getpid()}).encode())

@@ -14,7 +14,7 @@ raw_env = [
 
 
 class Unreliable(logging.Handler):
-    """Raises for one record of so many."""
+    """Raises for one record in this number."""
 
     def __init__(self, every):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Reads the request's body and answers with its length."""
+"""Reads the request's body and responds with its length."""
 
 
 def app(environ, start_response):

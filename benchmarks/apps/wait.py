@@ -1,4 +1,4 @@
-"""Waits 10 ms, as for a database: green servers have patched the sleep, the others need a thread for it."""
+"""Waits 10 ms, as for a database: green servers patch the sleep, other servers need a thread for it."""
 
 import time
 
