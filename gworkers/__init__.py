@@ -1,8 +1,8 @@
 """Gunicorn worker classes for applications that run on greenlets.
 
 ``gunicorn -k gworkers.GeventWorker 'hello:create_app()'`` serves on gevent,
-``gworkers.EventletWorker`` on eventlet. Importing this package imports neither: Gunicorn's
-master looks the class up before it forks, and a hub library must first be seen in a worker.
+``gworkers.EventletWorker`` on eventlet. Importing this package imports neither library:
+Gunicorn's master looks the class up before it forks, and a hub library must be imported in the worker.
 """
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def __getattr__(name: str) -> object:
         from gworkers.worker import green
 
         return getattr(green, name)
-    # Importing a submodule asks for it first, and tools ask any module for names that begin with an underscore.
+    # The import system looks up submodules here, and tools look up names that begin with an underscore.
     expected = name.startswith("_") or find_spec(f"{__name__}.{name}") is not None
     by_gunicorn = sys._getframe(1).f_globals.get("__name__") == "gunicorn.util"
     if by_gunicorn or not expected:
         from gworkers.checks import worker_class
         from gworkers.errors import SettingsError
 
-        # Gunicorn, which asks for a worker class, takes an AttributeError for one of its own and ends in a traceback.
+        # Gunicorn answers an AttributeError with a traceback that hides the cause.
         raise SettingsError(worker_class.non_class_finding(f"{__name__}.{name}") if expected
                             else worker_class.unknown_class_finding(name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,21 +13,21 @@ USAGE = """\
 usage: gworkers doctor [--json] [--all] [OPTIONS] [APP_MODULE]
        gworkers --help | --version
 
-doctor starts as Gunicorn would with the same options and the same application, as far as that is
-possible without serving, and says what it runs on, how it is set up, and what is wrong with that.
+doctor takes the options of Gunicorn and goes through the start of one worker without serving. It
+reports the runtime, the settings and every problem that it finds.
 
-  --json      one JSON object instead of text
-  --all       gworkers' settings that are at their default, too
-  OPTIONS     Gunicorn's, as in: gworkers doctor -c gunicorn.conf.py 'hello:create_app()'
+  --json      print one JSON object instead of text
+  --all       include the settings of gworkers that have their default value
+  OPTIONS     options of Gunicorn, as in: gworkers doctor -c gunicorn.conf.py 'hello:create_app()'
 
-Exit status: 0 fine, perhaps with warnings; 1 a worker could not serve like that; 2 bad usage.
+Exit status: 0 a worker can serve, perhaps with warnings; 1 a worker cannot serve; 2 invalid usage.
 """
-#: Doctor's own; the others are Gunicorn's.
-OPTIONS = ("--json", "--all")
+#: The options of doctor itself. All others are passed to Gunicorn.
+DOCTOR_OPTIONS = ("--json", "--all")
 
 
 def main() -> int:
-    """Do what ``sys.argv`` says; return the exit status."""
+    """Run the command in ``sys.argv`` and return the exit status."""
     if len(sys.argv) < 2:
         sys.stderr.write(USAGE)
         return 2
@@ -39,7 +39,7 @@ def main() -> int:
         sys.stdout.write(f"gworkers {__version__}\n")
         return 0
     if command != "doctor":
-        sys.stderr.write(f"gworkers: {command} is no command of it\n\n{USAGE}")
+        sys.stderr.write(f"gworkers: unknown command {command!r}\n\n{USAGE}")
         return 2
     try:
         return doctor(words)
@@ -48,24 +48,24 @@ def main() -> int:
 
 
 def doctor(words: list[str]) -> int:
-    """Look at what *words*, a command line for Gunicorn, would start; return the exit status."""
+    """Examine the start that *words*, a command line for Gunicorn, would lead to. Return the exit status."""
     as_json = "--json" in words
-    # Not imported yet: what is imported before the patch is among the things that are looked at.
+    # Not imported yet: doctor reports modules that are imported before the patch.
     printer = "gworkers.doctor.plain_text" if find_spec("rich") is None else "gworkers.doctor.tables"
     try:
-        from gworkers.doctor.configured import UsageError
         from gworkers.doctor.examine import examine
+        from gworkers.doctor.gunicorn_application import UsageError
     except ValueError as error:
-        # Gunicorn reads it when it is imported.
-        return _complain(f"Gunicorn cannot be imported: {error}. WEB_CONCURRENCY is "
-                         f"{os.environ.get('WEB_CONCURRENCY', 'not set')!r}, and has to be a number of workers")
+        # Gunicorn reads WEB_CONCURRENCY at import time.
+        return _usage_error(f"Gunicorn cannot be imported: {error}. WEB_CONCURRENCY is "
+                            f"{os.environ.get('WEB_CONCURRENCY', 'not set')!r}; it must be a number of workers")
     prog = "gworkers doctor"
-    sys.argv = [prog, *(word for word in words if word not in OPTIONS)]
+    sys.argv = [prog, *(word for word in words if word not in DOCTOR_OPTIONS)]
     out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
     try:
         report = examine(prog, None if as_json else printer)
     except UsageError as error:
-        return _complain(str(error))
+        return _usage_error(str(error))
     try:
         with out:
             if as_json:
@@ -73,16 +73,16 @@ def doctor(words: list[str]) -> int:
             else:
                 import_module(printer).show(report if "--all" in words else report.without_defaults(), out)
     except BrokenPipeError:
-        # Who reads has read enough.
+        # The reader closed the pipe, as head(1) does.
         pass
-    status = 1 if report.stops else 0
+    status = 1 if report.stops_worker else 0
     if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
-        # The application has started what does not mean to end.
+        # The application started threads that would keep this process alive.
         sys.stderr.flush()
         os._exit(status)
     return status
 
 
-def _complain(text: str) -> int:
+def _usage_error(text: str) -> int:
     sys.stderr.write(f"gworkers doctor: {text}\n")
     return 2

@@ -1,4 +1,4 @@
-"""What an exception of somebody else has to say in a finding."""
+"""The text of an exception in a finding or a log line, and its traceback without the frames of servers."""
 from __future__ import annotations
 
 import importlib
@@ -12,14 +12,16 @@ from gunicorn.errors import AppImportError, ConfigError
 import gworkers
 from gworkers.errors import GworkersError
 
-#: Frames of these say nothing about where a mistake is.
-DUMB = ("<frozen ", *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
+#: File name prefixes of the frames between the server and the application. They do not help to find a mistake.
+SERVER_FILES = (
+    "<frozen ", *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
 
 
 def actual_error(error: BaseException) -> BaseException:
-    """Return the exception that somebody is to be told of.
+    """Return the exception to report for *error*.
 
-    Gunicorn looks for the code of what has raised a TypeError when it was called, and fails where there is none.
+    After a TypeError in a call, Gunicorn inspects the code of the function. Where there is none, this
+    inspection fails with an AttributeError, which hides the TypeError.
     """
     first = error.__context__
     hidden = isinstance(error, AttributeError) and isinstance(first, TypeError) and not location(error)
@@ -27,7 +29,7 @@ def actual_error(error: BaseException) -> BaseException:
 
 
 def describe(error: BaseException) -> str:
-    """Return what an exception says, and where it was raised, on one line."""
+    """Return the type and the message of *error* and the place that raised it, on one printable line."""
     if isinstance(error, SyntaxError):
         text, where = f"{type(error).__name__}: {error.msg}", f"{error.filename}:{error.lineno}"
     else:
@@ -40,36 +42,36 @@ def describe(error: BaseException) -> str:
 
 
 def trim_traceback(error: BaseException) -> BaseException:
-    """Leave out of an exception's traceback, and of those before it, how it came to the application, if it did."""
+    """Remove the leading server frames from the tracebacks of *error* and of its causes. Return *error*."""
     chain: list[BaseException] = []
     following: list[BaseException | None] = [error]
     while following:
-        one = following.pop()
-        if one is None or one in chain:
+        link = following.pop()
+        if link is None or link in chain:
             continue
-        chain.append(one)
-        following += [one.__cause__, one.__context__]
-        trace = one.__traceback__
-        while trace is not None and _is_dumb(trace.tb_frame.f_code.co_filename):
+        chain.append(link)
+        following += [link.__cause__, link.__context__]
+        trace = link.__traceback__
+        while trace is not None and _is_server_file(trace.tb_frame.f_code.co_filename):
             trace = trace.tb_next
-        one.__traceback__ = trace
+        link.__traceback__ = trace
     return error
 
 
 def print_traceback(error: BaseException) -> None:
-    """Print the traceback of *error* alone, without the exceptions before it, to stderr.
+    """Print the traceback of *error* to stderr, without the exceptions in its context.
 
-    It is written at once, so that those of several workers do not mix.
+    One write keeps the tracebacks of several workers apart.
     """
     sys.stderr.write("".join(traceback.format_exception(type(error), error, error.__traceback__, chain=False)))
 
 
 def location(error: BaseException) -> str:
-    """Return file and line of the innermost frame that says something; nothing if none does."""
+    """Return file and line of the innermost frame outside the server; empty if there is none."""
     frames = traceback.extract_tb(error.__traceback__)
-    telling = [f"{frame.filename}:{frame.lineno}" for frame in frames if not _is_dumb(frame.filename)]
-    return telling[-1] if telling else ""
+    useful = [f"{frame.filename}:{frame.lineno}" for frame in frames if not _is_server_file(frame.filename)]
+    return useful[-1] if useful else ""
 
 
-def _is_dumb(file: str) -> bool:
-    return file.startswith(DUMB)
+def _is_server_file(file: str) -> bool:
+    return file.startswith(SERVER_FILES)

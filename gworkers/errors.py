@@ -3,16 +3,16 @@
 ::
 
     GworkersError
-    +-- StartError (RuntimeError)              a worker cannot start like that; carries the finding that says why
-        +-- SettingsError                          a setting that cannot be used
-        +-- RequirementError                       the runtime lacks what a worker needs
-    +-- ClientError (OSError)                  the peer is at fault: raised by wsgi.input and write()
-        +-- ClientDisconnected (ConnectionError)   it has gone, or its body ended too early
+    +-- StartError (RuntimeError)              a worker cannot start; carries the finding with the reason
+        +-- SettingsError                          a setting is unknown or has an invalid value
+        +-- RequirementError                       the runtime does not meet the requirements of a worker
+    +-- ClientError (OSError)                  an error of the peer: raised by wsgi.input and write()
+        +-- ClientDisconnected (ConnectionError)   it closed the connection, or its body ended too early
         +-- ClientTimeout (TimeoutError)           it made no progress within a deadline
-        +-- Refusal                                it sent what must be refused; carries the HTTP status
+        +-- Refusal                                its request must be refused; carries the HTTP status
 
-``ClientError`` is an ``OSError`` because that is what applications and frameworks expect of a
-failing ``wsgi.input`` (Werkzeug answers 400 to it, for instance).
+``ClientError`` is an ``OSError`` because applications and frameworks expect that type from a failing
+``wsgi.input``. Werkzeug, for instance, answers it with 400.
 """
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class GworkersError(Exception):
-    """Base of everything that gworkers raises on purpose."""
+    """Base class of all exceptions that gworkers raises."""
 
 
 class StartError(GworkersError, RuntimeError):
-    """A worker cannot start like that; its cause is somebody's exception, if there is more to see in that.
+    """A worker cannot start. ``__cause__`` is the exception behind it, if its traceback is useful.
 
-    A ``RuntimeError``, because Gunicorn prints those at start as one line without a traceback.
+    It is a ``RuntimeError`` because Gunicorn prints one at start as a line without a traceback.
 
-    :param finding: what is wrong, why it matters, what to do
+    :param finding: the problem, its impact and the fix
     """
 
     def __init__(self, finding: Finding) -> None:
@@ -40,19 +40,19 @@ class StartError(GworkersError, RuntimeError):
 
 
 class SettingsError(StartError):
-    """A setting is unknown or has a value that cannot be used."""
+    """A setting is unknown or has an invalid value."""
 
 
 class RequirementError(StartError):
-    """The runtime lacks something that a worker cannot do without."""
+    """The runtime does not meet the requirements of a worker."""
 
 
 class ClientError(GworkersError, OSError):
-    """The peer of a connection is at fault, not the application."""
+    """An error of the peer of a connection, not of the application."""
 
 
 class ClientDisconnected(ClientError, ConnectionError):
-    """The peer has gone, or ended its request body before it was complete (RFC 9112 section 8)."""
+    """The peer closed the connection, or ended its request body early (RFC 9112 section 8)."""
 
 
 class ClientTimeout(ClientError, TimeoutError):
@@ -62,10 +62,10 @@ class ClientTimeout(ClientError, TimeoutError):
 class Refusal(ClientError):
     """A request that must be refused.
 
-    :param status: HTTP status code of the answer
-    :param reason: its reason phrase
-    :param message: what was wrong, for the log
-    :param detail: what the answer's body says; the message if not given
+    :param status: HTTP status code of the response
+    :param reason: reason phrase of the response
+    :param message: the problem, for the log
+    :param detail: the text of the response body; by default the message
     """
 
     def __init__(self, status: int, reason: str, message: str, detail: str | None = None) -> None:

@@ -1,6 +1,6 @@
-"""Looking before opening: at a configured path there may be something other than a file.
+"""Access to regular files only, because a configured path may lead to something else.
 
-To open a FIFO blocks until there is a peer, which in the master would stop reloads and signals, too.
+Opening a FIFO blocks until it has a peer. In the master this would also block reloads and signals.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a dir
 
 
 class NotRegularFileError(OSError):
-    """There is something at the path that is no regular file.
+    """The path exists, but is not a regular file.
 
     :param mode: its ``st_mode``
     """
@@ -27,8 +27,8 @@ class NotRegularFileError(OSError):
 def regular_file_exists(path: str, *, follow_symlinks: bool = True) -> bool:
     """Return whether there is a regular file at *path*.
 
-    :raises NotRegularFileError: if there is something else
-    :raises OSError: if that cannot be found out
+    :raises NotRegularFileError: if the path is something else
+    :raises OSError: if the path cannot be examined
     """
     try:
         mode = os.stat(path, follow_symlinks=follow_symlinks).st_mode
@@ -40,19 +40,19 @@ def regular_file_exists(path: str, *, follow_symlinks: bool = True) -> bool:
 
 
 def open_regular_file(path: str, *, follow_symlinks: bool = True) -> int:
-    """Open the regular file at *path* for reading, without ever waiting, and return its descriptor.
+    """Open the regular file at *path* for reading, without blocking, and return its file descriptor.
 
-    :raises NotRegularFileError: if there is something else
-    :raises OSError: if there is nothing, or if it cannot be opened
+    :raises NotRegularFileError: if the path is something else
+    :raises OSError: if it does not exist or cannot be opened
     """
-    # To open a device may have effects of its own.
+    # Before open(), because opening a device may have side effects.
     regular_file_exists(path, follow_symlinks=follow_symlinks)
     nofollow = 0 if follow_symlinks else os.O_NOFOLLOW
     # eventlet may have patched os.open() and os.read(), and the master has no hub.
     fd = posix.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | nofollow)
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
-        # It has been replaced in between.
+        # It was replaced after the first check.
         posix.close(fd)
         raise NotRegularFileError(path, mode)
     return fd

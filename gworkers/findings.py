@@ -1,4 +1,4 @@
-"""What a check found: one thing that is wrong, or will be, and what to do."""
+"""A finding: one problem that a check found, its impact and its fix."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -15,20 +15,17 @@ CODES = frozenset((
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found at start.
+    """One problem found at start. ``str(finding)`` is the line that is logged or printed."""
 
-    ``str(finding)`` is the line that the log, or Gunicorn's last word, shows.
-    """
-
-    #: names it in docs/checks.md and in the setting ``silence``
+    #: its name in docs/checks.md and in the setting ``silence``
     code: str
-    #: what was found
+    #: what is wrong
     problem: str
     #: why it matters
     impact: str
     #: what to do, preferably a command
     fix: str
-    #: whether a worker cannot serve like that; otherwise it is a warning
+    #: true if a worker cannot serve with it; otherwise it is a warning
     fatal: bool = False
 
     def __post_init__(self) -> None:
@@ -36,7 +33,7 @@ class Finding:
 
     @property
     def kind(self) -> str:
-        """What becomes of a worker, as docs/checks.md has it."""
+        """Its effect on a worker, as docs/checks.md names it."""
         return "stops a worker" if self.fatal else "warning"
 
     def __str__(self) -> str:
@@ -44,5 +41,5 @@ class Finding:
 
 
 def invalid_setting(problem: str, impact: str, fix: str) -> Finding:
-    """Return the finding that a setting cannot be used."""
+    """Return the fatal finding that a setting is unknown or has an invalid value."""
     return Finding("invalid-setting", problem, impact, fix, fatal=True)

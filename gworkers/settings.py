@@ -1,8 +1,8 @@
-"""gworkers' own settings: what they are, and how they are read.
+"""The settings of gworkers: their names, types and defaults, and how they are read.
 
-Later layers win: the defaults below, then ``GWORKERS_<NAME>`` environment variables, then
-``GeventWorker.configure(name=value)``. Gunicorn ignores names that it does not know; gworkers
-refuses them, because a misspelt limit that silently stays at its default is found in an outage.
+Three layers, the later ones win: the defaults below, ``GWORKERS_<NAME>`` environment variables, and
+``GeventWorker.configure(name=value)``. Gunicorn ignores unknown names. gworkers refuses them, because a
+misspelled limit that silently keeps its default is discovered in an outage.
 """
 
 from __future__ import annotations
@@ -25,177 +25,183 @@ from gworkers.findings import invalid_setting
 PREFIX = "GWORKERS_"
 
 #: The names of Gunicorn's own settings.
-GUNICORNS = frozenset(known.name for known in KNOWN_SETTINGS)
+GUNICORN_SETTINGS = frozenset(known.name for known in KNOWN_SETTINGS)
 
 Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
 Path = Annotated[Optional[str], "a path"]
 Names = Annotated[tuple[str, ...], "names, separated by commas or in a list"]
-Hook = Annotated[object, "a function, or where to import one from: 'package.module:function'"]
+Hook = Annotated[object, "a function or an import path: 'package.module:function'"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one worker class. Build it with `resolve`, which checks what it is given.
+    """The settings of one worker class. Build it with :meth:`resolve`, which checks every value.
 
-    How long a connection may stay idle between two requests is Gunicorn's own ``keepalive``.
+    The idle time of a connection between two requests is Gunicorn's own setting ``keepalive``.
     """
 
     request_greenlets: Literal["reused", "fresh"] = "reused"
-    """``reused``: a greenlet serves one request after the other, so thread-locals live on as in a
-    thread pool and what is kept in them (database connections) is used again. ``fresh``: each
-    request gets a new greenlet, so thread-locals are isolated too, for 10 to 16 us per request on
-    CPython 3.11 and newer. Context variables are isolated either way."""
+    """``reused``: a greenlet serves one request after another. Thread-locals live on as in a thread
+    pool, so database connections that are kept in them are used again. ``fresh``: each request gets a
+    new greenlet, so thread-locals are isolated too. This costs 10 to 16 us per request on CPython 3.11
+    and newer. Context variables are isolated in both modes."""
 
     handshake_timeout: Seconds = 10.0
     """Seconds for a TLS handshake, from the accepted connection to the established session."""
 
     head_timeout: Seconds = 30.0
-    """Seconds for a whole request head, from its first byte to the empty line. A connection that sends
-    nothing is closed after as long, or earlier if there is no room for another one. A late head is
-    answered with 408 (RFC 9110 section 15.5.9). The trailer section
-    of a chunked body, from the last chunk to the empty line, has as long."""
+    """Seconds for a whole request head, from its first byte to the empty line. A late head is answered
+    with 408 (RFC 9110 section 15.5.9). The same limit applies to a new connection that sends nothing,
+    which is closed earlier when the worker is full, and to the trailer section of a chunked body, from
+    the last chunk to the empty line."""
 
     body_timeout: Seconds = 60.0
-    """Seconds that the application waits for more bytes of a request body, in each read."""
+    """Seconds that each read of a request body waits for more bytes."""
 
     write_timeout: Seconds = 60.0
-    """Seconds without progress of a response: the client takes no byte of it."""
+    """Seconds without progress of a response, while the client accepts no byte of it."""
 
     linger_timeout: Seconds = 2.0
-    """Seconds to read on, and throw away, after a connection was closed because of an error, so
-    that a reset does not destroy the answer before the client has read it (RFC 9112, 9.6)."""
+    """Seconds of lingering close after an error: the server reads and discards what the client still
+    sends, so that a reset does not destroy the response before the client has read it (RFC 9112
+    section 9.6)."""
 
     drain_keepalive: Seconds = 2.0
-    """Seconds that an idle connection stays open, at most, while its worker drains: a last request on it
-    is answered, with ``Connection: close``."""
+    """Seconds that an idle connection stays open, at most, while its worker drains. One last request on
+    it is answered, with ``Connection: close``."""
 
     drain_delay: Seconds = 0.0
-    """Seconds between the signal to stop and the closing of the listener, in which all goes on as before: for
-    load balancers that notice late. They count to ``graceful_timeout``. Not in a reload."""
+    """Seconds between the signal to stop and the close of the listener. The worker serves normally
+    during this time, for load balancers that react late. They count towards ``graceful_timeout``. A
+    reload has no delay."""
 
     readiness_file: Path = None
-    """A file that is there while the server is ready, and gone before it stops; it holds the master's process id."""
+    """A file that exists while the server is ready and is removed before it stops. It holds the process
+    id of the master."""
 
     boot_timeout: Seconds = 300.0
-    """Seconds that a worker may take until it serves. Gunicorn's ``timeout`` only counts from then on."""
+    """Seconds that a worker may take until it serves. Gunicorn's ``timeout`` applies from then on."""
 
     max_rss: Bytes = 0
-    """Bytes of memory (resident set) at which a worker asks for a successor, looked at once a second. 0: never."""
+    """Bytes of memory (resident set) at which a worker is replaced, checked once a second. 0: never."""
 
     max_rss_jitter: Bytes = 0
-    """Up to so many bytes more, chosen at random, so that not all workers ask at the same time."""
+    """Upper bound of a random number of bytes that is added to ``max_rss``, so that workers are replaced
+    at different times."""
 
     discard_body_limit: Bytes = 65536
-    """Bytes of a request body which the application left unread that are read and thrown away to
-    keep the connection. What is longer closes it; with 0 every unread body does."""
+    """Bytes of an unread request body that are read and discarded to keep the connection open. If more is
+    left, the connection is closed. 0: every unread body closes it."""
 
     time_slice: Seconds = 0.01
-    """Seconds that a handler which streams to a fast reader may run before it must let the other
-    connections, and the heartbeat, have their turn; also for how long handlers that wait for nothing
-    are called one after the other. With 0 neither is ever interrupted."""
+    """Seconds that a handler which streams to a fast reader may run before it yields to the other
+    connections and the heartbeat. It also limits how long handlers that never wait are called one after
+    another. 0: no limit."""
 
     patch: Names = ("all",)
-    """Which parts of the standard library the hub's library patches: ``all``, or some of ``PARTS``
-    in :mod:`gworkers.hubs`, or none at all."""
+    """The parts of the standard library that the hub's library patches: ``all``, some of ``parts`` in
+    :data:`gworkers.hubs.HUBS`, or none."""
 
     post_patch: Hook = None
-    """Called after patching and before the application is loaded, with the worker if it has a parameter
-    called ``worker``, a positional one without a default, or ``*args``: the place for what makes a library
-    cooperative, such as ``grpc.experimental.gevent:init_gevent``."""
+    """A function that is called after patching and before the application is loaded, for libraries that
+    must be made cooperative, such as ``grpc.experimental.gevent:init_gevent``. It receives the worker if
+    it has a parameter called ``worker``, a positional parameter without a default, or ``*args``."""
 
     psycopg2: Literal["report", "wait"] = "report"
-    """What to do about psycopg2, which blocks the hub by itself. ``wait``: let it wait on the hub."""
+    """How to treat psycopg2, which blocks the hub by default. ``report``: log a finding. ``wait``: make
+    it wait on the hub."""
 
     silence: Names = ()
-    """Codes of findings that are not to be logged; docs/checks.md has them all. What stops a worker does so anyway."""
+    """Codes of warnings that are not logged. docs/checks.md lists the codes. Findings that stop a worker
+    cannot be silenced."""
 
     @classmethod
     def resolve(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
-        """The defaults, changed by ``GWORKERS_*`` in `environ`, changed by `overrides`.
+        """Return the defaults, updated from ``GWORKERS_*`` in *environ*, then from *overrides*.
 
-        Raises SettingsError, one line, for a name that is no setting and for a value that the
-        setting does not allow.
+        :raises SettingsError: for an unknown name and for a value that the setting does not allow
         """
-        return cls(**{name: value for name, (value, _) in cls._given(overrides, environ).items()})
+        return cls(**{name: value for name, (value, _) in cls._non_defaults(overrides, environ).items()})
 
     @classmethod
     def origins(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
-        """Where `resolve` takes each setting from: ``default``, an environment variable or ``configure()``.
+        """Return the source of each setting: ``default``, an environment variable or ``configure()``.
 
-        Raises SettingsError as `resolve` does.
+        :raises SettingsError: like :meth:`resolve`
         """
-        given = cls._given(overrides, environ)
-        return {field.name: given[field.name][1] if field.name in given else "default" for field in fields(cls)}
+        set_names = cls._non_defaults(overrides, environ)
+        return {field.name: set_names[field.name][1] if field.name in set_names else "default" for field in fields(cls)}
 
     @classmethod
-    def _given(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
-        """What is not left at its default, by name, with where it comes from."""
+    def _non_defaults(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+        """Return the settings that are set, by name: value and source."""
         kinds = get_type_hints(cls, include_extras=True)
         variables = {PREFIX + name.upper(): name for name in kinds}
-        given: dict[str, tuple[Any, str]] = {}
+        found: dict[str, tuple[Any, str]] = {}
         for variable in sorted(environ):
             if variable.startswith(PREFIX) and not is_kubernetes_variable(variable, environ):
-                name = _known(variable, variables, "the environment")
+                name = _setting_name(variable, variables, "the environment")
                 origin = f"environment variable {variable}"
-                given[name] = _checked(name, kinds[name], _numeral(kinds[name], environ[variable]), origin), origin
+                found[name] = _validate(name, kinds[name], _to_number(kinds[name], environ[variable]), origin), origin
         for name in sorted(overrides):
-            _known(name, {known: known for known in kinds}, "configure()")
-            given[name] = _checked(name, kinds[name], overrides[name], "configure()"), "configure()"
-        return given
+            _setting_name(name, {known: known for known in kinds}, "configure()")
+            found[name] = _validate(name, kinds[name], overrides[name], "configure()"), "configure()"
+        return found
 
 
-_SERVICE_LINK = re.compile(
+_SERVICE_VARIABLE = re.compile(
     rf"({PREFIX[:-1]}(?:_[A-Z0-9_]+?)??)_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?"
     r"|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)")
 
 
 def is_kubernetes_variable(variable: str, environ: Mapping[str, str]) -> bool:
-    """Whether Kubernetes has put `variable` into `environ` for a Service called ``gworkers`` or ``gworkers-...``.
+    """Return whether *variable* was set by Kubernetes for a Service called ``gworkers`` or ``gworkers-...``.
 
-    It does so in every pod of the Service's namespace:
+    Kubernetes sets such variables in every pod of the Service's namespace:
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
-    link = _SERVICE_LINK.fullmatch(variable)
-    if link is None:
+    match = _SERVICE_VARIABLE.fullmatch(variable)
+    if match is None:
         return False
-    # GWORKERS_BIND_PORT may be a misspelt setting, unless the Service gworkers-bind exists.
-    return link[1] == PREFIX[:-1] or f"{link[1]}_SERVICE_HOST" in environ
+    # GWORKERS_BIND_PORT may be a misspelled setting, unless the Service gworkers-bind exists.
+    return match[1] == PREFIX[:-1] or f"{match[1]}_SERVICE_HOST" in environ
 
 
-def _known(spelled: str, names: Mapping[str, str], origin: str) -> str:
-    if spelled in names:
-        return names[spelled]
-    spellings = {name: spelling for spelling, name in names.items()}
-    # Without the prefix, which would make every variable look like every other one.
-    close = difflib.get_close_matches(spelled.removeprefix(PREFIX).lower(), spellings, n=1)
-    gunicorns = spelled.removeprefix(PREFIX).lower()
-    if gunicorns in GUNICORNS:
-        advice = f"It is Gunicorn's: write {gunicorns} = ... into gunicorn.conf.py"
+def _setting_name(key: str, names_by_key: Mapping[str, str], origin: str) -> str:
+    """Return the setting that *key*, a variable or an argument, stands for. Raise SettingsError if there is none."""
+    if key in names_by_key:
+        return names_by_key[key]
+    keys_by_name = {name: known for known, name in names_by_key.items()}
+    # The prefix would make all variables similar to each other.
+    name = key.removeprefix(PREFIX).lower()
+    similar = difflib.get_close_matches(name, keys_by_name, n=1)
+    if name in GUNICORN_SETTINGS:
+        advice = f"It is a setting of Gunicorn: write {name} = ... into gunicorn.conf.py"
     else:
-        advice = f"Did you mean {spellings[close[0]]}?" if close else f"Known are {', '.join(names)}"
+        advice = f"Did you mean {keys_by_name[similar[0]]}?" if similar else f"Known are {', '.join(names_by_key)}"
     raise SettingsError(invalid_setting(
-        f"gworkers has no setting {spelled!r} ({origin})", "nothing would come of it", advice))
+        f"gworkers has no setting {key!r} ({origin})", "it would be ignored", advice))
 
 
-_PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_HOOK_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
-_NUMERALS = {
-    # Bounded, and plain ASCII: int() and float() also take "1_0", " 7", "٣" and "infinity".
+_NUMBER_SYNTAX = {
+    # Bounded, and plain ASCII: int() and float() also accept "1_0", " 7", "٣" and "infinity".
     float: re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?|\.[0-9]{1,18}"),
     int: re.compile(r"[0-9]{1,18}"),
 }
 
 
-def _numeral(kind: Any, text: str) -> object:
-    """The number that `text` spells where `kind` wants one, else `text`, for `_checked` to judge."""
+def _to_number(kind: Any, text: str) -> object:
+    """Return *text* as a number if *kind* is one and the syntax is right; else *text*, which `_validate` refuses."""
     number = get_args(kind)[0] if get_origin(kind) is not Literal else None
-    if number in _NUMERALS and _NUMERALS[number].fullmatch(text.strip()):
+    if number in _NUMBER_SYNTAX and _NUMBER_SYNTAX[number].fullmatch(text.strip()):
         return number(text)
     return text
 
 
-def _checked(name: str, kind: Any, value: object, origin: str) -> object:
+def _validate(name: str, kind: Any, value: object, origin: str) -> object:
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         if isinstance(value, str) and value in choices:
@@ -208,7 +214,7 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
             return tuple(name for name in names if name)
     elif kind is Hook:
         allowed = get_args(kind)[1]
-        if callable(value) or (isinstance(value, str) and _PLACE.fullmatch(value)):
+        if callable(value) or (isinstance(value, str) and _HOOK_PATH.fullmatch(value)):
             return value
     elif kind is Path:
         allowed = get_args(kind)[1]
@@ -222,13 +228,13 @@ def _checked(name: str, kind: Any, value: object, origin: str) -> object:
             return number(value)
     found = " ".join(reprlib.repr(value).split())
     raise SettingsError(invalid_setting(
-        f"gworkers setting {name} is {found} ({origin})", "nothing can be made of that", f"It takes {allowed}"))
+        f"gworkers setting {name} is {found} ({origin})", "invalid value", f"Expected: {allowed}"))
 
 
 def load_hook(hook: Any) -> Callable[..., Any]:
-    """Return what the hook *hook*, checked already, stands for.
+    """Return the function that *hook*, a validated setting, names.
 
-    :raises SettingsError: if it cannot be imported
+    :raises SettingsError: if it cannot be imported or is not callable
     """
     if callable(hook):
         return cast("Callable[..., Any]", hook)
@@ -237,9 +243,9 @@ def load_hook(hook: Any) -> Callable[..., Any]:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise SettingsError(invalid_setting(
-            f"gworkers setting post_patch is {hook!r}", f"that cannot be imported ({describe(error)})",
-            "Correct the name, or what it imports; --pythonpath puts a directory on the path")) from None
+            f"gworkers setting post_patch is {hook!r}", f"it cannot be imported ({describe(error)})",
+            "Correct the name or the module; --pythonpath adds a directory to the import path")) from None
     if not callable(found):
-        raise SettingsError(invalid_setting(f"gworkers setting post_patch is {hook!r}", "that cannot be called",
-                                    "Name a function"))
+        raise SettingsError(invalid_setting(f"gworkers setting post_patch is {hook!r}", "it is not callable",
+                                            "Name a function"))
     return cast("Callable[..., Any]", found)

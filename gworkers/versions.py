@@ -7,7 +7,7 @@ Version = tuple[int, ...]
 
 
 def installed_version(distribution: str) -> str | None:
-    """Return the version of an installed *distribution*."""
+    """Return the version of *distribution*; None if it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -28,4 +28,5 @@ def parse_version(release: str) -> Version:
 
 
 def format_version(release: Version) -> str:
+    """Return *release* as text: ``25.9.1`` for ``(25, 9, 1)``."""
     return ".".join(map(str, release))

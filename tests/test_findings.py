@@ -35,7 +35,7 @@ pytestmark = pytest.mark.smoke
 
 DOCUMENTATION = Path(__file__).parents[1] / "docs" / "checks.md"
 
-FINE = Runtime(pypy=None, greenlet="3.2.0", keeps_contexts=True, library="gevent", release="25.9.1")
+FINE = Runtime(pypy=None, greenlet="3.2.0", isolates_contexts=True, library="gevent", release="25.9.1")
 
 
 def codes(findings: list[Finding]) -> list[str]:
@@ -50,15 +50,15 @@ def codes(findings: list[Finding]) -> list[str]:
     ({"library": "eventlet", "release": "0.41.2", "greenlet": "1.0"}, None),
     ({"library": "eventlet", "release": "0.41.2", "greenlet": "1.0.0rc1"}, None),
     ({"greenlet": "0.4.17"}, "greenlet-old"),
-    ({"greenlet": "0.4.17", "keeps_contexts": False}, "greenlet-old"),
-    ({"greenlet": None, "keeps_contexts": False}, "greenlet-missing"),
-    ({"greenlet": None, "keeps_contexts": False, "broken": "ImportError"}, "greenlet-broken"),
-    ({"keeps_contexts": False}, "contexts-shared"),
+    ({"greenlet": "0.4.17", "isolates_contexts": False}, "greenlet-old"),
+    ({"greenlet": None, "isolates_contexts": False}, "greenlet-missing"),
+    ({"greenlet": None, "isolates_contexts": False, "greenlet_error": "ImportError"}, "greenlet-broken"),
+    ({"isolates_contexts": False}, "contexts-shared"),
     ({"pypy": (7, 3, 7), "greenlet": "0.4.13"}, None),
     ({"pypy": (7, 3, 11), "greenlet": "0.4.13"}, None),
     ({"pypy": (7, 3, 6), "greenlet": "0.4.13"}, "pypy-old"),
-    ({"pypy": (7, 2, 0), "greenlet": "0.4.13", "keeps_contexts": False}, "pypy-old"),
-    ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "keeps_contexts": False}, "contexts-shared"),
+    ({"pypy": (7, 2, 0), "greenlet": "0.4.13", "isolates_contexts": False}, "pypy-old"),
+    ({"pypy": (7, 3, 11), "greenlet": "0.4.13", "isolates_contexts": False}, "contexts-shared"),
     ({"release": None}, "library-missing"),
     ({"release": "24.10.3"}, None),
     ({"release": "24.10.2"}, "library-old"),
@@ -89,7 +89,7 @@ def test_requirements(changed: dict[str, object], code: str | None) -> None:
 
 def test_this_runtime_is_fine() -> None:
     runtime = requirements.inspect_runtime("gevent")
-    assert runtime.keeps_contexts
+    assert runtime.isolates_contexts
     assert runtime.greenlet == greenlet.__version__
 
 
@@ -182,7 +182,7 @@ def test_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_end_of_eventlet() -> None:
     (finding,) = deployment.check(configuration(), "eventlet")
     assert finding.code == "eventlet-ends"
-    assert date(2027, 4, 1) == deployment.EVENTLET_ENDS
+    assert date(2027, 4, 1) == deployment.EVENTLET_END_OF_SUPPORT
     assert "April 2027" in str(finding)
 
 
@@ -228,7 +228,7 @@ def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
     with not_root():
         (finding,) = check_gunicorn(config, Settings(), "gevent")
     assert (finding.code, finding.problem) == ("invalid-setting", f"keyfile is {str(forbidden)!r}")
-    assert finding.impact == "that cannot be read (Permission denied)"
+    assert finding.impact == "it cannot be read (Permission denied)"
     assert "the user who starts Gunicorn may read it" in finding.fix
 
 
@@ -236,7 +236,7 @@ def test_certificates_that_are_no_files(tmp_path: Path) -> None:
     config = configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key"))
     findings = check_gunicorn(config, Settings(), "gevent")
     assert [finding.impact for finding in findings] == [
-        "that cannot be read (it is a directory, not a regular file)", "there is no such file"]
+        "it cannot be read (it is a directory, not a regular file)", "there is no such file"]
 
 
 # drivers
@@ -431,7 +431,7 @@ def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_consequences_are_ordered() -> None:
     """What is not would have the finding fail."""
     assert {original.impact for original in [*originals.NAMES.values(), *originals.OBJECTS.values()]} <= {
-        *originals.CONSEQUENCES}
+        *originals.IMPACTS}
 
 
 # all of them

@@ -96,7 +96,7 @@ def test_readiness_file():
     assert resolve(readiness_file=None).readiness_file is None
     for value in (1, "", b"ready", "a\0b", ["ready"]):
         assert "setting readiness_file is " in refusal(readiness_file=value)
-    assert "It takes a path" in refusal({"GWORKERS_READINESS_FILE": ""})
+    assert "Expected: a path" in refusal({"GWORKERS_READINESS_FILE": ""})
 
 
 def test_psycopg2():

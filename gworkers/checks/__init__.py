@@ -1,6 +1,6 @@
-"""What is looked at when a worker starts, each concern in a module of its own.
+"""The checks at the start of a worker, one module for each concern.
 
-``requirements`` stops a worker that could not keep requests apart; ``patching``, ``drivers`` and
-``deployment`` warn of what will hurt later. They are functions from facts to findings; who asks
-decides what to do about them: the worker logs or refuses, ``gworkers doctor`` prints.
+``requirements`` stops a worker that could not isolate requests. ``patching``, ``drivers`` and
+``deployment`` warn of later problems. A check is a function that returns findings. The caller decides
+what to do with them: the worker logs them or refuses to start, ``gworkers doctor`` prints them.
 """

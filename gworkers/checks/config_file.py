@@ -1,4 +1,4 @@
-"""Names in gunicorn.conf.py that look like settings and are none: Gunicorn ignores what it does not know."""
+"""Names in gunicorn.conf.py that look like settings, but that Gunicorn ignores because they are unknown."""
 from __future__ import annotations
 
 import ast
@@ -12,39 +12,39 @@ from gunicorn.config import KNOWN_SETTINGS
 from gworkers.checks.importers import CONFIGURATION
 from gworkers.files import open_regular_file
 from gworkers.findings import Finding
-from gworkers.settings import GUNICORNS, PREFIX, Settings
+from gworkers.settings import GUNICORN_SETTINGS, PREFIX, Settings
 
-OWN = frozenset(field.name for field in fields(Settings))
+GWORKERS_SETTINGS = frozenset(field.name for field in fields(Settings))
 #: Gunicorn's settings that are functions.
 HOOKS = frozenset(known.name for known in KNOWN_SETTINGS if callable(known.default))
-#: Its settings by what the command line calls them, in one word, for there are as many ways to put in underscores.
+#: The long command line options of Gunicorn's settings, without separators, because underscores may stand anywhere.
 OPTIONS: dict[str, str] = {
     word.replace("-", "").replace("_", ""): known.name
     for known in KNOWN_SETTINGS for word in known.cli or () if word.startswith("--")}
-#: How alike a name must be to one that is known, as difflib measures it.
-ALIKE = 0.8
+#: The minimum similarity of an unknown name to a known one, as measured by difflib.
+SIMILARITY = 0.8
 
 
 def check(cfg: Any, worker_class: type) -> list[Finding]:
-    """Return what the file that *cfg* was read from sets in vain; *worker_class* is the one in use."""
-    location = (cfg.config or "").removeprefix("file:")
+    """Return findings for ignored names in the file that *cfg* was read from. *worker_class* is the one in use."""
+    file_name = (cfg.config or "").removeprefix("file:")
     try:
-        # Not a FIFO, which Gunicorn has read already.
-        with open(open_regular_file(location), "rb") as file:
+        # open_regular_file() refuses a FIFO, whose content Gunicorn has consumed.
+        with open(open_regular_file(file_name), "rb") as file:
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
-        # There is none. Or with --chdir this is another one: Gunicorn has read its own.
+        # There is no file, or --chdir has led to a file that Gunicorn has not read.
         return []
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    names = {name: is_function for name, is_function in _names(tree) if name not in used | GUNICORNS}
-    return [_finding(location, name, meant, worker_class) for name, is_function in sorted(names.items())
-            if (meant := _meant(name, is_function)) is not None]
+    names = {name: is_function for name, is_function in _assigned_names(tree) if name not in used | GUNICORN_SETTINGS}
+    return [_finding(file_name, name, similar, worker_class) for name, is_function in sorted(names.items())
+            if (similar := _similar_setting(name, is_function)) is not None]
 
 
-def _names(tree: ast.Module) -> Iterator[tuple[str, bool]]:
-    """Yield what the module sets itself, and whether to a function.
+def _assigned_names(tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """Yield the names that the module assigns at its top level, and whether the value is a function.
 
-    What it imports, or does not look at again, may have another purpose.
+    Imported names and names that the module uses itself may have another purpose.
     """
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef):
@@ -55,25 +55,25 @@ def _names(tree: ast.Module) -> Iterator[tuple[str, bool]]:
                     yield node.id, isinstance(statement.value, ast.Lambda)
 
 
-def _meant(name: str, is_function: bool) -> str | None:
+def _similar_setting(name: str, is_function: bool) -> str | None:
     option = OPTIONS.get(name.replace("_", ""))
     if option is not None and not is_function:
         return option
-    known = OWN | (HOOKS if is_function else GUNICORNS - HOOKS)
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)), None)
+    known = GWORKERS_SETTINGS | (HOOKS if is_function else GUNICORN_SETTINGS - HOOKS)
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=SIMILARITY)), None)
 
 
-def _finding(location: str, name: str, meant: str, worker_class: type) -> Finding:
-    fix = f"Did you mean {meant}?" if meant not in OWN else (
-        f"{_imported(worker_class)}worker_class = {worker_class.__name__}.configure({meant}=...), "
-        f"or {PREFIX}{meant.upper()} in the environment")
-    return Finding("setting-ignored", f"{location} sets {name}, which is no setting of Gunicorn's",
-                   "nothing comes of it", fix)
+def _finding(file_name: str, name: str, similar: str, worker_class: type) -> Finding:
+    fix = f"Did you mean {similar}?" if similar not in GWORKERS_SETTINGS else (
+        f"{_import_statement(worker_class)}worker_class = {worker_class.__name__}.configure({similar}=...), "
+        f"or {PREFIX}{similar.upper()} in the environment")
+    return Finding("setting-ignored", f"{file_name} sets {name}, which is not a setting of Gunicorn",
+                   "it is ignored", fix)
 
 
-def _imported(worker_class: type) -> str:
+def _import_statement(worker_class: type) -> str:
     module = worker_class.__module__
     if module == CONFIGURATION:
         return ""
-    # Its public name is the package's.
+    # The package exports the classes of this module.
     return f"from {'gworkers' if module == 'gworkers.worker.green' else module} import {worker_class.__name__}; "

@@ -1,4 +1,4 @@
-"""What of Gunicorn's configuration cannot work here, found before anything is served."""
+"""Checks of the settings of gworkers and Gunicorn for values that a green worker cannot use."""
 from __future__ import annotations
 
 import os
@@ -17,87 +17,87 @@ from gworkers.findings import CODES, Finding, invalid_setting
 from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
 
-#: How a gunicorn.conf.py begins that patches the master.
+#: The first line of a gunicorn.conf.py that patches the master.
 MASTER_PATCH_CODE = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
-    # Gunicorn 23's master calls os.write() where eventlet's cannot be called.
+    # Gunicorn 23's master calls os.write() in places where eventlet's version fails.
     "eventlet": f"import eventlet; eventlet.monkey_patch({'os=False' if gunicorn.version_info < (24,) else ''})",
 }
 
 
 def refuse_invalid(cfg: Any, settings: Settings, hub: str) -> None:
-    """Refuse what would silently do nothing, or fail later.
+    """Refuse settings that would have no effect, or would fail later.
 
-    :raises SettingsError: naming the setting
-    :raises RequirementError: if the application was loaded before the patch, or the patch is not this hub's
+    :raises SettingsError: for a setting with an invalid value
+    :raises RequirementError: if the application was loaded before the patch, or another library has patched
     """
     for finding in (*check_gworkers(settings, hub), *check_heartbeat_files(cfg), *check_gunicorn(cfg, settings, hub)):
         raise (SettingsError if finding.code == "invalid-setting" else RequirementError)(finding)
 
 
 def check_gworkers(settings: Settings, hub: str) -> list[Finding]:
-    """Return names in gworkers' own settings that name nothing."""
+    """Return findings for names in the settings of gworkers that do not exist."""
     parts = ("all", *hubs.HUBS[hub].parts)
     return [
-        *(invalid_setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch that",
-                  f"Known are {', '.join(parts)}") for part in settings.patch if part not in parts),
-        *_importable(settings),
-        *_readiness(settings),
-        *(invalid_setting(f"gworkers setting silence names {code!r}", "there is no such finding",
-                  f"Known are {', '.join(sorted(CODES))}") for code in settings.silence if code not in CODES),
+        *(invalid_setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch it",
+                          f"Known are {', '.join(parts)}") for part in settings.patch if part not in parts),
+        *_unimportable(settings),
+        *_readiness_file(settings),
+        *(invalid_setting(f"gworkers setting silence names {code!r}", "no finding has this code",
+                          f"Known are {', '.join(sorted(CODES))}") for code in settings.silence if code not in CODES),
     ]
 
 
-def _importable(settings: Settings) -> list[Finding]:
+def _unimportable(settings: Settings) -> list[Finding]:
     found = []
     if isinstance(settings.post_patch, str):
         package = settings.post_patch.partition(":")[0].partition(".")[0]
         if find_spec(package) is None:
             found.append(invalid_setting(
-                f"gworkers setting post_patch is {settings.post_patch!r}", f"there is no {package}",
-                "Correct the name, or put its directory on the path: --pythonpath"))
+                f"gworkers setting post_patch is {settings.post_patch!r}", f"{package} cannot be found",
+                "Correct the name, or add its directory to the import path: --pythonpath"))
     if settings.psycopg2 == "wait" and find_spec("psycopg2") is None:
         found.append(invalid_setting("gworkers setting psycopg2 is 'wait'", "psycopg2 is not installed",
-                             "pip install psycopg2-binary, or leave the setting alone"))
+                                     "pip install psycopg2-binary, or remove the setting"))
     return found
 
 
-def _readiness(settings: Settings) -> list[Finding]:
+def _readiness_file(settings: Settings) -> list[Finding]:
     file = settings.readiness_file
     if file is None or os.access(os.path.dirname(os.path.abspath(file)), os.W_OK | os.X_OK):
         return []
-    return [invalid_setting(f"gworkers setting readiness_file is {file!r}", "the master cannot make a file there",
-                    "Name one in a directory that is there and that Gunicorn may write to")]
+    return [invalid_setting(f"gworkers setting readiness_file is {file!r}", "the master cannot create it",
+                            "Choose a file in an existing directory that Gunicorn may write to")]
 
 
 def check_heartbeat_files(cfg: Any) -> list[Finding]:
-    """Return why workers could not have the files that they beat their hearts on; without one there is no worker."""
+    """Return a finding if workers cannot create their heartbeat files, without which Gunicorn starts none."""
     try:
         with TemporaryFile(dir=cfg.worker_tmp_dir):
             return []
     except OSError as error:
         directory = repr(cfg.worker_tmp_dir) if cfg.worker_tmp_dir else "not set"
         return [invalid_setting(
-            f"worker_tmp_dir is {directory}", f"a worker could not have a file there ({error.strerror})",
-            "Name a directory that Gunicorn may write to, best in memory, which on Linux /dev/shm is")]
+            f"worker_tmp_dir is {directory}", f"workers cannot create files there ({error.strerror})",
+            "Choose a directory that Gunicorn may write to, preferably in memory, such as /dev/shm on Linux")]
 
 
 def check_gunicorn(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
-    """Return what is wrong in *cfg*, Gunicorn's own configuration."""
+    """Return findings for *cfg*, Gunicorn's configuration, in a worker that runs on *hub*."""
     found = [*_unsupported(cfg), *_ports(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
-    other = other_patch_finding(hub)
-    return found if other is None else [other, *found]
+    conflict = other_patch_finding(hub)
+    return found if conflict is None else [conflict, *found]
 
 
 def other_patch_finding(hub: str) -> Finding | None:
-    """Return what to say if another library than that of the worker's *hub* has patched this process."""
+    """Return a finding if a library other than that of *hub* has patched this process."""
     other = hubs.other_patching_hub(hub)
     if other is None:
         return None
     return Finding(
         "patched-by-other-library", f"{other} has patched the standard library, but the worker runs on {hub}",
-        "every request that waits would block the others, or end the worker",
-        f"Take {other}'s monkey patch out of gunicorn.conf.py or the application: gworkers patches by itself",
+        "a request that waits would block all others, or end the worker",
+        f"Remove the monkey patch of {other} from gunicorn.conf.py or the application: gworkers patches by itself",
         fatal=True)
 
 
@@ -105,22 +105,23 @@ def _unsupported(cfg: Any) -> list[Finding]:
     found = []
     if "h2" in getattr(cfg, "http_protocols", ()):
         found.append(invalid_setting("http_protocols has h2", "gworkers does not speak HTTP/2 yet",
-                             "Use h1, and let the proxy in front speak HTTP/2"))
+                                     "Use h1, and HTTP/2 in the proxy in front"))
     if getattr(cfg, "http2_cleartext", "off") != "off":
         found.append(invalid_setting(
             f"http2_cleartext is {cfg.http2_cleartext!r}", "gworkers does not speak HTTP/2 yet", "Set it to 'off'"))
     if cfg.worker_connections < 1:
-        found.append(invalid_setting(f"worker_connections is {cfg.worker_connections}", "nobody would be served",
-                             "Set it to the number of clients that a worker may have at once, 1000 for instance"))
+        found.append(invalid_setting(
+            f"worker_connections is {cfg.worker_connections}", "no connection could be accepted",
+            "Set it to the maximum number of connections of a worker, for instance 1000"))
     if getattr(cfg, "protocol", "http") != "http":
         found.append(invalid_setting(f"protocol is {cfg.protocol!r}", "gworkers speaks HTTP only",
-                             "Use 'http', and proxy_pass instead of uwsgi_pass in nginx"))
+                                     "Use 'http', and proxy_pass instead of uwsgi_pass in nginx"))
     return found
 
 
 def _ports(cfg: Any) -> list[Finding]:
-    # Gunicorn takes whatever is a number.
-    return [invalid_setting(f"bind has port {address[1]}", "ports are numbers from 0 to 65535", "Choose one of them")
+    # Gunicorn accepts every number.
+    return [invalid_setting(f"bind has port {address[1]}", "a port is a number from 0 to 65535", "Correct the port")
             for address in cfg.address if isinstance(address, tuple) and not 0 <= address[1] <= 65535]
 
 
@@ -135,7 +136,7 @@ def _parser(cfg: Any) -> list[Finding]:
 def _certificate(cfg: Any) -> list[Finding]:
     if not cfg.is_ssl or cfg.settings["ssl_context"].get() is not NewSSLContext.default:
         return []
-    # OpenSSL does not say which one.
+    # OpenSSL does not name the file that it cannot read.
     unreadable = [_unreadable(name, getattr(cfg, name)) for name in ("certfile", "keyfile", "ca_certs")]
     if any(unreadable):
         return list(filter(None, unreadable))
@@ -144,10 +145,11 @@ def _certificate(cfg: Any) -> list[Finding]:
     except (OSError, TypeError, ValueError) as error:
         used = [f"{name} {getattr(cfg, name)!r}" for name in ("certfile", "keyfile", "ca_certs", "ciphers")
                 if getattr(cfg, name)]
-        # An SSLError without a number spells itself as a tuple.
-        words = str(error.args[-1] if error.args else error).rstrip(".")
-        return [invalid_setting(f"there can be no TLS with {', '.join(used)}", words,
-                        "See that the files are PEM, the key is the certificate's, and OpenSSL knows the ciphers")]
+        # str() of an SSLError without an error number is a tuple.
+        reason = str(error.args[-1] if error.args else error).rstrip(".")
+        return [invalid_setting(
+            f"TLS cannot be set up with {', '.join(used)}", reason,
+            "Check that the files are PEM, the key belongs to the certificate, and OpenSSL supports the ciphers")]
     return []
 
 
@@ -155,13 +157,13 @@ def _unreadable(name: str, path: str | None) -> Finding | None:
     if not path:
         return None
     try:
-        # To open a FIFO would block until another process writes into it.
+        # Opening a FIFO would block until another process opens it for writing.
         os.close(open_regular_file(path))
     except FileNotFoundError:
         return invalid_setting(f"{name} is {path!r}", "there is no such file", "Correct the path")
     except OSError as error:
-        return invalid_setting(f"{name} is {path!r}", f"that cannot be read ({error.strerror})",
-                       "See that it is a file, and that the user who starts Gunicorn may read it")
+        return invalid_setting(f"{name} is {path!r}", f"it cannot be read ({error.strerror})",
+                               "Check that it is a file, and that the user who starts Gunicorn may read it")
     return None
 
 
@@ -169,10 +171,10 @@ def _preload(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
     missing = hubs.unpatched_parts(hub, settings.patch)
     if not cfg.preload_app or not missing:
         return []
-    lacking = "nothing is"
+    unpatched = "the standard library is not"
     if hubs.patched_parts(hub):
-        lacking = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
+        unpatched = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
     return [Finding(
-        "preload-unpatched", f"preload_app loads the application in the master, where {lacking} patched",
-        "whatever it imports may block the hub, and with it all other requests",
+        "preload-unpatched", f"preload_app loads the application in the master, where {unpatched} patched",
+        "modules that it imports may block the hub, and with it all other requests",
         f"Turn preload_app off, or begin gunicorn.conf.py with: {MASTER_PATCH_CODE[hub]}", fatal=True)]

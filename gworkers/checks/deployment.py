@@ -1,4 +1,4 @@
-"""How Gunicorn is set up: what works, and will hurt some day."""
+"""Checks of the deployment for settings that work at first and cause problems later."""
 from __future__ import annotations
 
 import os
@@ -10,40 +10,41 @@ from typing import Any
 from gworkers.findings import Finding
 from gworkers.shared_state import SERVER_STATE
 
-#: What load balancers usually keep an idle connection to a server for, in seconds.
+#: Seconds that load balancers usually keep an idle connection to a server open.
 BALANCER_KEEPALIVE = 60
-#: Descriptors that a worker has besides its connections.
+#: File descriptors of a worker besides its connections.
 OTHER_FILES = 32
-#: What ``forwarded_allow_ips`` calls all addresses.
-EVERYONE = frozenset(("*", "0.0.0.0/0", "::/0"))
-EVENTLET_ENDS = date(2027, 4, 1)
+#: The values in ``forwarded_allow_ips`` that stand for all addresses.
+ALL_ADDRESSES = frozenset(("*", "0.0.0.0/0", "::/0"))
+EVENTLET_END_OF_SUPPORT = date(2027, 4, 1)
 
 
 def check(cfg: Any, library: str) -> list[Finding]:
-    """Return what *cfg*, Gunicorn's configuration, will hurt with."""
+    """Return warnings about *cfg*, Gunicorn's configuration, for a worker that runs on *library*."""
     return [*_root(cfg), *_trust(cfg), *_keepalive(cfg), *_files(cfg), *_end_of_support(library)]
 
 
 def _root(cfg: Any) -> list[Finding]:
     if os.geteuid() != 0 or cfg.uid != 0:
         return []
-    # Where root is intended, a line at each reload would be noise.
+    # One warning is enough where root is intended: no further one at each reload.
     if SERVER_STATE.reloads_managed and SERVER_STATE.warned_of_root:
         return []
     SERVER_STATE.warned_of_root = True
     return [Finding(
-        "root", "Gunicorn runs as root and user is not set", "the application may do everything on this machine",
+        "root", "Gunicorn runs as root and user is not set", "the application has full control of this machine",
         "Set user and group, for instance --user www-data --group www-data")]
 
 
 def _trust(cfg: Any) -> list[Finding]:
     open_to_all = [bind for bind in cfg.address if isinstance(bind, tuple) and _is_any(bind[0])]
-    if not EVERYONE.intersection(cfg.forwarded_allow_ips) or not open_to_all:
+    if not ALL_ADDRESSES.intersection(cfg.forwarded_allow_ips) or not open_to_all:
         return []
     return [Finding(
-        "trusts-everyone", f"forwarded_allow_ips trusts everyone and {_spelled(open_to_all[0])} is open to everyone",
-        "a client that goes round the proxy can say that it came by https, or who it is",
-        "Set forwarded_allow_ips to the proxy's address, or bind to an address that only the proxy reaches")]
+        "trusts-everyone",
+        f"forwarded_allow_ips trusts all addresses, and {_format_address(open_to_all[0])} is open to all",
+        "a client that bypasses the proxy can claim to use https, or to have another address",
+        "Set forwarded_allow_ips to the address of the proxy, or bind to an address that only the proxy can reach")]
 
 
 def _keepalive(cfg: Any) -> list[Finding]:
@@ -51,10 +52,10 @@ def _keepalive(cfg: Any) -> list[Finding]:
     if not remote or not 0 < cfg.keepalive < BALANCER_KEEPALIVE:
         return []
     return [Finding(
-        "keepalive-short", f"keepalive is {cfg.keepalive} s, and load balancers keep idle connections for "
+        "keepalive-short", f"keepalive is {cfg.keepalive} s, but load balancers keep idle connections open for "
         f"{BALANCER_KEEPALIVE} s",
-        "a request that is on its way while the connection is closed here is answered with a 502 there",
-        "Set keepalive above the load balancer's own, for instance --keep-alive 75")]
+        "a load balancer answers a request with 502 if the worker closes the connection at the same time",
+        "Set keepalive to more than the timeout of the load balancer, for instance --keep-alive 75")]
 
 
 def _files(cfg: Any) -> list[Finding]:
@@ -65,8 +66,8 @@ def _files(cfg: Any) -> list[Finding]:
         return []
     return [Finding(
         "open-file-limit", f"worker_connections is {cfg.worker_connections}, but a worker may have {limit} open files",
-        "connections beyond that are not accepted",
-        f"Raise the limit (ulimit -n {cfg.worker_connections + OTHER_FILES}, or LimitNOFILE= of systemd), "
+        "connections above this limit are not accepted",
+        f"Raise the limit (ulimit -n {cfg.worker_connections + OTHER_FILES}, or LimitNOFILE= in systemd), "
         f"or set worker_connections to {max(limit - OTHER_FILES, 1)}")]
 
 
@@ -74,29 +75,30 @@ def _end_of_support(library: str) -> list[Finding]:
     if library != "eventlet":
         return []
     return [Finding(
-        "eventlet-ends", f"eventlet is supported until {EVENTLET_ENDS:%B %Y}", "it gets no fixes afterwards",
-        "Move to gevent: pip install 'gworkers[gevent]', -k gworkers.GeventWorker")]
+        "eventlet-ends", f"eventlet is supported until {EVENTLET_END_OF_SUPPORT:%B %Y}",
+        "it gets no fixes afterwards, not even for security problems",
+        "Switch to gevent: pip install 'gworkers[gevent]', -k gworkers.GeventWorker")]
 
 
 def _is_any(host: str) -> bool:
-    return any(number.is_unspecified for number in _numbers(host))
+    return any(address.is_unspecified for address in _resolve(host))
 
 
 def _is_loopback(host: str) -> bool:
-    numbers = _numbers(host)
-    return bool(numbers) and all(number.is_loopback for number in numbers)
+    addresses = _resolve(host)
+    return bool(addresses) and all(address.is_loopback for address in addresses)
 
 
-def _numbers(host: str) -> list[IPv4Address | IPv6Address]:
-    """Return what *host* stands for; nothing if that is not known, which binding to it will tell."""
+def _resolve(host: str) -> list[IPv4Address | IPv6Address]:
+    """Return the addresses of *host*; an empty list if the lookup fails, because bind() reports that error."""
     try:
         found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
         return []
-    numbers = [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
-    return [getattr(number, "ipv4_mapped", None) or number for number in numbers]
+    addresses = [ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
+    return [getattr(address, "ipv4_mapped", None) or address for address in addresses]
 
 
-def _spelled(bind: tuple[Any, ...]) -> str:
+def _format_address(bind: tuple[Any, ...]) -> str:
     host, port = bind[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""Drivers that wait in C, where no patch reaches: while one waits for its server, no other request is served."""
+"""Checks for database drivers that wait in C. A monkey patch cannot reach them, so they block the hub."""
 from __future__ import annotations
 
 import sys
@@ -12,11 +12,13 @@ from gworkers.findings import Finding
 
 @dataclass(frozen=True)
 class Driver:
-    """One that blocks the hub, unless *tamed* says that it does not as it is set up here."""
+    """A driver that blocks the hub unless it is set up to be cooperative."""
 
     package: str
+    #: by name of the hub's library
     fix: Mapping[str, str]
-    tamed: Callable[[Any, str], bool] = lambda module, library: False
+    #: returns whether the imported package is set up to be cooperative with the library
+    is_cooperative: Callable[[Any, str], bool] = lambda module, library: False
 
 
 def _psycopg2(module: Any, library: str) -> bool:
@@ -25,7 +27,7 @@ def _psycopg2(module: Any, library: str) -> bool:
 
 
 def _psycopg(module: Any, library: str) -> bool:
-    # It knows gevent's patch, and eventlet's not: there it waits in C, if it has been installed with its C part.
+    # psycopg detects gevent's patch, but not eventlet's. With eventlet it waits in C if its C extension is installed.
     return library == "gevent" or isinstance(sys.modules["psycopg.waiting"].wait, FunctionType)
 
 
@@ -39,7 +41,7 @@ def _oracledb(module: Any, library: str) -> bool:
 
 
 def _mysql(module: Any, library: str) -> bool:
-    # Without its extension it is pure Python.
+    # Without its C extension it is pure Python.
     return "_mysql_connector" not in sys.modules
 
 
@@ -51,26 +53,26 @@ def _zmq(module: Any, library: str) -> bool:
     return {"gevent": "zmq.green", "eventlet": "eventlet.green.zmq"}[library] in sys.modules
 
 
-def _same(text: str) -> dict[str, str]:
+def _for_all(text: str) -> dict[str, str]:
     return {"gevent": text, "eventlet": text}
 
 
 DRIVERS = (
     Driver("psycopg2", {
-        library: f"Write from gworkers import {name}; worker_class = {name}.configure(psycopg2='wait') into "
-                 "gunicorn.conf.py, or set GWORKERS_PSYCOPG2=wait in the environment, or move to psycopg 3"
+        library: f"Add from gworkers import {name}; worker_class = {name}.configure(psycopg2='wait') to "
+                 "gunicorn.conf.py, or set GWORKERS_PSYCOPG2=wait in the environment, or switch to psycopg 3"
         for library, name in (("gevent", "GeventWorker"), ("eventlet", "EventletWorker"))}, _psycopg2),
-    Driver("psycopg", _same("Set PSYCOPG_WAIT_FUNC=wait_selector in the environment"), _psycopg),
-    Driver("MySQLdb", _same("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),
-    Driver("mysql.connector", _same("Connect with use_pure=True"), _mysql),
+    Driver("psycopg", _for_all("Set PSYCOPG_WAIT_FUNC=wait_selector in the environment"), _psycopg),
+    Driver("MySQLdb", _for_all("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),
+    Driver("mysql.connector", _for_all("Connect with use_pure=True"), _mysql),
     Driver("grpc", {
         "gevent": "Set GWORKERS_POST_PATCH=grpc.experimental.gevent:init_gevent in the environment",
-        "eventlet": "Move to gevent, where grpc.experimental.gevent.init_gevent() helps",
+        "eventlet": "Switch to gevent, which grpc.experimental.gevent.init_gevent() supports",
     }, _grpc),
-    Driver("cx_Oracle", _same("Use oracledb in its thin mode: pip install oracledb")),
-    Driver("oracledb", _same("Do not call oracledb.init_oracle_client(): thin mode is cooperative"), _oracledb),
-    Driver("pyodbc", _same("Call it in a thread: gevent.get_hub().threadpool.apply, or eventlet.tpool.execute")),
-    Driver("pymssql", _same("pymssql.set_wait_callback() can be given one that waits on the hub"), _pymssql),
+    Driver("cx_Oracle", _for_all("Use oracledb in thin mode: pip install oracledb")),
+    Driver("oracledb", _for_all("Do not call oracledb.init_oracle_client(): thin mode is cooperative"), _oracledb),
+    Driver("pyodbc", _for_all("Call it in a thread: gevent.get_hub().threadpool.apply, or eventlet.tpool.execute")),
+    Driver("pymssql", _for_all("Pass a function that waits on the hub to pymssql.set_wait_callback()"), _pymssql),
     Driver("zmq", {
         "gevent": "Import zmq.green instead of zmq",
         "eventlet": "Import eventlet.green.zmq instead of zmq",
@@ -78,24 +80,24 @@ DRIVERS = (
 )
 
 
-def check(library: str, known: set[str]) -> list[Finding]:
-    """Return what has been imported that blocks the hub of *library*.
+def check(library: str, reported: set[str]) -> list[Finding]:
+    """Return a finding for each imported driver that blocks the hub of *library*.
 
-    :param known: packages that have been told of already; those returned are added
+    :param reported: packages that were reported before; new ones are added
     """
     found = []
     for driver in DRIVERS:
         module = sys.modules.get(driver.package)
-        if module is None or driver.package in known:
+        if module is None or driver.package in reported:
             continue
         try:
-            tamed = driver.tamed(module, library)
+            cooperative = driver.is_cooperative(module, library)
         except Exception:
-            # A namesake, or its import is not complete.
+            # Another package of the same name, or its import is not complete.
             continue
-        if not tamed:
-            known.add(driver.package)
+        if not cooperative:
+            reported.add(driver.package)
             found.append(Finding(
-                "driver-blocks", f"{driver.package} waits for its server in C, where no patch reaches",
-                "no other request of the worker is served meanwhile", driver.fix[library]))
+                "driver-blocks", f"{driver.package} waits for its server in C, which cannot be patched",
+                "the worker serves no other request during this time", driver.fix[library]))
     return found

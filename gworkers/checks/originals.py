@@ -1,11 +1,12 @@
-"""What a patch replaces in the standard library, and what comes of it where somebody keeps the original.
+"""The originals of the standard library that a monkey patch replaces, and the impact of a module that keeps one.
 
-An original says itself where it comes from. So nothing has to be remembered from before the patch, which in a patched
-master is long ago.
+An original is recognized by its module and name. So no state from before the patch is needed, which a worker of a
+patched master does not have.
 
-Left out is what works all the same, because it is Python code that finds the replacements in its own module whenever
-it is called: ``threading.Event``, ``Semaphore`` and ``current_thread``, ``queue.Queue``, ``socket.create_connection``,
-``ssl.create_default_context``, ``subprocess.run``. So do objects of these classes that were made before the patch.
+Some replaced names are not listed, because their originals stay usable: Python code looks up the replacements in its
+own module at each call. Examples are ``threading.Event``, ``Semaphore`` and ``current_thread``, ``queue.Queue``,
+``socket.create_connection``, ``ssl.create_default_context`` and ``subprocess.run``. Objects of such classes from
+before the patch stay usable too.
 """
 from __future__ import annotations
 
@@ -14,56 +15,57 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 BLOCKS = "it blocks the hub, and with it all other requests"
-WAITS = "who waits for it blocks the hub, for ever if another request would have to end the wait"
-LOCAL = "all requests share what is stored in it, as if they were one thread"
-IDENT = "it tells all requests the same, as if they were one thread, and so they share what is kept under that"
-RLOCK = "it takes all requests for one thread, and lets them in together"
+WAITS = "a request that waits for it blocks the hub, forever if another request would have to end the wait"
+LOCAL = "all requests share the data in it, as if they were one thread"
+IDENT = "it returns the same value to all requests, as if they were one thread, so they share data stored by it"
+RLOCK = "it treats all requests as one thread, so several can hold it at the same time"
 JOIN = "join() of a thread made with it never returns"
-STARTS = "the threads that it starts are real ones, which locks and sockets of greenlets are not made for"
-TLS = "TLS connections that are made with it fail with RecursionError"
-#: The worst first.
-CONSEQUENCES = (TLS, LOCAL, IDENT, RLOCK, WAITS, JOIN, STARTS, BLOCKS)
+STARTS = "it starts native threads, which cannot use the locks and sockets of greenlets safely"
+TLS = "TLS connections made with it fail with RecursionError"
+#: From the worst to the least.
+IMPACTS = (TLS, LOCAL, IDENT, RLOCK, WAITS, JOIN, STARTS, BLOCKS)
 
 
 class Original(NamedTuple):
-    """Something that a patch may replace."""
+    """A function or class of the standard library that a patch may replace."""
 
     #: public name
     name: str
-    #: what comes of it where it is kept
+    #: the problem in a module that keeps it
     impact: str
-    #: the public name that tells whether it has been replaced; usually its own
-    witness: str
+    #: the public name that is looked up to see whether it was replaced; usually its own
+    looked_up: str
 
 
-#: By what they call themselves: module and name.
+#: By ``__module__`` and ``__qualname__``.
 Originals = dict[tuple[str, str], Original]
 
 
 def _originals(impact: str, names: str, *, module: str = "") -> Originals:
-    """Return *names*, whose originals call themselves the same, but for the *module*, if that is given."""
+    """Return originals whose own name is their public name. *module* is their own module if it differs."""
     return {(module or name.partition(".")[0], name.partition(".")[2]): Original(name, impact, name)
             for name in names.split()}
 
 
-#: Objects of these matter.
+#: Classes whose objects cause problems.
 OBJECTS: Originals = {
     ("_queue", "SimpleQueue"): Original("queue.SimpleQueue", WAITS, "queue.SimpleQueue"),
     ("_thread", "_local"): Original("threading.local", LOCAL, "threading.local"),
     ("_thread", "lock"): Original("threading.Lock", WAITS, "threading.Lock"),
-    # gevent leaves threading.RLock in its place, and has it make another kind.
+    # gevent does not replace the name threading.RLock, but makes it return another class.
     ("_thread", "RLock"): Original("threading.RLock", RLOCK, "threading.Lock"),
     ("ssl", "SSLContext"): Original("ssl.SSLContext", BLOCKS, "ssl.SSLContext"),
 }
 
-#: Functions and classes that matter.
+#: Functions and classes that cause problems.
 NAMES: Originals = {
     **{name: original for name, original in OBJECTS.items() if name != ("_thread", "RLock")},
     ("_thread", "allocate_lock"): Original("threading.Lock", WAITS, "threading.Lock"),
     ("_thread", "get_ident"): Original("threading.get_ident", IDENT, "threading.get_ident"),
     **_originals(WAITS, "_thread.allocate"),
     **_originals(RLOCK, "threading.RLock"),
-    # Its properties look for themselves in whatever is called ssl.SSLContext by then.
+    # Its property setters call super() of the class named ssl.SSLContext. After the patch that is a subclass, so they
+    # call themselves.
     **_originals(TLS, "ssl.SSLContext"),
     **_originals(STARTS, "_thread.start_new_thread _thread.start_new _thread.start_joinable_thread"),
     **_originals(BLOCKS, "time.sleep os.fdopen subprocess.Popen ssl.SSLSocket socket.socket socket.getaddrinfo"),
@@ -75,23 +77,23 @@ NAMES: Originals = {
                          "selectors.KqueueSelector selectors.DevpollSelector"),
 }
 if sys.version_info < (3, 13):
-    # Until then a thread was told of its end by the interpreter, which does not know of greenlets.
+    # Before 3.13 join() waits for a lock that the interpreter releases at the end of a native thread only.
     NAMES.update(_originals(JOIN, "threading.Thread threading.Timer"))
 
 
 def origin(value: Any) -> tuple[str, str]:
-    """Return the module that *value*, a function or a class, says that it is from, and its name there."""
+    """Return the module and the name that *value*, a function or a class, was defined with."""
     if type(value) is FunctionType:
-        # What wraps another has its name, but not its code.
+        # A wrapper has the name of the wrapped function, but its own code.
         return value.__globals__.get("__name__", ""), value.__code__.co_name
-    # A class may have anything in place of its module's name.
+    # A class may have any object as its __module__.
     return str(getattr(value, "__module__", "")), getattr(value, "__qualname__", "")
 
 
 def is_replaced(original: Original) -> bool:
-    """Whether a patch has replaced *original*, in the modules that are loaded."""
-    module, _, name = original.witness.partition(".")
+    """Return whether a patch has replaced *original*; false if its module is not imported."""
+    module, _, name = original.looked_up.partition(".")
     if module not in sys.modules:
         return False
-    now = vars(sys.modules[module]).get(name)
-    return not callable(now) or origin(now) not in NAMES
+    current = vars(sys.modules[module]).get(name)
+    return not callable(current) or origin(current) not in NAMES

@@ -1,7 +1,7 @@
-"""What the monkey patch could not reach, because it came too late.
+"""Checks for modules that were imported before the monkey patch and still hold unpatched originals.
 
-A patch replaces names in the modules of the standard library. Who has imported such a module sees that; who has taken
-something out of it, or made something with it, before the patch keeps what does not know of greenlets.
+A patch replaces names in the modules of the standard library. A module that has imported such a module sees the
+replacement. A module that has imported a name from it, or has created an object with it, keeps the original.
 """
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import NamedTuple
 
 from gworkers.checks import importers
 from gworkers.checks.configuration import MASTER_PATCH_CODE
-from gworkers.checks.originals import CONSEQUENCES, NAMES, OBJECTS, Original, Originals, is_replaced, origin
+from gworkers.checks.originals import IMPACTS, NAMES, OBJECTS, Original, Originals, is_replaced, origin
 from gworkers.findings import Finding
 from gworkers.hubs import HUBS, patched_parts, unpatched_parts
 
-#: Packages that know what they do with names that are patched.
+#: Packages that handle patched names correctly.
 TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 FUNCTIONS = (FunctionType, BuiltinFunctionType)
-#: Where an object of these has what it is about.
-INSIDE = {partial: "func", partialmethod: "func", staticmethod: "__func__", classmethod: "__func__"}
+#: The attribute of each wrapper type that holds the wrapped function.
+WRAPPED_ATTRIBUTE = {partial: "func", partialmethod: "func", staticmethod: "__func__", classmethod: "__func__"}
 
 
-class Kept(NamedTuple):
-    """Something in a module that a patch has not reached."""
+class StaleReference(NamedTuple):
+    """A name in a module, or in one of its classes, that still refers to an original."""
 
     module: str
     what: str
@@ -36,103 +36,103 @@ class Kept(NamedTuple):
 
 
 def modules_before_patch(hub: str, parts: Sequence[str]) -> list[str]:
-    """Return the modules that are imported before the hub called *hub* patches *parts*; to be called before it does."""
+    """Return the modules that are imported before *hub* patches *parts*. Call it before the worker patches."""
     names = list(sys.modules)
-    first = HUBS[hub].patching
+    first = HUBS[hub].imported_by_patch
     if first not in names or unpatched_parts(hub, parts):
         return names
-    # The master was patched. Python lists modules in the order in which their imports were complete.
+    # The master was patched. Python lists modules in the order in which their imports were completed.
     return names[:names.index(first)]
 
 
 def check(imported: Iterable[str]) -> list[Finding]:
-    """Return what modules of those *imported* before the patch keep that it has replaced since."""
-    scan = _Scan()
-    packages: dict[str, list[Kept]] = {}
+    """Return a finding for each package with originals in a module of *imported*. Call it after the patch."""
+    scanner = _Scanner()
+    packages: dict[str, list[StaleReference]] = {}
     for name in imported:
         module = sys.modules.get(name)
-        # Some packages list the modules of others as their own, too.
+        # Some packages also list modules of other packages under a name of their own.
         if isinstance(module, ModuleType) and module.__name__ == name and not _is_exempt(name, module):
-            for kept in scan.module(module):
-                packages.setdefault(name.partition(".")[0], []).append(kept)
+            for reference in scanner.scan(module):
+                packages.setdefault(name.partition(".")[0], []).append(reference)
     using = importers.modules_by_package() if packages else {}
-    return [_finding(kept, using) for kept in packages.values()]
+    return [_finding(references, using) for references in packages.values()]
 
 
 def _is_exempt(name: str, module: ModuleType) -> bool:
     if name.partition(".")[0] in TRUSTED:
         return True
     file = getattr(module, "__file__", None)
-    # What belongs to the interpreter is the patch's own business.
+    # The hub's library handles the modules of the interpreter.
     return file is None or (file.startswith(STANDARD_LIBRARY) and "-packages" not in file)
 
 
-class _Scan:
-    """A look through modules; what is found out about a class is remembered for the others."""
+class _Scanner:
+    """Searches modules for references to originals. It caches the result for each class."""
 
     def __init__(self) -> None:
         self._names = {key: original for key, original in NAMES.items() if is_replaced(original)}
         self._objects = {key: original for key, original in OBJECTS.items() if is_replaced(original)}
-        self._classes: dict[type, Original | None] = {}
-        self._kinds: dict[type, Original | None] = {}
-        #: classes whose objects say nothing, which are nearly all
-        self._dull: set[type] = set()
+        self._original_by_class: dict[type, Original | None] = {}
+        self._original_by_type: dict[type, Original | None] = {}
+        #: types whose objects are never stale; most types are among them
+        self._harmless: set[type] = set()
 
-    def module(self, module: ModuleType) -> Iterator[Kept]:
-        """Yield what *module* has among its names, or one of its classes, and should not have."""
+    def scan(self, module: ModuleType) -> Iterator[StaleReference]:
+        """Yield the stale references in *module* and in its classes, each kind once."""
         found = set()
         for value in _values(module):
-            if type(value) not in self._dull:
-                told = self._told(value, module)
-                if told is not None and told not in found:
-                    found.add(told)
-                    yield Kept(module.__name__, *told)
+            if type(value) not in self._harmless:
+                stale = self._stale(value, module)
+                if stale is not None and stale not in found:
+                    found.add(stale)
+                    yield StaleReference(module.__name__, *stale)
 
-    def _told(self, value: object, module: ModuleType) -> tuple[str, str] | None:
-        """Return what *value* is and what comes of it, if it is one that has not been reached."""
+    def _stale(self, value: object, module: ModuleType) -> tuple[str, str] | None:
+        """Return a description of *value* and its impact if it is, or was made with, an original."""
         kind = type(value)
-        if kind in INSIDE:
-            return self._told(getattr(value, INSIDE[kind]), module)
+        if kind in WRAPPED_ATTRIBUTE:
+            return self._stale(getattr(value, WRAPPED_ATTRIBUTE[kind]), module)
         if kind in FUNCTIONS:
             original = self._names.get(origin(value))
             return original and (original.name, original.impact)
         if issubclass(kind, type):
-            return self._class_told(value, module)  # type: ignore[arg-type]
+            return self._stale_class(value, module)  # type: ignore[arg-type]
         if issubclass(kind, Condition):
-            # It makes what its waiters wait on whenever they wait, but its lock only once.
-            original = self._original(type(vars(value).get("_lock")), self._objects, self._kinds)
+            # A condition creates the lock of each waiter when it waits, but its own lock only once.
+            original = self._original(type(vars(value).get("_lock")), self._objects, self._original_by_type)
             return original and ("an object of threading.Condition", original.impact)
-        original = self._original(kind, self._objects, self._kinds)
+        original = self._original(kind, self._objects, self._original_by_type)
         if original is None:
-            self._dull.add(kind)
+            self._harmless.add(kind)
             return None
         return f"an object of {original.name}", original.impact
 
-    def _class_told(self, value: type, module: ModuleType) -> tuple[str, str] | None:
-        original = self._original(value, self._names, self._classes)
+    def _stale_class(self, value: type, module: ModuleType) -> tuple[str, str] | None:
+        original = self._original(value, self._names, self._original_by_class)
         if original is None:
             return None
         name = origin(value)
         if name in self._names:
             return original.name, original.impact
-        # It is told of where it was made, not where it was imported from there.
+        # A derived class is reported in the package that defines it, not in packages that import it.
         own = name[0].partition(".")[0] == module.__name__.partition(".")[0]
-        return (f"a class made of {original.name}", original.impact) if own else None
+        return (f"a class derived from {original.name}", original.impact) if own else None
 
     def _original(self, kind: type, originals: Originals, known: dict[type, Original | None]) -> Original | None:
-        """Return which of *originals* the class is, or is made of."""
+        """Return the member of *originals* that the class *kind* is, or is derived from."""
         if kind not in known:
             known[kind] = None
             name = origin(kind)
-            # What the hub's library has made of an original is what should be there.
+            # Classes of the hub's library that derive from originals are the replacements.
             if name[0].partition(".")[0] not in HUBS:
-                made_of = (self._original(base, originals, known) for base in kind.__bases__)
-                known[kind] = originals.get(name) or next(filter(None, made_of), None)
+                inherited = (self._original(base, originals, known) for base in kind.__bases__)
+                known[kind] = originals.get(name) or next(filter(None, inherited), None)
         return known[kind]
 
 
 def _values(module: ModuleType) -> Iterator[object]:
-    """Yield what *module* has among its names, and what its classes have among theirs."""
+    """Yield the values of the names in *module* and in the classes that it defines."""
     own = module.__name__
     for value in list(vars(module).values()):
         yield value
@@ -140,18 +140,19 @@ def _values(module: ModuleType) -> Iterator[object]:
             yield from list(vars(value).values())
 
 
-def _finding(kept: Sequence[Kept], using: Mapping[str, Sequence[str]]) -> Finding:
-    worst = min(kept, key=lambda one: CONSEQUENCES.index(one.impact))
-    more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
+def _finding(references: Sequence[StaleReference], using: Mapping[str, Sequence[str]]) -> Finding:
+    worst = min(references, key=lambda reference: IMPACTS.index(reference.impact))
+    more = f" and {len(references) - 1} more" if len(references) > 1 else ""
     file = importers.configuration_file_name()
-    # None, if it is not a hub that has patched here.
+    # Empty if something other than a hub has patched.
     patch = "".join(f"; or begin {file} with: {MASTER_PATCH_CODE[hub]}" for hub in HUBS if patched_parts(hub))
     if worst.module == importers.CONFIGURATION:
         return Finding(
             "imported-too-early", f"{file} has {worst.what}{more} from before the patch", worst.impact,
-            f"Have it in the application, or in a worker's hook{patch}")
-    by = " <- ".join(importers.importers(worst.module, using)) or "nobody that could be found"
+            f"Move it to the application, or to a hook that runs in a worker{patch}")
+    chain = importers.importers(worst.module, using)
+    importer = f"imported by {' <- '.join(chain)}" if chain else "importer unknown"
     return Finding(
         "imported-too-early",
         f"{importers.display_name(worst.module)} was imported before the patch and keeps {worst.what}{more} "
-        f"(imported by {by})", worst.impact, f"Import it in the application, not in {file}{patch}")
+        f"({importer})", worst.impact, f"Import it in the application, not in {file}{patch}")

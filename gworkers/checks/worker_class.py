@@ -1,23 +1,22 @@
-"""Names given as the worker class that name something else."""
+"""Findings for values of ``worker_class`` that do not name a worker class."""
 from __future__ import annotations
 
 from difflib import get_close_matches
 
 from gworkers.findings import Finding, invalid_setting
 
-#: gworkers' own, by what they are called in small letters.
+#: The worker classes by their names in lower case.
 CLASSES = {name.lower(): f"gworkers.{name}" for name in ("EventletWorker", "GeventWorker")}
 
 
 def unknown_class_finding(name: str) -> Finding:
-    """Return that gworkers has nothing called *name*."""
+    """Return the finding that gworkers has no worker class *name*."""
     close = get_close_matches(name.lower(), CLASSES, n=1)
-    advice = (f"Did you mean {CLASSES[close[0]]}?" if close else
-              "Its worker classes are EventletWorker and GeventWorker")
-    return invalid_setting(f"gworkers has no {name}", "there is no worker of that name", advice)
+    fix = f"Did you mean {CLASSES[close[0]]}?" if close else "Use gworkers.GeventWorker or gworkers.EventletWorker"
+    return invalid_setting(f"gworkers has no worker class {name}", "Gunicorn cannot start workers", fix)
 
 
 def non_class_finding(name: str) -> Finding:
-    """Return that *name*, the setting ``worker_class``, is not the name of a class, but of a module for instance."""
-    return invalid_setting(f"worker_class is {name!r}, which is not a class", "Gunicorn cannot start workers of it",
+    """Return the finding that *name*, the value of ``worker_class``, names a module or another object."""
+    return invalid_setting(f"worker_class is {name!r}, which is not a class", "Gunicorn cannot start workers",
                    "Did you mean gworkers.GeventWorker or gworkers.EventletWorker?")

@@ -1,1 +1,1 @@
-"""``gworkers doctor``: what a server would run on, and what is wrong with it."""
+"""``gworkers doctor``: a report on the start of a worker and its problems."""

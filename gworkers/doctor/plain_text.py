@@ -1,4 +1,4 @@
-"""The report of ``gworkers doctor`` as plain text: each text on one line, to search in and to copy from."""
+"""The report as plain text, without line breaks inside a text, for searching and copying."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ def show(report: Report, file: IO[str]) -> None:
 
 def _lines(report: Report) -> Iterator[str]:
     yield report.verdict
-    if report.reported:
+    if report.shown_findings:
         yield from ("", "Findings")
-        for finding in report.reported:
+        for finding in report.shown_findings:
             yield ""
             yield from _aligned([(finding.code, finding.problem), (finding.kind, f"Why: {finding.impact}"),
                                  ("", f"Fix: {finding.fix}")])

@@ -1,4 +1,4 @@
-"""The report of ``gworkers doctor`` as tables, on a terminal. The only module that imports rich, which is an extra."""
+"""The report as tables on a terminal. No other module imports rich, which is an optional dependency."""
 from __future__ import annotations
 
 from typing import IO
@@ -14,16 +14,16 @@ from gworkers.findings import Finding
 
 
 def show(report: Report, file: IO[str]) -> None:
-    """Write *report* to *file*: with colours and lines on a terminal, as plain text elsewhere."""
+    """Write *report* to *file*: as tables with colours on a terminal, otherwise as plain text."""
     console = Console(file=file, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         plain_text.show(report, file)
         return
     console.print(Text(report.verdict, style=_style(report)))
-    if report.reported:
+    if report.shown_findings:
         console.print()
         console.print(Text("Findings", style="bold"))
-        console.print(_findings(report.reported))
+        console.print(_findings(report.shown_findings))
     for title, rows in report.sections():
         console.print()
         console.print(Text(title, style="bold"))
@@ -31,9 +31,9 @@ def show(report: Report, file: IO[str]) -> None:
 
 
 def _style(report: Report) -> str:
-    if report.stops:
+    if report.stops_worker:
         return "bold red"
-    return "bold yellow" if report.reported else "bold green"
+    return "bold yellow" if report.shown_findings else "bold green"
 
 
 def _findings(findings: list[Finding]) -> Table:

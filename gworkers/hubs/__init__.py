@@ -1,6 +1,6 @@
-"""The event loops that workers run on, each behind the protocol of :mod:`gworkers.hubs.base`.
+"""The event loops that workers run on. Each implements the protocol in :mod:`gworkers.hubs.base`.
 
-A further hub is one module and one row in :data:`HUBS`.
+A new hub is one module and one entry in :data:`HUBS`.
 """
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from gworkers.hubs.base import Hub
 
 
-class Backend(NamedTuple):
-    """Where a hub comes from."""
+class HubLibrary(NamedTuple):
+    """A library that provides a hub."""
 
-    #: importable name of the library, and its name for pip
+    #: import name of the library, which is also its name for pip
     library: str
-    #: module of this package that adapts it
+    #: module of gworkers that adapts it
     module: str
     #: the parts of the standard library that it can patch
     parts: tuple[str, ...]
-    #: module and attribute where it keeps a record of what it has patched
-    record: tuple[str, str]
-    #: what is nothing worth to a worker if it is not patched: parts, by their names in that record
-    vital: Mapping[str, str]
-    #: a module of its own that it imports no earlier than when it patches
-    patching: str
+    #: module and attribute in which it records what it has patched
+    patch_record: tuple[str, str]
+    #: the parts that a worker needs patched, by their names in that record
+    required_parts: Mapping[str, str]
+    #: a module of the library that is imported when it patches and not earlier
+    imported_by_patch: str
 
 
 HUBS = {
-    "gevent": Backend("gevent", "gworkers.hubs.gevent", (
+    "gevent": HubLibrary("gevent", "gworkers.hubs.gevent", (
         "socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal", "queue"),
         ("gevent.monkey", "saved"),
         {"socket": "socket", "ssl": "ssl", "select": "select", "threading": "thread", "time": "time"},
         "gevent.threading"),
-    "eventlet": Backend("eventlet", "gworkers.hubs.eventlet", (
+    "eventlet": HubLibrary("eventlet", "gworkers.hubs.eventlet", (
         "os", "select", "socket", "thread", "time", "builtins", "subprocess"),
         ("eventlet.patcher", "already_patched"),
         {"socket": "socket", "select": "select", "thread": "thread", "time": "time"}, "eventlet.green.Queue"),
@@ -53,30 +53,30 @@ HUBS = {
 
 
 def patch(name: str, parts: Sequence[str]) -> None:
-    """Import the library of the hub called *name* and let it patch *parts* of the standard library, or ``all``.
+    """Import the library of the hub *name* and patch *parts* of the standard library, or ``all``.
 
-    :raises RequirementError: if the library cannot do that
+    :raises RequirementError: if the library fails
     """
-    with _working(HUBS[name].library):
+    with _library_errors(HUBS[name].library):
         with warnings.catch_warnings():
-            # Of the end of eventlet's support gworkers tells itself, once for all workers.
+            # gworkers reports the end of support of eventlet itself, once for all workers.
             warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
             module = import_module(HUBS[name].module)
         module.patch(parts)
 
 
 def create(name: str) -> Hub:
-    """Make the hub called *name* for this process; call it after :func:`patch` and after the fork.
+    """Create the hub *name* of this process. Call it after :func:`patch` and after the fork.
 
-    :raises RequirementError: if its library cannot do that
+    :raises RequirementError: if the library fails
     """
-    with _working(HUBS[name].library):
+    with _library_errors(HUBS[name].library):
         return cast("Hub", import_module(HUBS[name].module).create())
 
 
 @contextmanager
-def _working(library: str) -> Iterator[None]:
-    """Whatever it is that *library* raises, it does not work, and what its user can do about that is the same."""
+def _library_errors(library: str) -> Iterator[None]:
+    """Convert every exception of *library* to a RequirementError, because the fix is always the same."""
     try:
         yield
     except Exception as error:
@@ -87,22 +87,23 @@ def _working(library: str) -> Iterator[None]:
         raise RequirementError(Finding(
             "library-broken",
             f"{library} {installed_version(library)} is installed but does not work ({describe(error)})",
-            "the worker runs on it", fix, fatal=True)) from None
+            "the worker requires it", fix, fatal=True)) from None
 
 
 def patched_parts(name: str) -> list[str]:
-    """Return what the library of the hub called *name* has patched in this process, in its own words."""
-    module, attribute = HUBS[name].record
-    # Among its names, gevent keeps some notes.
+    """Return what the library of the hub *name* has patched in this process, as the library names it."""
+    module, attribute = HUBS[name].patch_record
+    # gevent stores private entries in the same record.
     return sorted(key for key in getattr(sys.modules.get(module), attribute, ()) if not key.startswith("_gevent"))
 
 
 def unpatched_parts(name: str, parts: Sequence[str]) -> list[str]:
-    """Return which vital ones of *parts* the library of the hub called *name* has not patched in this process."""
+    """Return the required members of *parts* that the hub *name* has not patched in this process."""
     done = patched_parts(name)
-    return [part for key, part in HUBS[name].vital.items() if key not in done and ("all" in parts or part in parts)]
+    return [part for key, part in HUBS[name].required_parts.items()
+            if key not in done and ("all" in parts or part in parts)]
 
 
 def other_patching_hub(name: str) -> str | None:
-    """Return which other hub's library than that of *name* has patched this process, if one has."""
+    """Return another hub than *name* whose library has patched this process; None if there is none."""
     return next((other for other in HUBS if other != name and patched_parts(other)), None)

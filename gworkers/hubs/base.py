@@ -1,8 +1,7 @@
-"""What a hub must be able to do: the whole of what gworkers needs from an event loop.
+"""The protocol of a hub: everything that gworkers requires of an event loop.
 
-A *hub* runs one greenlet of its own in which callbacks are called; every other greenlet gives
-control back to it to wait. ``callbacks`` below must never block; they may switch to another
-greenlet, which returns control through :meth:`Hub.park`.
+A *hub* has one greenlet of its own, which runs callbacks. All other greenlets switch to it to wait. A
+callback must never block. It may switch to another greenlet, which switches back with :meth:`Hub.park`.
 """
 from __future__ import annotations
 
@@ -12,81 +11,81 @@ from typing import Any, Callable, NamedTuple, Protocol
 
 
 class Watcher(Protocol):
-    """Readiness of one file descriptor: level-triggered, from start to stop."""
+    """Watches the readiness of one file descriptor, level-triggered, from start to stop."""
 
     def start(self, callback: Callable[[], None]) -> object:
-        """Call *callback* in the hub whenever the descriptor is ready. Not twice without a stop between."""
+        """Call *callback* in the hub each time the file descriptor is ready. Call :meth:`stop` before a new start."""
 
     def stop(self) -> object:
-        """Call it no more, not even for readiness that is known already. Stopping twice does nothing."""
+        """End the calls, even if the file descriptor is known to be ready. A second call has no effect."""
 
     @property
     def active(self) -> bool:
-        """Whether the hub still watches: false after an exception that has left the callback, too."""
+        """Whether the hub still watches. It may stop by itself when the callback raises an exception."""
 
 
 class Greenlet(Protocol):
-    """A greenlet whose parent is the hub's own."""
+    """A greenlet whose parent is the greenlet of the hub."""
 
     #: whether it has ended
     dead: bool
 
     def switch(self, *args: Any) -> Any:
-        """Run it until it parks, from the hub's greenlet only."""
+        """Run it until it parks. Call this in the hub only."""
 
 
 class LoopInfo(NamedTuple):
-    """What a hub is made of, for humans."""
+    """Descriptions of the parts of a hub, for reports."""
 
-    #: what waits for descriptors: the loop, and what it asks the kernel with
+    #: the loop and the system call that it waits with
     backend: str
-    #: who looks names up
+    #: the implementation of name lookups
     resolver: str
 
 
 class Hub(Protocol):
     """The event loop of one worker process."""
 
-    #: name for humans: library and version
+    #: display name: library and version
     title: str
-    #: the class of the library's own sockets
+    #: the socket class of the library
     socket_class: type[socket.socket]
-    #: says whether the application has just told, in the library's own way, that it answered on the socket itself, and
-    #: forgets it; None where the library has no such way
+    #: returns and resets the library's flag that the application has taken the socket and answered on it; None if the
+    #: library has no such flag
     pop_taken_flag: Callable[[], bool] | None
 
     def loop_info(self) -> LoopInfo:
-        """Say what the hub is made of."""
+        """Describe the parts of the hub."""
 
     def watch_read(self, fd: int) -> Watcher:
-        """Return a watcher, not yet started, of when *fd* is readable."""
+        """Return a watcher for the readability of *fd*, not started yet."""
 
     def watch_write(self, fd: int) -> Watcher:
-        """Return a watcher, not yet started, of when *fd* is writable."""
+        """Return a watcher for the writability of *fd*, not started yet."""
 
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call *callback* in the hub, behind what is due already, perhaps before it looks for what has become ready."""
+        """Call *callback* in the hub, after the callbacks that are due, perhaps before the next poll."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call *callback* in the hub after *seconds*, once it has looked for what has become ready."""
+        """Call *callback* in the hub after *seconds* and at least one poll."""
 
     def create_greenlet(self, run: Callable[..., None]) -> Greenlet:
-        """Return a greenlet that will call *run* with what its first ``switch`` is given."""
+        """Return a greenlet whose first ``switch`` calls *run* with its arguments."""
 
     def current_greenlet(self) -> Greenlet:
         """Return the running greenlet."""
 
     def park(self) -> Any:
-        """Give control to the hub until somebody switches back; return what they pass."""
+        """Switch to the hub until another greenlet or callback switches back. Return the value that it passes."""
 
     def yield_to_ready(self) -> None:
-        """Let everything else that is ready run first. Not for the hub's own greenlet."""
+        """Let everything else that is ready run first. Do not call this in the hub."""
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
-        """Wait until *fd* is readable; return False after *seconds*. Not for the hub's own greenlet."""
+        """Wait until *fd* is readable. Return False after *seconds*. Do not call this in the hub."""
 
     def shared_lock(self) -> Any:
-        """Return a re-entrant lock that greenlets of this process and native threads may share, for a log handler."""
+        """Return a re-entrant lock for log handlers, usable by both the greenlets and the native threads."""
 
     def is_readable(self, fd: int) -> bool:
         """Return whether *fd* is readable, without waiting."""
@@ -95,10 +94,10 @@ class Hub(Protocol):
         """Return whether *fd* is writable, without waiting."""
 
     def after_fork_in_child(self) -> None:
-        """This is a child of the process that the hub belongs to: no more of what it waits for may be shared."""
+        """Stop sharing timers and file descriptors with the parent. Call this in a forked child process."""
 
     def cooperative_socket(self, sock: Any) -> socket.socket:
-        """Return a blocking, cooperative socket of the hub's own kind on a duplicate of *sock*."""
+        """Return a blocking socket of class :attr:`socket_class` on a duplicate of the file descriptor of *sock*."""
 
     def tls_socket(self, sock: Any, context: ssl.SSLContext, suppress_ragged_eofs: bool) -> ssl.SSLSocket:
-        """Return a non-blocking server-side TLS socket of the hub's own kind; *sock* is used up."""
+        """Return a non-blocking server-side TLS socket of the library. *sock* is detached."""

@@ -1,4 +1,4 @@
-"""eventlet as a hub. The only module that imports eventlet."""
+"""The hub on eventlet. No other module imports eventlet."""
 from __future__ import annotations
 
 import os
@@ -22,7 +22,7 @@ from gworkers.hubs.base import LoopInfo, Watcher
 
 
 def patch(parts: Sequence[str]) -> None:
-    """Patch *parts* of the standard library; a second call, in a worker of a patched master, does nothing."""
+    """Patch *parts* of the standard library. A second call, in a worker of a patched master, has no effect."""
     if "all" in parts:
         eventlet.monkey_patch()
     elif parts:
@@ -30,7 +30,7 @@ def patch(parts: Sequence[str]) -> None:
 
 
 def create() -> EventletHub:
-    """Return the hub of this process: a new one, because an epoll descriptor must not cross a fork."""
+    """Return a new hub for this process, because processes must not share an epoll file descriptor."""
     eventlet.hubs.use_hub()
     return EventletHub()
 
@@ -47,14 +47,14 @@ class EventletHub:
         self.current_greenlet = getcurrent
 
     def loop_info(self) -> LoopInfo:
-        # eventlet.hubs.epolls; eventlet.support.greendns, if dnspython is there and nobody has turned it off
+        # For example eventlet.hubs.epolls. greendns is used if dnspython is installed and it is not turned off.
         backend = type(self._hub).__module__.rpartition(".")[2]
         greendns = eventlet.green.socket.getaddrinfo.__module__.endswith("greendns")
-        return LoopInfo(backend, "greendns" if greendns else "the C library's, which blocks the hub")
+        return LoopInfo(backend, "greendns" if greendns else "C library (blocks the hub)")
 
     def watch_read(self, fd: int) -> Watcher:
-        # The descriptor is new; one that the application closed under a greenlet that waits for
-        # it may have had the same number, and eventlet forgets that wait only when it is told.
+        # The application may have closed a file descriptor of the same number while a greenlet waited for it.
+        # eventlet keeps that listener until this call.
         self._hub.mark_as_reopened(fd)
         return EventletWatcher(self._hub, self._hub.READ, fd)
 
@@ -92,9 +92,9 @@ class EventletHub:
 
     def after_fork_in_child(self) -> None:
         if type(self._hub).__module__ == "eventlet.hubs.epolls":
-            # Unlike one of another kind, the parent sees what is done to it.
+            # An epoll instance is shared with the parent, unlike the other kinds.
             self._hub.poll = eventlet.patcher.original("select").epoll()
-        # Greenlets of other requests that sleep go on in the parent.
+        # Timers of greenlets that sleep belong to the parent.
         self._hub.timers.clear()
         self._hub.next_timers.clear()
 
@@ -116,7 +116,7 @@ class EventletHub:
         wsgi = sys.modules.get("eventlet.wsgi")
         if wsgi is None or not getattr(wsgi.WSGI_LOCAL, "already_handled", False):
             return False
-        # The greenlet serves others after this request, and the flag is the greenlet's.
+        # The flag belongs to the greenlet, which serves other requests later.
         wsgi.WSGI_LOCAL.already_handled = False
         return True
 
@@ -140,7 +140,7 @@ class EventletWatcher:
     def stop(self) -> None:
         if self._listener is not None:
             self._hub.remove(self._listener)
-            # The callback refers to the owner of this watcher: a cycle, which only the garbage collector would free.
+            # Break the reference cycle with the owner of this watcher, so that no garbage collection is needed.
             self._listener = self._callback = None
 
     @property
@@ -148,7 +148,7 @@ class EventletWatcher:
         return self._listener is not None and self._hub.listeners[self._event].get(self._fd) is self._listener
 
     def _ready(self, fd: int) -> None:
-        # eventlet calls all listeners of one poll, those stopped by an earlier one too.
+        # eventlet calls all listeners of one poll, even those that an earlier listener has stopped.
         if self._callback is not None:
             self._callback()
 
@@ -156,10 +156,10 @@ class EventletWatcher:
 class SharedLock:
     """A re-entrant lock for greenlets and native threads.
 
-    eventlet's own locks wake nothing when a native thread releases them, so this one looks again and again.
+    eventlet's locks wake no greenlet when a native thread releases them, so this one polls.
     """
 
-    #: seconds between two looks
+    #: seconds between two attempts
     INTERVAL = 0.002
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class SharedLock:
         self._at_fork_reinit()
 
     def _at_fork_reinit(self) -> None:
-        # logging calls it in a forked process, by this name.
+        # The logging module calls this method by name after a fork.
         self._lock = self._new_lock()
         self._owner: tuple[int, Any] | None = None
         self._count = 0
@@ -208,4 +208,4 @@ def _poll(fd: int, events: int) -> bool:
 
 
 def _ignore(*args: object) -> None:
-    """Stand in for the callbacks of a listener that nobody waits on."""
+    """Do nothing: the throw and close callbacks of a listener, which no greenlet waits on."""

@@ -1,4 +1,4 @@
-"""gevent as a hub. The only module that imports gevent."""
+"""The hub on gevent. No other module imports gevent."""
 from __future__ import annotations
 
 import os
@@ -25,11 +25,11 @@ READ, WRITE = 1, 2
 
 
 def patch(parts: Sequence[str]) -> None:
-    """Patch *parts* of the standard library; a second call, in a worker of a patched master, does nothing."""
-    # Where there can be none, a process that is patched already could not end without a traceback.
+    """Patch *parts* of the standard library. A second call, in a worker of a patched master, has no effect."""
+    # First, because it may fail, and a patched process without a hub ends with a traceback.
     gevent.hub.get_hub()
     with warnings.catch_warnings():
-        # Of modules that were imported too early gworkers tells itself, with who imported them.
+        # gworkers reports modules that were imported too early itself, with their importers.
         warnings.simplefilter("ignore", gevent.monkey.MonkeyPatchWarning)
         if "all" in parts:
             gevent.monkey.patch_all()
@@ -38,7 +38,7 @@ def patch(parts: Sequence[str]) -> None:
 
 
 def create() -> GeventHub:
-    """Return the hub of this process. The loop that a patched master left behind is replaced."""
+    """Return the hub of this process. The loop that was inherited from a patched master is replaced."""
     gevent.reinit()
     return GeventHub()
 
@@ -49,18 +49,19 @@ class GeventHub:
     def __init__(self) -> None:
         self._hub = gevent.hub.get_hub()
         self._loop = self._hub.loop
-        # gevent would look for the one that GEVENT_RESOLVER names in a request, and fail there.
+        # Load the resolver now: gevent would load it in the first request that needs it, and an invalid
+        # GEVENT_RESOLVER would fail there.
         self._resolver = self._hub.resolver_class.__module__.rpartition(".")[2]
         self.title = f"gevent {gevent.__version__}"
         self.pop_taken_flag = None
         self.socket_class = gevent.socket.socket
         self.call_soon = self._loop.run_callback
-        # Without the Hub's own switch(), which looks for hooks of gevent's greenlets that a plain one does not have.
+        # Not Hub.switch(), which calls hooks that exist on gevent's greenlets, but not on plain ones.
         self.park = partial(greenlet.switch, self._hub)
         self.current_greenlet = getcurrent
 
     def loop_info(self) -> LoopInfo:
-        # gevent.libev.corecext, gevent.libuv.loop; gevent.resolver.thread, gevent.resolver.cares
+        # For example gevent.libev.corecext or gevent.libuv.loop.
         library = type(self._loop).__module__.split(".")[1]
         return LoopInfo(f"{library} ({self._loop.backend})", self._resolver)
 
@@ -78,7 +79,7 @@ class GeventHub:
         return greenlet(run, self._hub)
 
     def yield_to_ready(self) -> None:
-        # Not gevent.sleep(0): the loop may run fifty of its callbacks before it looks for what has become ready.
+        # Not gevent.sleep(0): the loop may run up to fifty callbacks before it polls.
         timer = self._loop.timer(0)
         try:
             self._hub.wait(timer)
@@ -87,14 +88,14 @@ class GeventHub:
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
         try:
-            # Named, because before Python 3.10 gevent's own is no TimeoutError.
+            # Before Python 3.10 gevent's default exception is not a TimeoutError.
             gevent.socket.wait_read(fd, timeout=seconds, timeout_exc=TimeoutError)
         except TimeoutError:
             return False
         return True
 
     def shared_lock(self) -> Any:
-        # gevent's own, where it has patched threads.
+        # A lock of gevent, if it has patched the threading module.
         return threading.RLock()
 
     def is_readable(self, fd: int) -> bool:
@@ -104,7 +105,7 @@ class GeventHub:
         return _poll(fd, POLLOUT)
 
     def after_fork_in_child(self) -> None:
-        # gevent sees to the loop itself if "os" is patched, after this.
+        # gevent's os.fork() reinitializes the loop after this call, if "os" is patched.
         pass
 
     def cooperative_socket(self, sock: Any) -> socket.socket:

@@ -1,9 +1,9 @@
-"""The guard through which every callback runs that gworkers gives to a hub.
+"""The guard around every callback that gworkers passes to a hub.
 
-A hub runs callbacks in a greenlet of its own. An exception that leaves one stops the watcher
-behind it, or loses the rest of the callback's work, while the heartbeat goes on: the worker is
-alive and deaf. So each callback is a method with :func:`hub_callback`, and its object says in
-``recover()`` what to do after an exception: a connection is closed, a queue is scheduled again.
+An exception that leaves a callback stops its watcher or loses the rest of its work. The heartbeat
+continues, so the arbiter does not notice. Therefore each callback is a method with the decorator
+:func:`hub_callback`, and the ``recover()`` method of its object handles an exception: it closes a
+connection, or schedules a queue again.
 """
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ C = TypeVar("C", bound=Callable[..., None])
 
 
 class Recoverable(Protocol):
-    """What has a callback in the hub."""
+    """An object with a method that is a hub callback."""
 
     @property
     def log(self) -> LogQueue:
         """Where to report an exception."""
 
     def recover(self) -> None:
-        """Bring this into a defined state after a callback was interrupted by an exception."""
+        """Restore a consistent state after an exception has interrupted a callback."""
 
 
 def hub_callback(method: C) -> C:
-    """Decorate a method without arguments that a hub calls: whatever it raises is contained."""
+    """Decorate a method without arguments that a hub calls: :func:`contain` handles its exceptions."""
 
     @wraps(method)
     def guarded(self: Recoverable) -> None:
@@ -47,7 +47,7 @@ def hub_callback(method: C) -> C:
 def contain(owner: Recoverable, error: BaseException) -> None:
     """Let *owner* recover, then report *error*.
 
-    :raises BaseException: *error* itself, if it is to end this process
+    :raises BaseException: *error* itself, if it must end this process
     """
     if owner.log.ends_process(error):
         raise error
@@ -61,7 +61,7 @@ def contain(owner: Recoverable, error: BaseException) -> None:
 
 @contextmanager
 def contained(owner: Recoverable) -> Iterator[None]:
-    """Return the context of something done for *owner*, one of several: the others go on whatever it raises."""
+    """Return a context in which :func:`contain` handles exceptions, so that a loop over several owners continues."""
     try:
         yield
     except BaseException as error:

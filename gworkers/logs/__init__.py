@@ -1,1 +1,1 @@
-"""Log records and log lines on their way out of a worker without blocking its hub."""
+"""Logging that does not block the hub."""

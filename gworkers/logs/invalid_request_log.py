@@ -1,4 +1,4 @@
-"""A limit on the log lines about invalid requests, which any peer can cause."""
+"""The log of invalid requests, with a rate limit, because every peer can cause such lines."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from gworkers.hubs.base import Hub
     from gworkers.logs.queue import LogQueue
 
-#: Lines that are logged in one interval; further ones are counted.
+#: Maximum number of lines in one interval. Further ones are counted.
 LINES = 100
-#: Seconds.
+#: Seconds in one interval.
 INTERVAL = 10.0
 
 
 class InvalidRequestLog:
-    """Logs what clients did wrong, at most :data:`LINES` lines in :data:`INTERVAL` seconds.
+    """Logs invalid requests, at most :data:`LINES` lines in :data:`INTERVAL` seconds.
 
-    :param hub: calls at the end of an interval
-    :param log: where the lines go
+    :param hub: provides the timer
+    :param log: receives the lines
     """
 
     def __init__(self, hub: Hub, log: LogQueue) -> None:
@@ -29,7 +29,7 @@ class InvalidRequestLog:
         self._running = False
 
     def report(self, peer: str, error: object) -> None:
-        """Log that *peer* sent something invalid, unless too many lines have been logged already."""
+        """Log that *peer* sent an invalid request, unless the limit of this interval is reached."""
         if not self._running:
             self._hub.call_later(INTERVAL, self._end_interval)
             self._running = True
@@ -38,7 +38,7 @@ class InvalidRequestLog:
             self.log.warning("Invalid request from ip=%s: %s", peer, error)
 
     def recover(self) -> None:
-        """Begin a new interval."""
+        """Start a new interval."""
         self._running = False
         self._count = 0
 

@@ -1,4 +1,4 @@
-"""How much of a log was lost, to be reported now and then instead of each time."""
+"""A counter of lost log records, which are reported at intervals instead of one by one."""
 from __future__ import annotations
 
 from time import monotonic
@@ -8,18 +8,18 @@ INTERVAL = 10.0
 
 
 class LossCounter:
-    """Counts losses until a report of them is due."""
+    """Counts losses until the next report is due."""
 
     def __init__(self) -> None:
         self._count = 0
         self._due = 0.0
 
     def add(self, count: int = 1) -> None:
-        """Count *count* more."""
+        """Add *count* losses."""
         self._count += count
 
     def take_if_due(self) -> int:
-        """Return how many have been counted since the last report, if another one is due; else 0."""
+        """Return the losses since the last report and reset the count if a report is due; otherwise 0."""
         if not self._count or monotonic() < self._due:
             return 0
         count, self._count, self._due = self._count, 0, monotonic() + INTERVAL

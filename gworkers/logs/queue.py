@@ -1,9 +1,9 @@
-"""Log records on their way to Gunicorn's logger, which one greenlet calls.
+"""A queue of log records, which one greenlet passes to Gunicorn's logger.
 
-Log handlers and filters belong to the application. They may raise, wait or hang. The hub can do
-neither, and a request should not. So the serving core calls no logger. It puts records into this
-queue, and one greenlet, which may wait, passes them on. A handler that misbehaves costs log records
-and nothing else.
+Log handlers and filters belong to the application. They may raise exceptions, wait or hang. Such a
+handler must not stop the hub or a request. So the server does not call the logger directly. It puts
+records into this queue, and one greenlet, which may wait, passes them on. A faulty handler can lose
+log records, but has no other effect on the server.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gworkers.hubs.base import Greenlet, Hub
 from gworkers.hubs.guard import hub_callback
 from gworkers.logs.loss_counter import LossCounter
 
-#: Records that may wait. Further ones are dropped.
+#: Maximum number of records in the queue. Further ones are dropped.
 LIMIT = 2000
 #: Seconds that the greenlet may run before it yields.
 TIME_SLICE = 0.01
@@ -29,14 +29,14 @@ Record = tuple[Context, Callable[..., object], tuple[Any, ...], dict[str, Any]]
 
 
 class LogQueue:
-    """Stands for Gunicorn's logger. Its methods never raise and never wait.
+    """Replaces Gunicorn's logger. Its methods never raise and never wait.
 
-    Each record is passed on in a copy of the context it was made in, so that filters see the
-    request's context variables.
+    Each record is passed on in a copy of the context that created it, so that filters see the context
+    variables of the request.
 
-    :param hub: where the greenlet lives
-    :param logger: Gunicorn's logger, of whatever class
-    :param ends_process: says whether an exception is to end this process
+    :param hub: runs the greenlet
+    :param logger: Gunicorn's logger, of any class
+    :param ends_process: returns whether an exception must end this process
     """
 
     def __init__(self, hub: Hub, logger: Any, ends_process: Callable[[BaseException], bool]) -> None:
@@ -46,82 +46,85 @@ class LogQueue:
         self._records: deque[Record] = deque()
         self._greenlet: Greenlet | None = None
         self._scheduled = False
-        #: whether the greenlet is passing on a record; for as long as a handler waits or hangs
+        #: true while the greenlet passes on a record, so also while a handler waits or hangs
         self.busy = False
-        #: called when the queue has become empty
+        #: called each time the queue becomes empty
         self.on_empty: Callable[[], None] | None = None
-        #: how many records have left the queue
-        self._passed = 0
-        #: records that found the queue full, and those on which a handler raised an exception
+        #: the number of records that have left the queue
+        self._passed_on = 0
+        #: records that were dropped because the queue was full, and records whose handler raised an exception
         self._dropped, self._failed = LossCounter(), LossCounter()
         self._last_error = "none"
 
     @property
     def log(self) -> LogQueue:
-        """Itself, as the guard of hub callbacks wants it."""
+        """This queue: :class:`gworkers.hubs.guard.Recoverable` requires the attribute."""
         return self
 
     @property
     def has_debug(self) -> bool:
-        """Whether records of the level debug are logged."""
+        """Whether the log level includes debug."""
         return bool(self._logger.loglevel <= logging.DEBUG)
 
     def debug(self, message: str, *args: object) -> None:
-        """Log for developers; costs nothing unless the level is debug."""
+        """Log details for developers. It is cheap unless the level is debug."""
         if self.has_debug:
             self.enqueue(self._logger.debug, message, *args)
 
     def info(self, message: str, *args: object) -> None:
-        """Log what happened."""
+        """Log an event."""
         self.enqueue(self._logger.info, message, *args)
 
     def warning(self, message: str, *args: object) -> None:
-        """Log what should be looked at."""
+        """Log a possible problem."""
         self.enqueue(self._logger.warning, message, *args)
 
     def error(self, message: str, *args: object) -> None:
-        """Log what failed."""
+        """Log a failure."""
         self.enqueue(self._logger.error, message, *args)
 
     def exception(self, message: str, *args: object) -> None:
-        """Log what failed, with the traceback of the exception that is being handled."""
+        """Log a failure with the traceback of the exception that is being handled."""
         self.enqueue(self._logger.exception, message, *args, exc_info=sys.exc_info()[1] or True)
 
     def failure(self, owner: str, error: BaseException) -> None:
-        """Log an exception that was contained; *owner* has recovered from it."""
+        """Log *error*, an exception in a hub callback from which *owner* has recovered."""
         try:
             self.enqueue(self._logger.error, "Exception in the server core (%s)", owner, exc_info=error)
         except BaseException:
-            # No memory is left to say so.
+            # Out of memory, most likely.
             self._failed.add()
 
     def enqueue(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
-        """Call *function*, something of the logger's, in the greenlet. The call is dropped if too many wait."""
+        """Call *function*, a method of the logger, in the greenlet. The call is dropped if the queue is full."""
         if len(self._records) >= LIMIT:
             self._dropped.add()
             return
         self.enqueue_always(function, *args, **named)
 
     def enqueue_always(self, function: Callable[..., object], *args: Any, **named: Any) -> None:
-        """Do the same, however many wait."""
+        """Call *function* in the greenlet, even if the queue is full."""
         self._records.append((copy_context(), function, args, named))
         self._schedule()
 
     @property
     def pending(self) -> bool:
-        """Whether records wait, or one is being passed on."""
+        """Whether the queue holds records, or one is being passed on."""
         return self.busy or bool(self._records)
 
     def clear(self) -> None:
-        """Forget all records: in a forked process they are the parent's."""
+        """Remove all records. Used in a forked process, where they belong to the parent."""
         self._records.clear()
 
     def next(self) -> object:
-        """Return the number of the next record, for comparison; None if none waits, or if a handler waits or hangs."""
-        return None if self.busy or not self._records else self._passed + 1
+        """Return the number of the next record; None if the queue is empty or a record is being passed on.
+
+        The self-check compares two results: the same number twice means that the queue is stuck.
+        """
+        return None if self.busy or not self._records else self._passed_on + 1
 
     def recover(self) -> None:
-        """Wake the greenlet again, if records wait."""
+        """Schedule the greenlet again if the queue holds records."""
         self._scheduled = False
         if self._records:
             self._schedule()
@@ -154,7 +157,7 @@ class LogQueue:
             except GreenletExit:
                 return
             except BaseException as error:
-                # Such as a timeout that a handler started and never cancelled.
+                # For example a gevent.Timeout that a handler has started and not cancelled.
                 if self.ends_process(error):
                     raise
 
@@ -162,7 +165,7 @@ class LogQueue:
         slice_end = monotonic() + TIME_SLICE
         while self._records:
             context, function, args, named = self._records.popleft()
-            self._passed += 1
+            self._passed_on += 1
             try:
                 context.run(function, *args, **named)
                 if monotonic() > slice_end:
@@ -173,7 +176,7 @@ class LogQueue:
                     raise
                 self._failed.add()
                 self._last_error = f"{type(error).__name__}: {error}"
-            # A traceback keeps whatever its frames refer to.
+            # Release the references: a traceback keeps its frames alive.
             del context, function, args, named
             self._report(self._dropped, "the log handlers are slower than the worker")
             self._report(self._failed, "a log handler raised an exception")
@@ -189,5 +192,5 @@ class LogQueue:
         except BaseException as error:
             if self.ends_process(error):
                 raise
-            # Later, perhaps.
+            # Try again with the next report.
             lost.add(count)

@@ -1,9 +1,9 @@
 """A stream for log lines that never blocks the worker.
 
-A handler that writes to a pipe, a FIFO, a terminal or a socket waits for its reader, and with it
-the whole worker, until the arbiter kills it. :class:`LogStream` keeps what the reader does not take
-now, up to a limit, and tries again with the next line and between heartbeats. Lines above the limit
-are dropped and counted.
+A log handler that writes to a pipe, a FIFO, a terminal or a socket waits for its reader. If the reader
+is slow, the whole worker waits, until the arbiter kills it. :class:`LogStream` buffers the data that
+the reader does not accept, up to a limit, and tries again with the next line and between heartbeats.
+Lines above the limit are dropped and counted.
 """
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from gworkers.hubs.base import Hub
 
-#: Bytes to keep for a reader that does not read.
+#: Maximum number of bytes in the buffer.
 LIMIT = 1024 * 1024
-#: POSIX promises that a pipe takes so many bytes at once when it is writable at all (PIPE_BUF is never smaller).
+#: Bytes that a writable pipe accepts without blocking: POSIX guarantees that PIPE_BUF is at least this.
 PIECE = 512
 
-_NOT_NOW = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR))
+_WOULD_BLOCK = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR))
 
 
 class LogStream:
-    """Writes text to the descriptor of another stream.
+    """Writes text to the file descriptor of another stream.
 
-    :param stream: what it replaces; attributes that are not here are that one's
-    :param hub: says whether a descriptor is writable, where it cannot be opened anew
+    :param stream: the stream that it replaces. Attributes that this class lacks are looked up there.
+    :param hub: polls the file descriptor, if that cannot be opened again with ``O_NONBLOCK``
     """
 
     def __init__(self, stream: Any, hub: Hub) -> None:
@@ -43,12 +43,12 @@ class LogStream:
         self._dropped = 0
         self._socket: Any = None
         self._fd = stream.fileno()
-        self._send = self._choose()
+        self._send = self._choose_send()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _choose(self) -> Callable[[bytes], int]:
+    def _choose_send(self) -> Callable[[bytes], int]:
         mode = os.fstat(self._fd).st_mode
         if stat.S_ISREG(mode):
             return self._write
@@ -56,7 +56,7 @@ class LogStream:
             self._socket = _socket.socket(fileno=os.dup(self._fd))
             return self._send_to_socket
         try:
-            # A description of its own: O_NONBLOCK on the shared one would hit all other processes.
+            # A separate open file description: O_NONBLOCK on the shared one would affect other processes.
             self._fd = posix.open(f"/proc/self/fd/{self._fd}",
                                   posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
         except OSError:
@@ -70,13 +70,13 @@ class LogStream:
         return self._socket.send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
 
     def _write_if_writable(self, data: bytes) -> int:
-        # Another process may fill the pipe after the look; on Linux this is not needed.
+        # Another process may fill the pipe after the poll, so this may block. Linux does not need this fallback.
         return posix.write(self._fd, data[:PIECE]) if self._hub.is_writable(self._fd) else 0
 
     def write(self, text: str) -> int:
-        """Write *text* now, as far as it goes without waiting, or later.
+        """Write *text* as far as possible without blocking and buffer the rest.
 
-        :raises OSError: if the descriptor cannot be written to, because a disk is full or the reader has gone
+        :raises OSError: if the write fails, for example because the disk is full or the reader has closed
         """
         data = text.encode(self._encoding, "backslashreplace")
         if self._size + len(data) > LIMIT:
@@ -90,9 +90,9 @@ class LogStream:
         return len(text)
 
     def flush(self) -> None:
-        """Write what is kept, as far as it goes without waiting.
+        """Write the buffered data as far as possible without blocking.
 
-        :raises OSError: if the descriptor cannot be written to; what was to be written is lost
+        :raises OSError: if the write fails; the data of the failed write is lost
         """
         while self._pending:
             data = self._pending.popleft()
@@ -100,7 +100,7 @@ class LogStream:
             try:
                 written = self._send(data)
             except OSError as error:
-                if error.errno not in _NOT_NOW:
+                if error.errno not in _WOULD_BLOCK:
                     raise
                 written = 0
             if written < len(data):
@@ -110,7 +110,7 @@ class LogStream:
                     return
 
     def retry(self) -> int:
-        """Try again to write what is kept; return how many lines have been dropped since the last call."""
+        """Write the buffered data again. Return the number of lines dropped since the last call."""
         try:
             self.flush()
         except OSError:
@@ -119,12 +119,12 @@ class LogStream:
         return dropped
 
     @property
-    def waits(self) -> bool:
-        """Whether something is kept."""
+    def has_pending(self) -> bool:
+        """Whether the buffer holds data."""
         return bool(self._pending)
 
     def close(self) -> None:
-        """Close this stream and the one that it replaces."""
+        """Close this stream and the stream that it replaces."""
         if self._socket is not None:
             self._socket.close()
         elif self._fd != self._stream.fileno():

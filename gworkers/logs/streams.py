@@ -1,4 +1,4 @@
-"""The streams of Gunicorn's own log handlers, replaced by streams that do not block the worker."""
+"""The replacement of the streams of Gunicorn's log handlers by streams that do not block the worker."""
 from __future__ import annotations
 
 import logging
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class LogStreams:
-    """Replaces streams and locks of the handlers that do nothing but write to a stream.
+    """Replaces the streams and the locks of Gunicorn's stream and file handlers.
 
-    To be made while the process still has the rights that it was started with.
+    Create it before the process drops its privileges, because it opens files again.
 
-    :param logger: Gunicorn's, of whatever class
-    :param hub: makes the locks
+    :param logger: Gunicorn's logger, of any class
+    :param hub: creates the locks
     """
 
     def __init__(self, logger: Any, hub: Hub) -> None:
@@ -45,21 +45,21 @@ class LogStreams:
                 stream.flush()
                 handler.stream = LogStream(stream, self._hub)
             except (AttributeError, OSError, ValueError):
-                # There is none yet, or it has no descriptor.
+                # The handler has no stream yet, or the stream has no file descriptor.
                 continue
 
     def reopen(self) -> None:
-        """Let Gunicorn open the log files anew."""
+        """Reopen the log files."""
         self._logger.reopen_files()
         self.replace()
 
     def flush(self) -> bool:
-        """Try again to write what was kept; return whether something is still kept."""
+        """Write the buffered data again. Return whether data is left in a buffer."""
         streams = [handler.stream for handler in self._handlers() if isinstance(handler.stream, LogStream)]
         for stream in streams:
             self._dropped.add(stream.retry())
-        return any(stream.waits for stream in streams)
+        return any(stream.has_pending for stream in streams)
 
     def dropped(self) -> int:
-        """Return how many lines have been dropped since the last report, if another one is due; else 0."""
+        """Return the lines dropped since the last report if a report is due; otherwise 0."""
         return self._dropped.take_if_due()

@@ -38,6 +38,7 @@ LOCKING = frozenset((
     "eventlet.green.thread", "eventlet.green.threading",
     # It takes one whenever a function is called for the first time.
     "coverage.collector"))
+FIX_ERROR = "Correct this error, then start or reload Gunicorn"
 #: Seconds until a worker that was told to leave looks again whether it can; and how often, at most.
 RETRY, RETRIES = 0.01, 50
 #: Seconds until it is told again, if it has not heard.
@@ -172,14 +173,14 @@ class BootableWorker(Worker):  # type: ignore[misc]
             return StartError(rival)
         passed = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
         if BootableWorker.load_wsgi.__code__ in passed:
-            finding = application.unloadable(error, self.app, "Mend what is named")
+            finding = application.load_failure(error, self.app, FIX_ERROR)
         else:
             hook = getattr(self.cfg.post_worker_init, "__code__", None) in passed
             found = "post_worker_init has raised" if hook else "a worker cannot be set up:"
             finding = Finding("worker-setup-failed", f"{found} {describe(error)}",
-                              "workers end before they have served anything", "Mend what is named", fatal=True)
+                              "workers end before they have served anything", FIX_ERROR, fatal=True)
         failure = StartError(finding)
-        if application.is_within(actual_error(error)):
+        if application.is_raised_by_application(actual_error(error)):
             failure.__cause__ = trim_traceback(actual_error(error))
         return failure
 

@@ -41,7 +41,7 @@ def wait_for_log_lines() -> None:
     queues, streams = logs()
     end = time.monotonic() + 5
     while time.monotonic() < end and (
-            any(queue.pending for queue in queues) or any(stream.waits for stream in streams)):
+            any(queue.pending for queue in queues) or any(stream.has_pending for stream in streams)):
         time.sleep(0.001)
 
 

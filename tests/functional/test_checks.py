@@ -22,7 +22,7 @@ Start = Callable[..., Server]
 
 @pytest.fixture
 def early(tmp_path: Path) -> str:
-    """A configuration that imports, in two steps, what keeps a class made of one that is patched."""
+    """A configuration that imports a module whose import keeps a class derived from a patched one."""
     (tmp_path / "early_client.py").write_text("import ssl\nclass Context(ssl.SSLContext): pass\n")
     (tmp_path / "early_shop.py").write_text("import early_client\n")
     return f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport early_shop\n"
@@ -52,7 +52,7 @@ def test_findings_are_logged_once_for_all_workers(start: Start, early: str) -> N
     assert server.connect().request().status == 200
     assert sorted(findings(server)) == ["imported-too-early", "open-file-limit"]
     (line,) = server.log("imported-too-early", since=0)
-    assert "early_client was imported before the patch and keeps a class made of ssl.SSLContext" in line
+    assert "early_client was imported before the patch and keeps a class derived from ssl.SSLContext" in line
     assert "(imported by early_shop <- gunicorn.conf.py)" in line
 
 
@@ -100,7 +100,7 @@ def test_psycopg2_can_wait_on_the_hub(start: Start, hub: str, tmp_path: Path) ->
     server = start("shop:app", "--chdir", tmp_path)
     assert findings(server) == ["driver-blocks"] * (hub == "gevent")
     for line in server.log("driver-blocks", since=0):
-        assert "worker_class = GeventWorker.configure(psycopg2='wait') into " in line
+        assert "worker_class = GeventWorker.configure(psycopg2='wait') to " in line
     assert findings(start("shop:app", "--chdir", tmp_path, settings={"psycopg2": "wait"})) == []
 
 

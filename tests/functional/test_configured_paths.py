@@ -36,7 +36,7 @@ def test_certificate_that_is_a_fifo_stops_the_start(start: Start, fifo: Path, na
     own = Path(__file__).parents[2] / "pyproject.toml"
     options = ["--certfile", fifo] if name == "certfile" else ["--certfile", own, "--ca-certs", fifo]
     line = refusal(start("probe:app", *options, ready=False))
-    assert f"{name} is '{fifo}': that cannot be read (it is a FIFO, not a regular file)" in line
+    assert f"{name} is '{fifo}': it cannot be read (it is a FIFO, not a regular file)" in line
 
 
 def test_certificate_that_is_a_fifo_is_seen_by_doctor(run: Run, fifo: Path) -> None:

@@ -227,14 +227,14 @@ def test_factory_that_is_not_called(ask: Run) -> None:
 @pytest.mark.parametrize("name", ["./hello:app", "hello.py:app"])
 def test_application_that_is_named_as_a_file(run: Run, name: str) -> None:
     mend = run("doctor", "--json", "-k", WORKERS[HUB], name, app=HELLO).finding("application")["fix"]
-    assert mend.endswith("name it hello:app")
+    assert mend.endswith("as a file: hello:app")
 
 
 def test_no_command_for_what_cannot_be_written_in_one(run: Run, place: Path) -> None:
     (place / "my-app.py").write_text("1 / 0\n")
     finding = run("doctor", "--json", "-k", WORKERS[HUB], "my-app:app").finding("application")
     assert "ZeroDivisionError" in finding["problem"]
-    assert finding["fix"] == "Mend what is named"
+    assert finding["fix"] == "Correct the error named above, then run this again"
 
 
 @pytest.mark.parametrize(("config", "said"), [
@@ -281,7 +281,7 @@ def test_command_for_the_whole_traceback_with_what_the_application_needs(run: Ru
     ("workers = 'many'\n", "workers cannot be 'many'"),
     ("import nowhere_to_be_found\n", r"No module named 'nowhere_to_be_found' \(.*gunicorn\.conf\.py:1\)"),
     ("workers = (\n", r"SyntaxError: .*gunicorn\.conf\.py:1"),
-    ("import sys; sys.exit('no')\n", "gunicorn.conf.py ends the process, with status 'no'"),
+    ("import sys; sys.exit('no')\n", "gunicorn.conf.py ended the process with status 'no'"),
     ("raw_env = ['nonsense']\n", "nonsense"),
     ("bind = '127.0.0.1:http'\n", "http"),
     ("user = 'nobody of that name'\n", "user cannot be 'nobody of that name'"),

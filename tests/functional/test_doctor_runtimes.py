@@ -21,7 +21,7 @@ Made = Callable[[Path, str], str]
 
 #: by code: a runtime with that hub's library, and what is said of it
 RUNTIMES: dict[str, tuple[Made, str]] = {
-    "contexts-shared": (lambda place, hub: at_start(place, SHARING), "does not keep the context variables"),
+    "contexts-shared": (lambda place, hub: at_start(place, SHARING), "does not isolate the context variables"),
     "greenlet-broken": (lambda place, hub: without_extensions(place, "greenlet"), "greenlet/__init__.py"),
     "greenlet-old": (lambda place, hub: at_start(place, OLD_GREENLET), "greenlet 0.4.17"),
     "library-broken": (lambda place, hub: LOSE[hub](place, hub), " is installed but does not work "),

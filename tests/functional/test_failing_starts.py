@@ -181,10 +181,10 @@ def of_application(server: Server, code: str) -> str:
 @pytest.mark.parametrize(("app", "mend"), [
     ("nowhere:app", "Name it as module:variable"),
     ("probe:ap", "Name it as module:variable"),
-    ("mistaken.py:app", "name it mistaken:app ["),
-    ("./mistaken:app", "name it mistaken:app ["),
-    ("place/other.py:app", "name it other:app and its directory --chdir place ["),
-    (".mistaken", "name it mistaken:application ["),
+    ("mistaken.py:app", "as a file: mistaken:app ["),
+    ("./mistaken:app", "as a file: mistaken:app ["),
+    ("place/other.py:app", "as a file: other:app and add --chdir place ["),
+    (".mistaken", "as a file: mistaken:application ["),
     ("mistaken:app()", "name it mistaken:app ["),
     ("mistaken:awaiting()", "name it mistaken:awaiting ["),
     ("mistaken:wrong()", "a2wsgi.ASGIMiddleware(wrong) ["),
@@ -206,7 +206,7 @@ def test_application_that_is_misnamed(start: Start, tmp_path: Path, app: str, me
     ("Needs", "call it: 'mistaken:Needs(...)' ["),
     ("wrong", "a2wsgi.ASGIMiddleware(wrong) ["),
     ("asgi", "a2wsgi.ASGIMiddleware(asgi) ["),
-    ("awaiting", "Write it with def instead of async def"),
+    ("awaiting", "Define it with def instead of async def"),
 ])
 def test_application_that_is_none(start: Start, tmp_path: Path, app: str, mend: str) -> None:
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
@@ -260,8 +260,8 @@ def test_module_that_an_application_misses(start: Start, tmp_path: Path) -> None
     (tmp_path / "raising.py").write_text("import nowhere_to_be_found\n")
     server = start("raising:app", "--chdir", tmp_path, ready=False)
     line = of_application(server, "application")
-    assert "Install the package that has nowhere_to_be_found" in line
-    assert "if it is your own, put its directory on the path: --chdir or --pythonpath" in line
+    assert "Install the package that provides nowhere_to_be_found" in line
+    assert "if the module is yours, add its directory to the import path: --chdir or --pythonpath" in line
     server.expect_traceback("^ModuleNotFoundError: ")
 
 

@@ -30,9 +30,9 @@ KEEPING = {
     "from threading import get_ident": ("threading.get_ident", IDENT),
     "from threading import local": ("threading.local", LOCAL),
     "from subprocess import Popen": ("subprocess.Popen", BLOCKS),
-    "import ssl\nclass Context(ssl.SSLContext): pass": ("a class made of ssl.SSLContext", TLS),
+    "import ssl\nclass Context(ssl.SSLContext): pass": ("a class derived from ssl.SSLContext", TLS),
     "import threading\nclass Mine(threading.local): pass\nclass Other(Mine): pass":
-        ("a class made of threading.local", LOCAL),
+        ("a class derived from threading.local", LOCAL),
     "import time\nclass Client:\n    sleep = time.sleep": ("time.sleep", BLOCKS),
     "import time\nclass Client:\n    sleep = staticmethod(time.sleep)": ("time.sleep", BLOCKS),
     "import threading\nclass Client:\n    lock = threading.Lock()": ("an object of threading.Lock", WAITS),
@@ -42,7 +42,7 @@ KEEPING = {
     "import threading\nlock = threading.Lock()": ("an object of threading.Lock", WAITS),
     "import threading\nmine = threading.local()": ("an object of threading.local", LOCAL),
     "import threading\nclass Mine(threading.local): pass\nmine = Mine()":
-        ("a class made of threading.local and 1 more", LOCAL),
+        ("a class derived from threading.local and 1 more", LOCAL),
     "import threading\ncondition = threading.Condition(threading.Lock())":
         ("an object of threading.Condition", WAITS),
     "import ssl\ncontext = ssl.create_default_context()": ("an object of ssl.SSLContext", BLOCKS),
@@ -57,7 +57,7 @@ KEEPING_ON = {
     "gevent": {
         "import threading\nlock = threading.RLock()": ("an object of threading.RLock", RLOCK),
         "import threading\ncondition = threading.Condition()": ("an object of threading.Condition", RLOCK),
-        **({"import threading\nclass Timer(threading.Thread): pass": ("a class made of threading.Thread", JOIN)}
+        **({"import threading\nclass Timer(threading.Thread): pass": ("a class derived from threading.Thread", JOIN)}
            if sys.version_info < (3, 13) else {}),
     },
     "eventlet": {"from threading import RLock": ("threading.RLock", RLOCK)},

@@ -55,13 +55,13 @@ def test_worker_class_as_a_class(hub: str, start: Start) -> None:
     ("GevntWorker", "Did you mean gworkers.GeventWorker?"), ("geventworker", "Did you mean gworkers.GeventWorker?"),
     ("gevent", "Did you mean gworkers.GeventWorker?"), ("eventlet", "Did you mean gworkers.EventletWorker?"),
     ("EventletWroker", "Did you mean gworkers.EventletWorker?"),
-    ("tornado", "Its worker classes are EventletWorker and GeventWorker"),
+    ("tornado", "Use gworkers.GeventWorker or gworkers.EventletWorker"),
 ])
 def test_worker_class_that_does_not_exist(start: Start, hub: str, name: str, said: str) -> None:
     if hub != hubs()[0]:
         pytest.skip("the same with the other")
     line = refusal(start("probe:app", worker_class=f"gworkers.{name}", ready=False))
-    assert f"gworkers has no {name}: " in line
+    assert f"gworkers has no worker class {name}: " in line
     assert said in line
 
 

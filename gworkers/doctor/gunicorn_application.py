@@ -1,4 +1,4 @@
-"""What Gunicorn makes of a command line: its configuration, and where each setting in it comes from."""
+"""Gunicorn's application object for a command line: its configuration and the origin of each setting."""
 from __future__ import annotations
 
 import os
@@ -16,32 +16,32 @@ from gunicorn.errors import ConfigError
 
 from gworkers.errors import GworkersError
 
-#: Variables that Gunicorn takes the default of a setting from.
-VARIABLES = {"bind": "PORT", "forwarded_allow_ips": "FORWARDED_ALLOW_IPS", "sendfile": "SENDFILE",
+#: Environment variables that provide the default of a setting in Gunicorn.
+DEFAULT_VARIABLES = {"bind": "PORT", "forwarded_allow_ips": "FORWARDED_ALLOW_IPS", "sendfile": "SENDFILE",
              "workers": "WEB_CONCURRENCY"}
-#: Lists of NAME=value; the values are often secrets, and a report is made to be shown to others.
-SECRETIVE = ("raw_env", "raw_paste_global_conf")
-#: Settings that nobody sets.
+#: Settings with a list of NAME=value. The values may be secrets, and a report may be shown to other people.
+SECRET_VALUES = ("raw_env", "raw_paste_global_conf")
+#: Settings that are internal to Gunicorn.
 INTERNAL = ("default_proc_name",)
 
 
 class UsageError(GworkersError):
-    """The command line names nothing that could be looked at."""
+    """The command line names no application, or a worker class that doctor cannot examine."""
 
 
-class Resolved(NamedTuple):
-    """A setting's value, and where it comes from."""
+class SettingValue(NamedTuple):
+    """The value of a setting, and its origin: ``default``, ``command line`` and so on."""
 
     value: Any
     origin: str
 
 
-class Configured(WSGIApplication):  # type: ignore[misc]
-    """Gunicorn's own application object for ``sys.argv``, which raises what Gunicorn would print and leave with.
+class GunicornApplication(WSGIApplication):  # type: ignore[misc]
+    """Gunicorn's application object for ``sys.argv``. It raises the errors that Gunicorn prints before it exits.
 
     :raises UsageError: if no application is named
-    :raises SystemExit: as argparse does, for ``--help`` and for options that do not exist
-    :raises Exception: whatever the configuration file raises
+    :raises SystemExit: by argparse, for ``--help`` and for unknown options
+    :raises Exception: any exception of the configuration file
     """
 
     cfg: Any
@@ -56,7 +56,7 @@ class Configured(WSGIApplication):  # type: ignore[misc]
             if self.app_uri is None and self.cfg.wsgi_app is None:
                 raise UsageError(str(error)) from None
             raise
-        # Gunicorn has it since release 27. Of HTTP/2, which is refused here, it says what to install.
+        # New in Gunicorn 27. Skipped for HTTP/2, which gworkers refuses: Gunicorn would suggest to install h2.
         if hasattr(self.cfg, "validate") and "h2" not in self.cfg.http_protocols:
             self.cfg.validate()
         for path in filter(None, (self.cfg.pythonpath or "").split(",")):
@@ -64,7 +64,7 @@ class Configured(WSGIApplication):  # type: ignore[misc]
                 sys.path.insert(0, os.path.abspath(path))
 
     def init(self, parser: Any, opts: Any, args: Sequence[str]) -> None:
-        # The command line was one. From here on other people's code runs, and what that prints is no report.
+        # The command line is valid, so user code runs next. Its output must not be mixed with the report.
         sys.stdout.flush()
         os.dup2(2, 1)
         super().init(parser, opts, args)
@@ -76,7 +76,7 @@ class Configured(WSGIApplication):  # type: ignore[misc]
 
     def get_config_from_filename(self, filename: str) -> Mapping[str, object]:
         if not os.path.exists(filename):
-            raise ConfigError(f"there is no configuration file {filename!r}")
+            raise ConfigError(f"the configuration file {filename!r} does not exist")
         name = "__config__"
         spec = (spec_from_file_location(name, filename)
                 or spec_from_file_location(name, filename, loader=SourceFileLoader(name, filename)))
@@ -86,45 +86,45 @@ class Configured(WSGIApplication):  # type: ignore[misc]
         try:
             spec.loader.exec_module(module)
         except SystemExit as error:
-            raise ConfigError(f"{filename} ends the process, with status {error.code!r}") from error
+            raise ConfigError(f"{filename} ended the process with status {error.code!r}") from error
         return vars(module)
 
-    def settings(self) -> dict[str, Resolved]:
-        """Return those of Gunicorn's settings that somebody has changed."""
+    def changed_settings(self) -> dict[str, SettingValue]:
+        """Return Gunicorn's settings that differ from their default or are set by a variable."""
         changed = {}
         for name, setting in sorted(make_settings().items()):
-            # Gunicorn's own reading of this one takes SENDFILE into account; its default is None, and means True.
+            # The property considers the variable SENDFILE, unlike the setting, whose default None means True.
             value, default = (self.cfg.sendfile, True) if name == "sendfile" else (
                 self.cfg.settings[name].get(), setting.get())
-            if name not in INTERNAL and (value != default or self._variable(name)):
-                if name in SECRETIVE:
+            if name not in INTERNAL and (value != default or self._default_variable(name)):
+                if name in SECRET_VALUES:
                     value = [f"{item.partition('=')[0]}=..." for item in value]
-                changed[name] = Resolved(value, self._origin(name))
+                changed[name] = SettingValue(value, self._origin(name))
         return changed
 
     def _origin(self, name: str) -> str:
-        words, variable = self._words
-        if words.get(name) is not None:
+        command_line, variable = self._parsed_arguments
+        if command_line.get(name) is not None:
             return "command line"
         if variable.get(name) is not None:
             return "GUNICORN_CMD_ARGS"
         if name in self._in_file:
             return f"configuration file {self._file}"
-        return f"environment variable {self._variable(name)}" if self._variable(name) else "default"
+        return f"environment variable {self._default_variable(name)}" if self._default_variable(name) else "default"
 
-    def _variable(self, name: str) -> str:
-        variable = VARIABLES.get(name, "")
+    def _default_variable(self, name: str) -> str:
+        variable = DEFAULT_VARIABLES.get(name, "")
         return variable if variable in self.cfg.env_orig else ""
 
     @cached_property
-    def _words(self) -> tuple[Mapping[str, object], Mapping[str, object]]:
-        """What the command line, and GUNICORN_CMD_ARGS, say of each setting; None if nothing."""
+    def _parsed_arguments(self) -> tuple[Mapping[str, object], Mapping[str, object]]:
+        """The values in the command line and in GUNICORN_CMD_ARGS, by setting; None where it is not set."""
         parser = self.cfg.parser()
         return vars(parser.parse_args()), vars(parser.parse_args(self.cfg.get_cmd_args_from_env()))
 
 
 class _Config(Config):  # type: ignore[misc]
-    """Gunicorn's configuration, whose errors name the setting."""
+    """Gunicorn's configuration. Its errors name the setting."""
 
     def set(self, name: str, value: object) -> None:
         try:
