@@ -14,14 +14,11 @@ from typing import Any, cast
 from gworkers.checks.worker_class import non_class_finding
 from gworkers.error_text import describe
 from gworkers.errors import SettingsError
-from gworkers.master.reload import restore_environment
+from gworkers.master.reload import log_refused, restore_environment
 from gworkers.master.signals import STOPPING
 
 #: Seconds that a dry run may take.
 TIMEOUT = 30.0
-
-#: What is said of a reload that does not take place.
-REFUSED = "The reload was refused, for it would have failed. The workers that run go on serving."
 
 
 def dry_run(arbiter: Any) -> list[str] | None:
@@ -36,7 +33,7 @@ def dry_run(arbiter: Any) -> list[str] | None:
     except OSError as error:
         os.close(reader)
         os.close(writer)
-        arbiter.log.error("A process to rehearse the reload in could not be forked: %s. %s", error, REFUSED)
+        log_refused(arbiter.log, f"the process for the dry run could not be forked: {error}")
         return None
     if pid == 0:
         os.close(reader)
@@ -57,7 +54,7 @@ def log_failure(log: Any, error: BaseException) -> None:
     """Log why the configuration could not be loaded."""
     if isinstance(error, SystemExit):
         # Gunicorn prints its reason, and exits.
-        log.error("The configuration cannot be loaded: %s; what is said above may tell why", describe(error))
+        log.error("The configuration cannot be loaded: %s. See the messages above.", describe(error))
     else:
         log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
 
@@ -71,13 +68,13 @@ def _result(arbiter: Any, pid: int, reader: int) -> list[str] | None:
         while not received.endswith(b"\n"):
             ready, _, _ = select.select([reader, signals], [], [], max(0.0, until - monotonic()))
             if not ready:
-                arbiter.log.error("The configuration did not load within %s s. %s", TIMEOUT, REFUSED)
+                log_refused(arbiter.log, f"the dry run took more than {TIMEOUT:g} s")
                 os.kill(pid, signal.SIGKILL)
                 return None
             if reader in ready:
                 data = os.read(reader, 65536)
                 if not data:
-                    arbiter.log.error(REFUSED)
+                    log_refused(arbiter.log, "the dry run failed, see the messages above")
                     return None
                 received += data
             elif STOPPING.intersection(os.read(signals, 64)):

@@ -26,11 +26,11 @@ from gunicorn.errors import HaltServer
 
 from gworkers.master.arbiter import ResilientArbiter
 from gworkers.master.boot_backoff import BootBackoff
-from gworkers.master.dry_run import REFUSED, dry_run, log_failure
+from gworkers.master.dry_run import dry_run, log_failure
 from gworkers.master.forking import worker_exits
 from gworkers.master.listeners import Listeners, left_to_worker
 from gworkers.master.readiness import Readiness
-from gworkers.master.reload import NotReloadedError, ReloadDone
+from gworkers.master.reload import NotReloadedError, ReloadDone, log_refused
 from gworkers.master.signals import STOPPING
 from gworkers.master.worker_pool import WorkerPool
 from gworkers.settings import Settings
@@ -120,7 +120,7 @@ class Generations(ResilientArbiter):
                 self._listeners.restore()
                 self.cfg.set("bind", bind)
             log_failure(self.log, failure.error)
-            self.log.error(REFUSED)
+            log_refused(self.log, "the configuration cannot be loaded, see the messages above")
             return
         finally:
             self._reloading = False
@@ -157,8 +157,8 @@ class Generations(ResilientArbiter):
                 with worker_exits(self.pid):
                     pid: int = super().spawn_worker()
             except OSError as error:
-                # The limit of processes may be reached.
-                self.log.error("A worker could not be forked: %s", error)
+                self.log.error("A worker could not be forked: %s. Check the limits of processes and memory.",
+                               error)
                 self._pause()
                 return 0
         worker = self._known[pid] = self.WORKERS[pid]
@@ -202,8 +202,8 @@ class Generations(ResilientArbiter):
     def _pause(self) -> None:
         pause = self._backoff.fail()
         if self._trial is None and not self._reloading:
-            self.log.error("A worker could not boot. The next attempt is in %g s; workers that serve: %s.",
-                           pause, len(self._pool().serving))
+            self.log.error("A worker failed to boot. %s workers keep serving. The next attempt is in %g s.",
+                           len(self._pool().serving), pause)
 
     def _end_trial(self) -> None:
         trial, pool = self._trial, self._pool()
@@ -221,7 +221,7 @@ class Generations(ResilientArbiter):
         # Unless TTIN or TTOU has changed the number since.
         if trial.num_workers != self.num_workers == trial.wanted:
             self.num_workers = trial.num_workers
-        self.log.error("The reload has failed, for none of the new workers could boot. %s of before go on serving.",
+        self.log.error("Reload failed: no new worker booted. %s existing workers keep serving.",
                        len(self._pool().serving))
 
     def _abort_slow_boots(self) -> None:
@@ -230,8 +230,8 @@ class Generations(ResilientArbiter):
         for pid, worker in list(self.WORKERS.items()):
             if limit and state_of(worker).phase == Phase.BOOTING and monotonic() - worker.born > limit:
                 if not worker.aborted:
-                    self.log.critical("WORKER TIMEOUT (pid:%s): it has not booted within %g s (boot_timeout)",
-                                      pid, limit)
+                    self.log.critical("WORKER TIMEOUT (pid:%s): the worker did not boot within %g s (boot_timeout) "
+                                      "and is aborted.", pid, limit)
                 self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
                 worker.aborted = True
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gunicorn import sock
 
-from gworkers.master.dry_run import REFUSED
+from gworkers.master.reload import log_refused
 
 
 class Listeners:
@@ -51,7 +51,7 @@ class Listeners:
         except (SystemExit, OSError, ValueError) as error:
             if not isinstance(error, SystemExit):
                 arbiter.log.error("%s", error)
-            arbiter.log.error(REFUSED)
+            log_refused(arbiter.log, "an address cannot be bound, see the messages above")
             cfg.set("bind", before)
             return False
         # So that Gunicorn finds nothing to do.

@@ -77,14 +77,14 @@ class Readiness:
             pass
         except OSError as error:
             self._log.error("The readiness file cannot be removed: %s: %s. Probes find the server ready as long as it "
-                            "is there. Remove it.", file, error.strerror)
+                            "exists. Remove it.", file, error.strerror)
 
     def _complain(self, file: str, error: OSError) -> None:
         problem = file, error.strerror
         # It is tried again whenever the arbiter's loop comes by, once a second at least.
         if problem != self._problem:
             self._problem = problem
-            self._log.error("The readiness file cannot be kept: %s: %s. Probes do not find the server ready. Remove "
+            self._log.error("The readiness file cannot be written: %s: %s. Probes find the server not ready. Remove "
                             "what is in the way, or set readiness_file to another path.", *problem)
 
 

@@ -23,6 +23,11 @@ class NotReloadedError(Exception):
         self.error = error
 
 
+def log_refused(log: Any, cause: str) -> None:
+    """Log that a reload does not take place because of *cause*."""
+    log.error("Reload refused: %s. The existing workers keep serving.", cause)
+
+
 def load_configuration(arbiter: Any, reload: Callable[[], None]) -> None:
     """Call *reload*, Gunicorn's own, up to :exc:`ReloadDone`.
 

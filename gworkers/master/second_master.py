@@ -30,7 +30,8 @@ class SecondMaster:
         try:
             reexec()
         except (Exception, SystemExit) as error:
-            arbiter.log.error("Another master could not be started: %s", describe(error))
+            arbiter.log.error("The second master could not be started: %s. The first master continues.",
+                              describe(error))
             if os.getpid() != pid:
                 # A process that could not become the second master must not continue as a copy of the first.
                 os._exit(1)
@@ -49,4 +50,5 @@ class SecondMaster:
         except (OSError, RuntimeError) as error:
             self._rename_failed = True
             if not failed_before:
-                arbiter.log.warning("The pidfile is not there yet, and is tried again: %s", error)
+                arbiter.log.warning("The pidfile could not be renamed: %s. The new master tries again every second.",
+                                    error)

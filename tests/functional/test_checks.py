@@ -231,7 +231,7 @@ def test_rehearsal_ends_whatever_the_configuration_does(start: Start) -> None:
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     assert server.connect().request().status == 200
     assert server.worker_pids()[-1:] != workers
-    assert not server.log("Unhandled exception|reload was refused", since=0)
+    assert not server.log("Unhandled exception|Reload refused", since=0)
 
 
 def test_rehearsal_leaves_no_process_behind(start: Start) -> None:

@@ -75,7 +75,7 @@ def test_pidfile_moved_to_a_fifo_by_a_reload(start: Start, pidfile: Path, fifo: 
     path = server.directory / "gunicorn.conf.py"
     path.write_text(f"{path.read_text()}pidfile = {str(fifo)!r}\n")
     server.signal(signal.SIGHUP)
-    server.wait_for_log(r"\[ERROR\] The pidfile stays where it was: .*it is a FIFO, not a regular file: '.*/fifo'$")
+    server.wait_for_log(r"\[ERROR\] The pidfile could not be created: .*it is a FIFO, not a regular file: '.*/fifo'")
     until_gone(old)
     held_by(pidfile, server.pid)
     server.signal(signal.SIGTERM)
@@ -117,7 +117,7 @@ def test_promotion_with_a_fifo_in_place_of_the_pidfile(start: Start, pidfile: Pa
         os.mkfifo(pidfile)
         server.signal(signal.SIGTERM)
         assert server.process.wait(WAIT_LIMIT) == 0
-        server.wait_for_log(r"\[WARNING\] The pidfile is not there yet, and is tried again: .*it is a FIFO")
+        server.wait_for_log(r"\[WARNING\] The pidfile could not be renamed: .*it is a FIFO")
         pidfile.unlink()
         held_by(pidfile, new)
         os.kill(new, signal.SIGTERM)

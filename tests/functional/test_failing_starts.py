@@ -220,7 +220,7 @@ def test_reload_of_an_application_that_is_none_is_not_taken(start: Start, deploy
     old = server.worker_pids()
     deployment.release("def app(): ...\n")
     server.signal(signal.SIGHUP)
-    server.wait_for_log(r"\[ERROR\] The reload has failed")
+    server.wait_for_log(r"\[ERROR\] Reload failed")
     assert server.connect().request().status == 200
     assert server.worker_pids() == old
 

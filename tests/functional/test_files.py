@@ -43,7 +43,7 @@ def test_reload_with_a_pidfile_that_cannot_be(start: Start, pidfile: Path, tmp_p
     server = start("probe:app", config=f"pidfile = {str(pidfile)!r}\n")
     (old,) = server.worker_pids()
     reconfigure(server, f"pidfile = {str(tmp_path / place)!r}\n")
-    server.wait_for_log(r"\[ERROR\] The pidfile stays where it was: ")
+    server.wait_for_log(r"\[ERROR\] The pidfile could not be created: ")
     new = renewed(server, old)
     assert number(pidfile) == server.pid
     assert number(tmp_path / "taken") == os.getpid()

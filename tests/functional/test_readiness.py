@@ -108,12 +108,12 @@ def test_that_cannot_be_written(start: Start, file: Path) -> None:
     file.mkdir()
     (file / "child").touch()
     server = start("probe:app", settings={"readiness_file": file})
-    server.wait_for_log(r"\[ERROR\] The readiness file cannot be kept: ")
+    server.wait_for_log(r"\[ERROR\] The readiness file cannot be written: ")
     assert server.connect().request().status == 200
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
     until(lambda: not is_alive(old), "the old worker's end")
-    assert len(server.log("The readiness file cannot be kept")) == 1
+    assert len(server.log("The readiness file cannot be written")) == 1
 
 
 # What is at the path is not always a file
@@ -150,8 +150,8 @@ KINDS = {"a FIFO": put_fifo, "a socket": put_socket, "a directory": put_director
 
 
 def refused(kind: str) -> str:
-    return (rf"\[ERROR\] The readiness file cannot be kept: /.*/ready: it is {kind}, not a regular file\. "
-            "Probes do not find the server ready. Remove what is in the way, ")
+    return (rf"\[ERROR\] The readiness file cannot be written: /.*/ready: it is {kind}, not a regular file\. "
+            "Probes find the server not ready. Remove what is in the way, ")
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_failing_writes_leave_nothing_behind(start: Start, file: Path) -> None:
         "import os, posix\n"
         "def replace(*args):\n    raise OSError(28, 'No space left on device')\n"
         "os.replace = replace\n"))
-    server.wait_for_log(r"The readiness file cannot be kept: .*: No space left on device\.")
+    server.wait_for_log(r"The readiness file cannot be written: .*: No space left on device\.")
     server.signal(signal.SIGTTIN)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     server.signal(signal.SIGTERM)

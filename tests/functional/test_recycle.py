@@ -71,7 +71,7 @@ def test_successor_that_cannot_boot(start: Start, deployment: Deployment) -> Non
     (old,) = server.worker_pids()
     deployment.release("raise LookupError('deliberate')\n")
     with Load(server) as load:
-        server.wait_for_log("A worker could not boot. The next attempt is in 2 s")
+        server.wait_for_log("A worker failed to boot.* The next attempt is in 2 s")
         server.expect_traceback("LookupError: deliberate")
         load.goes_on(50)
         assert set(load.pids) == {old}

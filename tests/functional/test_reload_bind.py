@@ -103,7 +103,7 @@ def test_port_that_is_none(start: Start, deployment: Deployment) -> None:
     workers = bound.server.worker_pids()
     bound.reload(KEPT, "127.0.0.1:99999")
     bound.server.wait_for_log(r"\[ERROR\] bind has port 99999: .* \[invalid-setting\]$")
-    bound.server.wait_for_log(r"\[ERROR\] The reload was refused")
+    bound.server.wait_for_log(r"\[ERROR\] Reload refused")
     assert bound.server.connect().request().status == 200
     assert bound.server.worker_pids() == workers
 
@@ -113,7 +113,7 @@ def test_one_that_cannot_be_had(start: Start, deployment: Deployment) -> None:
     old = bound.server.worker_pids()
     with socket.create_server(("127.0.0.1", 0)) as taken, Load(bound.server) as load:
         bound.reload(KEPT, f"127.0.0.1:{taken.getsockname()[1]}")
-        bound.server.wait_for_log(r"\[ERROR\] The reload was refused", LONG)
+        bound.server.wait_for_log(r"\[ERROR\] Reload refused", LONG)
         load.goes_on()
         assert bound.server.worker_pids() == old
     bound.reload(KEPT)
@@ -129,7 +129,7 @@ def test_with_code_that_cannot_boot(start: Start, deployment: Deployment, place:
     deployment.release("raise LookupError('deliberate')\n")
     with Load(bound.server) as load:
         bound.reload(KEPT, f"unix:{second}")
-        bound.server.wait_for_log("The reload has failed", LONG)
+        bound.server.wait_for_log("Reload failed", LONG)
         bound.server.expect_traceback("LookupError: deliberate")
         load.goes_on()
         assert answers(place)
@@ -158,7 +158,7 @@ def test_second_change_before_the_first_has_worked(start: Start, deployment: Dep
     bound.reload(KEPT, f"unix:{third}")
     deployment.booting(1, but={old, superseded})
     deployment.let_go()
-    bound.server.wait_for_log("The reload has failed", LONG)
+    bound.server.wait_for_log("Reload failed", LONG)
     bound.server.expect_traceback("LookupError: deliberate")
     deployment.release()
     bound.server.signal(signal.SIGTTIN)

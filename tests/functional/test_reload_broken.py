@@ -122,7 +122,7 @@ def test_hook_that_fails(start: Start, deployment: Deployment, tmp_path: Path) -
 def test_boot_timeout(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, settings={"boot_timeout": 5})
     refused_and_mended(server, deployment, HANGS)
-    assert server.log(r"WORKER TIMEOUT \(pid:\d+\): it has not booted within 5 s")
+    assert server.log(r"WORKER TIMEOUT \(pid:\d+\): the worker did not boot within 5 s")
 
 
 def test_boot_that_blocks_everything(start: Start, deployment: Deployment) -> None:
@@ -165,9 +165,9 @@ def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Dep
     staying, dying = serving(server)
     deployment.release("raise LookupError('deliberate')\n")
     os.kill(dying, signal.SIGKILL)
-    server.wait_for_log(r"A worker could not boot\. The next attempt is in 1 s; workers that serve: 1\.", LONG)
-    server.wait_for_log(r"A worker could not boot\. The next attempt is in 2 s; workers that serve: 1\.", LONG)
-    server.wait_for_log(r"A worker could not boot\. The next attempt is in 4 s; workers that serve: 1\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. 1 workers keep serving\. The next attempt is in 1 s\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. 1 workers keep serving\. The next attempt is in 2 s\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. 1 workers keep serving\. The next attempt is in 4 s\.", LONG)
     server.expect_traceback("LookupError: deliberate")
     attempts = deployment.boots() - {staying, dying}
     assert len(attempts) == 3
@@ -190,9 +190,9 @@ def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: De
         os.kill(pid, signal.SIGKILL)
     first = deployment.booting(4, but=set(old))
     deployment.let_go()
-    server.wait_for_log(r"A worker could not boot\. The next attempt is in 2 s; workers that serve: 0\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. 0 workers keep serving\. The next attempt is in 2 s\.", LONG)
     until_gone(*first)
-    assert len(server.log(r"A worker could not boot\. ")) == 2
+    assert len(server.log(r"A worker failed to boot\. ")) == 2
     assert len(deployment.boots() - first - set(old)) == 1
 
 
@@ -227,7 +227,7 @@ def test_reload_that_fails_changes_no_number_of_workers(start: Start, deployment
     (server.directory / "gunicorn.conf.py").write_text(f"workers = {workers}\n{ANNOUNCE}")
     deployment.release("sys.exit(1)\n")
     server.signal(signal.SIGHUP)
-    server.wait_for_log(FAILED + " 2 of before go on serving", LONG)
+    server.wait_for_log(FAILED + " 2 existing workers keep serving", LONG)
     tried = deployment.boots()
     assert len(tried) == 2 + workers
     # Who is missing is started when the arbiter handles a signal, at the latest.

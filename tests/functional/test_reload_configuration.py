@@ -49,7 +49,7 @@ def test_configuration_that_the_master_cannot_read(start: Start, hub: str, tmp_p
     here.write_text(str(server.pid))
     with Load(server) as load:
         server.signal(signal.SIGHUP)
-        server.wait_for_log(r"\[ERROR\] The reload was refused")
+        server.wait_for_log(r"\[ERROR\] Reload refused")
         if traceback is not None:
             server.expect_traceback(traceback)
         load.goes_on()

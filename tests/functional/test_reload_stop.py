@@ -142,7 +142,7 @@ def test_term_while_broken_code_is_tried_again(start: Start, deployment: Deploym
     server = start("deployed:app", *deployment.options, workers=2)
     deployment.release("sys.exit(1)\n")
     os.kill(server.worker_pids()[0], signal.SIGKILL)
-    server.wait_for_log("A worker could not boot. The next attempt is in 2 s", 30)
+    server.wait_for_log("A worker failed to boot.* The next attempt is in 2 s", 30)
     stops(server, signal.SIGTERM)
 
 

@@ -309,7 +309,7 @@ def test_reload_with_a_file_that_is_not_there_is_refused(start: Serve, certifica
     file.write_text(f"{file.read_text()}\n{name} = '/nowhere/to/be/found'\n")
     server.signal(signal.SIGHUP)
     server.wait_for_log(rf"\[ERROR\] {name} is '/nowhere/to/be/found': .* \[invalid-setting\]$")
-    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    server.wait_for_log(r"\[ERROR\] Reload refused")
     assert connect(server, certificates.context()).request().status == 200
 
 

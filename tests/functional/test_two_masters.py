@@ -31,7 +31,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
     held = HeldRequest(server, tmp_path).running()
     with Load(server) as load:
         server.signal(signal.SIGUSR2)
-        server.wait_for_log(r"\[ERROR\] Another master could not be started: .*deliberate")
+        server.wait_for_log(r"\[ERROR\] The second master could not be started: .*deliberate")
         load.goes_on()
         held.let_go()
         assert held.answer()["pid"] == old
@@ -83,7 +83,7 @@ def test_old_master_that_is_killed(start: Start, pidfile: Path, change: str) -> 
     with upgraded(server, pidfile) as new:
         (first,) = set(server.worker_pids()) - {old}
         server.signal(signal.SIGKILL)
-        server.wait_for_log(r"\[WARNING\] The pidfile is not there yet")
+        server.wait_for_log(r"\[WARNING\] The pidfile could not be renamed")
         until_gone(old)
         assert server.ask()["parent"] == new
         if change != "none":
@@ -100,5 +100,5 @@ def test_old_master_that_is_killed(start: Start, pidfile: Path, change: str) -> 
             until(lambda: number(pidfile) == new, "the name is the new master's")
         assert server.ask()["parent"] == new
         assert not second(pidfile).exists()
-        assert len(server.log("The pidfile is not there yet")) == 1
+        assert len(server.log("The pidfile could not be renamed")) == 1
     assert number(pidfile) in (None, server.pid)

@@ -64,7 +64,7 @@ def test_first_worker_that_cannot_be_forked(start: Start, forks: Forks) -> None:
 
 
 @pytest.mark.parametrize(("plan", "said", "workers"), [
-    ("fails", r"\[ERROR\] A process to rehearse the reload in could not be forked: .*refused", 0),
+    ("fails", r"\[ERROR\] Reload refused: the process for the dry run could not be forked: ", 0),
     ("works fails", FAILED, 1),
 ], ids=["rehearsal", "worker"])
 @pytest.mark.smoke
@@ -100,7 +100,7 @@ def test_second_master_that_cannot_be_forked(start: Start, forks: Forks, pidfile
     (old,) = server.worker_pids()
     forks.plan("fails")
     server.signal(signal.SIGUSR2)
-    server.wait_for_log(r"\[ERROR\] Another master could not be started: ")
+    server.wait_for_log(r"\[ERROR\] The second master could not be started: ")
     goes_on(server, old)
     with upgraded(server, pidfile) as new:
         assert new != server.pid

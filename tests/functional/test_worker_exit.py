@@ -31,6 +31,6 @@ def test_worker_that_exits_does_not_go_on_as_arbiter(start: Callable[..., Server
     until_gone(*old)
     assert server.connect().request().status == 200
     assert server.stop() == 0
-    assert not server.log("could not boot|Unhandled exception in main loop")
+    assert not server.log("failed to boot|Unhandled exception in main loop")
     while server.unexpected_tracebacks():
         server.expect_traceback("OSError: deliberate")

@@ -85,7 +85,7 @@ def refuses_reload(server: Server, config: str) -> None:
     good, workers = file.read_text(), server.worker_pids()
     file.write_text(config)
     server.signal(signal.SIGHUP)
-    server.wait_for_log(r"\[ERROR\] The reload was refused")
+    server.wait_for_log(r"\[ERROR\] Reload refused")
     assert server.connect().request().status == 200
     assert server.worker_pids() == workers
 

@@ -16,7 +16,7 @@ from support.waiting import until, until_gone
 LONG = 40.0
 
 #: What is logged of a reload with code that cannot boot.
-FAILED = r"\[ERROR\] The reload has failed, for none of the new workers could boot\."
+FAILED = r"\[ERROR\] Reload failed: no new worker booted\."
 
 
 def reconfigure(server: Server, config: str) -> None:
