@@ -1,4 +1,4 @@
-"""What one of all worker processes does for the others too."""
+"""A claim that one of several processes gets."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import os
 from gworkers.one_time_claim import OneTimeClaim
 
 
-def claims(once: OneTimeClaim, processes: int) -> int:
-    """How many of that many processes, all forked before the first one begins, had it to do."""
+def claims(task: OneTimeClaim, processes: int) -> int:
+    """How many of these processes get the claim. All are forked before the first one tries."""
     reader, writer = os.pipe()
     pids = []
     for _ in range(processes):
         pid = os.fork()
         if pid == 0:
             os.close(writer)
-            os.read(reader, 1)  # the end, which comes for all of them at once
-            os._exit(once.claim())
+            os.read(reader, 1)  # the end of the stream, for all of them at once
+            os._exit(task.claim())
         pids.append(pid)
     os.close(reader)
     os.close(writer)
     return sum(os.WEXITSTATUS(os.waitpid(pid, 0)[1]) for pid in pids)
 
 
-def test_one_of_many() -> None:
-    once = OneTimeClaim()
-    assert claims(once, 8) == 1
-    assert claims(once, 2) == 0
-    assert not once.claim()
+def test_one_of_many_processes_gets_the_claim() -> None:
+    task = OneTimeClaim()
+    assert claims(task, 8) == 1
+    assert claims(task, 2) == 0
+    assert not task.claim()
 
 
-def test_renewed() -> None:
-    once = OneTimeClaim()
-    once.renew()
-    assert claims(once, 3) == 1
-    once.renew()
-    assert once.claim()
-    assert claims(once, 3) == 0
+def test_renewed_claim_is_available_once_more() -> None:
+    task = OneTimeClaim()
+    task.renew()
+    assert claims(task, 3) == 1
+    task.renew()
+    assert task.claim()
+    assert claims(task, 3) == 0

@@ -1,4 +1,4 @@
-"""A Gunicorn that cannot start says why, once and for who does not know gworkers, and ends."""
+"""A server that cannot start logs one plain reason, and exits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 Start = Callable[..., Server]
 
 BOOT, LOAD = 3, 4
-#: What is wrong for a library, in a way of its own.
+#: A variable of each library, for which there are invalid values.
 VARIABLES = {"gevent": "GEVENT_LOOP", "eventlet": "EVENTLET_HUB"}
 
 
-def last_words(server: Server, code: str, status: int = BOOT) -> str:
-    """The one line that the workers of a server which does not start say of it, without a traceback."""
+def reason_of(server: Server, code: str, status: int = BOOT) -> str:
+    """Return the only line that the workers of a server that does not start log. There is no traceback."""
     assert server.wait_for_exit() == status, server.lines
     said = server.log(r"\[ERROR\] .* \[[a-z-]+\]$", since=0)
     assert len(said) == 1, server.lines
@@ -37,16 +37,16 @@ def last_words(server: Server, code: str, status: int = BOOT) -> str:
 
 
 @pytest.mark.smoke
-def test_library_that_has_lost_its_extensions(start: Start, hub: str, tmp_path: Path) -> None:
+def test_library_without_its_extensions(start: Start, hub: str, tmp_path: Path) -> None:
     lose = {"gevent": without_extensions, "eventlet": unimportable}[hub]
     server = start("probe:app", env={"PYTHONPATH": lose(tmp_path, hub)}, workers=3, ready=False)
-    line = last_words(server, "library-broken")
+    line = reason_of(server, "library-broken")
     assert re.search(rf"{hub} \d[\w.]* is installed but does not work \((Import|ModuleNotFound)Error: ", line)
     assert f"pip install --upgrade --force-reinstall {hub}" in line
 
 
-@pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in")
-def test_greenlet_that_has_lost_its_extension(start: Start, tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="greenlet is a part of PyPy")
+def test_greenlet_without_its_extension(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", env={"PYTHONPATH": without_extensions(tmp_path, "greenlet"), **UNMEASURED}, ready=False)
     line = refusal(server)
     assert "greenlet is installed but cannot be imported" in line
@@ -55,34 +55,34 @@ def test_greenlet_that_has_lost_its_extension(start: Start, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("variable", ["GEVENT_LOOP", "GEVENT_RESOLVER", "EVENTLET_HUB"])
 @pytest.mark.smoke
-def test_library_that_is_asked_for_what_there_is_not(start: Start, hub: str, variable: str) -> None:
+def test_invalid_variable_of_the_library(start: Start, hub: str, variable: str) -> None:
     if not variable.startswith(hub.upper()):
-        pytest.skip("a variable of the other one")
-    line = last_words(start("probe:app", env={variable: "nope"}, workers=3, ready=False), "library-broken")
+        pytest.skip("a variable of the other library")
+    line = reason_of(start("probe:app", env={variable: "nope"}, workers=3, ready=False), "library-broken")
     assert "nope" in line
     assert f"Correct {variable} in the environment" in line
 
 
 @pytest.mark.smoke
-def test_reload_with_a_library_that_does_not_work_is_refused(start: Start, hub: str) -> None:
+def test_reload_with_a_broken_library_is_refused(start: Start, hub: str) -> None:
     server = start("probe:app")
     good = (server.directory / "gunicorn.conf.py").read_text()
     refuses_reload(server, f"raw_env = ['{VARIABLES[hub]}=nope']\n{good}")
     assert server.log(r"\[ERROR\] .*\[library-broken\]$")
 
 
-def test_reload_with_a_setting_in_raw_env_that_cannot_be_used_is_refused(start: Start) -> None:
+def test_reload_with_an_invalid_setting_in_raw_env_is_refused(start: Start) -> None:
     server = start("probe:app", config="raw_env = ['GWORKERS_HEAD_TIMEOUT=3']\n")
     good = (server.directory / "gunicorn.conf.py").read_text()
     refuses_reload(server, good.replace("TIMEOUT=3", "TIMOUT=3"))
     assert server.log(r"\[ERROR\] .*'GWORKERS_HEAD_TIMOUT'.*\[invalid-setting\]$")
 
 
-# Files that settings name
+# Paths that settings name
 
 
 @pytest.mark.parametrize("kind", ["nothing", "file"])
-def test_worker_tmp_dir_that_is_no_directory(start: Start, tmp_path: Path, kind: str) -> None:
+def test_worker_tmp_dir_is_not_a_directory(start: Start, tmp_path: Path, kind: str) -> None:
     place = tmp_path / "place"
     if kind == "file":
         place.touch()
@@ -91,7 +91,7 @@ def test_worker_tmp_dir_that_is_no_directory(start: Start, tmp_path: Path, kind:
 
 
 def test_no_directory_for_temporary_files(start: Start, tmp_path: Path) -> None:
-    # As in a container whose file systems are all read-only.
+    # A container may have read-only file systems only.
     (tmp_path / "sitecustomize.py").write_text(
         "import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/nowhere/to/be/found']\n")
     line = refusal(start("probe:app", env={"PYTHONPATH": path(tmp_path)}, ready=False))
@@ -99,14 +99,14 @@ def test_no_directory_for_temporary_files(start: Start, tmp_path: Path) -> None:
     assert "/nowhere/to/be/found" in line
 
 
-def test_reload_with_a_worker_tmp_dir_that_is_nowhere_is_refused(start: Start) -> None:
+def test_reload_with_a_missing_worker_tmp_dir_is_refused(start: Start) -> None:
     server = start("probe:app")
     good = (server.directory / "gunicorn.conf.py").read_text()
     refuses_reload(server, f"worker_tmp_dir = '/nowhere/to/be/found'\n{good}")
     assert server.log(r"\[ERROR\] worker_tmp_dir .*\[invalid-setting\]$")
 
 
-# What is the user's own
+# Code of the user
 
 
 def test_post_patch_that_raises(start: Start, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_post_patch_that_raises(start: Start, tmp_path: Path) -> None:
     assert len(server.log("^Traceback", since=0)) == 1
 
 
-def test_post_patch_in_a_file_that_is_no_python(start: Start, tmp_path: Path) -> None:
+def test_post_patch_with_a_syntax_error(start: Start, tmp_path: Path) -> None:
     (tmp_path / "raising.py").write_text("def hook(:\n")
     server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "raising:hook"}, ready=False)
     assert server.wait_for_exit() == BOOT
@@ -128,23 +128,23 @@ def test_post_patch_in_a_file_that_is_no_python(start: Start, tmp_path: Path) ->
     server.expect_traceback("^SyntaxError: ")
 
 
-def test_post_patch_that_ends_the_process(start: Start, tmp_path: Path) -> None:
+def test_post_patch_that_exits(start: Start, tmp_path: Path) -> None:
     (tmp_path / "ending.py").write_text("def hook(worker):\n    raise SystemExit('no database')\n")
     server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "ending:hook"}, workers=3,
                    ready=False)
-    assert re.search(r"SystemExit: no database \(.*ending\.py:2\)", last_words(server, "worker-setup-failed"))
+    assert re.search(r"SystemExit: no database \(.*ending\.py:2\)", reason_of(server, "worker-setup-failed"))
 
 
 @pytest.mark.parametrize("status", ["0", "1", "'no database'"])
 @pytest.mark.smoke
-def test_application_that_ends_the_process(start: Start, tmp_path: Path, status: str) -> None:
+def test_application_that_exits(start: Start, tmp_path: Path, status: str) -> None:
     (tmp_path / "ending.py").write_text(f"raise SystemExit({status})\n")
     server = start("ending:app", "--chdir", tmp_path, workers=3, ready=False)
-    line = last_words(server, "application", LOAD)
+    line = reason_of(server, "application", LOAD)
     assert re.search(rf"SystemExit: {status.strip(chr(39))} \(.*ending\.py:1\)", line)
 
 
-def test_application_that_cannot_be_loaded_by_any_of_several_workers(start: Start, tmp_path: Path) -> None:
+def test_several_workers_that_fail_give_one_reason(start: Start, tmp_path: Path) -> None:
     (tmp_path / "raising.py").write_text("1 / 0\n")
     server = start("raising:app", "--chdir", tmp_path, workers=3, ready=False)
     assert server.wait_for_exit() == BOOT
@@ -154,7 +154,7 @@ def test_application_that_cannot_be_loaded_by_any_of_several_workers(start: Star
         server.expect_traceback("^ZeroDivisionError: ")
 
 
-#: An application, what makes some, and what is none.
+#: An application, factories, and objects that are not WSGI applications.
 MISTAKEN = """
 class App:
     def __call__(self, environ, start_response): ...
@@ -170,15 +170,15 @@ app, wrong, nothing = App(), Asgi(), None
 """
 
 
-def of_application(server: Server, code: str) -> str:
-    """What the workers of a server that does not start say of its application."""
+def finding_of(server: Server, code: str) -> str:
+    """Return the only finding that the workers of a server that does not start log."""
     assert server.wait_for_exit() != 0
     (line,) = server.log(r"\[ERROR\] .* \[[a-z-]+\]$", since=0)
     assert line.endswith(f"[{code}]")
     return line
 
 
-@pytest.mark.parametrize(("app", "mend"), [
+@pytest.mark.parametrize(("app", "fix"), [
     ("nowhere:app", "Name it as module:variable"),
     ("probe:ap", "Name it as module:variable"),
     ("mistaken.py:app", "as a file: mistaken:app ["),
@@ -193,13 +193,13 @@ def of_application(server: Server, code: str) -> str:
     ("mistaken:factory()", "'mistaken:factory(...)' ["),
     ("mistaken:Needs()", "'mistaken:Needs(...)' ["),
 ])
-def test_application_that_is_misnamed(start: Start, tmp_path: Path, app: str, mend: str) -> None:
-    """There is no traceback, which would be Gunicorn's."""
+def test_application_that_is_misnamed(start: Start, tmp_path: Path, app: str, fix: str) -> None:
+    """There is no traceback. It would show Gunicorn's code only."""
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
-    assert mend in of_application(start(app, "--chdir", tmp_path, ready=False), "application")
+    assert fix in finding_of(start(app, "--chdir", tmp_path, ready=False), "application")
 
 
-@pytest.mark.parametrize(("app", "mend"), [
+@pytest.mark.parametrize(("app", "fix"), [
     ("create_app", "call it: 'mistaken:create_app()' ["),
     ("factory", "call it: 'mistaken:factory(...)' ["),
     ("App", "call it: 'mistaken:App()' ["),
@@ -208,14 +208,14 @@ def test_application_that_is_misnamed(start: Start, tmp_path: Path, app: str, me
     ("asgi", "a2wsgi.ASGIMiddleware(asgi) ["),
     ("awaiting", "Define it with def instead of async def"),
 ])
-def test_application_that_is_none(start: Start, tmp_path: Path, app: str, mend: str) -> None:
+def test_application_that_is_not_wsgi(start: Start, tmp_path: Path, app: str, fix: str) -> None:
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
     server = start(f"mistaken:{app}", "--chdir", tmp_path, workers=2, ready=False)
-    assert mend in of_application(server, "not-wsgi")
+    assert fix in finding_of(server, "not-wsgi")
     assert server.wait_for_exit() == BOOT
 
 
-def test_reload_of_an_application_that_is_none_is_not_taken(start: Start, deployment: Deployment) -> None:
+def test_reload_of_an_application_that_is_not_wsgi_fails(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options)
     old = server.worker_pids()
     deployment.release("def app(): ...\n")
@@ -226,7 +226,7 @@ def test_reload_of_an_application_that_is_none_is_not_taken(start: Start, deploy
 
 
 @pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")
-def test_developer_is_shown_that_an_application_is_none(start: Start, tmp_path: Path) -> None:
+def test_reloader_shows_that_an_application_is_not_wsgi(start: Start, tmp_path: Path) -> None:
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
     server = start("mistaken:create_app", "--reload", "--reload-engine", "poll", "--chdir", tmp_path)
     response = server.connect().request()
@@ -246,9 +246,9 @@ def test_traceback_begins_in_the_application(
         start: Start, tmp_path: Path, code: str, name: str, shown: list[str]) -> None:
     (tmp_path / "raising.py").write_text(code)
     server = start(f"raising:{name}", "--chdir", tmp_path, ready=False)
-    said = of_application(server, "application")
+    said = finding_of(server, "application")
     lines = server.lines[server.lines.index(said) + 1:]
-    # Some Pythons mark a part of the line.
+    # Some Python versions mark a part of the line.
     lines = [line for line in lines if set(line) - set(" ~^")]
     lines[lines.index(next(line for line in lines if line.startswith("  File ")))] = "  File *"
     assert lines[:len(shown)] == shown
@@ -256,10 +256,10 @@ def test_traceback_begins_in_the_application(
         server.expect_traceback("Error: ")
 
 
-def test_module_that_an_application_misses(start: Start, tmp_path: Path) -> None:
+def test_application_with_a_missing_module(start: Start, tmp_path: Path) -> None:
     (tmp_path / "raising.py").write_text("import nowhere_to_be_found\n")
     server = start("raising:app", "--chdir", tmp_path, ready=False)
-    line = of_application(server, "application")
+    line = finding_of(server, "application")
     assert "Install the package that provides nowhere_to_be_found" in line
     assert "if the module is yours, add its directory to the import path: --chdir or --pythonpath" in line
     server.expect_traceback("^ModuleNotFoundError: ")
@@ -271,7 +271,7 @@ def test_module_that_an_application_misses(start: Start, tmp_path: Path) -> None
 ])
 def test_hook_that_raises(start: Start, raised: str, said: str, status: int) -> None:
     server = start("probe:app", config=f"def post_worker_init(worker):\n    {raised}\n", workers=2, ready=False)
-    line = of_application(server, "worker-setup-failed")
+    line = finding_of(server, "worker-setup-failed")
     assert f"post_worker_init has raised {said} (" in line
     assert "gunicorn.conf.py:" in line
     assert server.wait_for_exit() == status
@@ -279,36 +279,36 @@ def test_hook_that_raises(start: Start, raised: str, said: str, status: int) -> 
         server.expect_traceback("^KeyError: 'database'$")
 
 
-@pytest.mark.skipif(find_spec("inotify") is not None, reason="nothing is missing")
+@pytest.mark.skipif(find_spec("inotify") is not None, reason="inotify is installed")
 @pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")
-def test_what_a_worker_misses_before_it_loads_the_application(start: Start) -> None:
+def test_missing_module_of_the_reloader(start: Start) -> None:
     server = start("probe:app", "--reload", "--reload-engine", "inotify", ready=False)
-    line = of_application(server, "worker-setup-failed")
+    line = finding_of(server, "worker-setup-failed")
     assert "a worker cannot be set up: ImportError: You must have the inotify" in line
 
 
 @pytest.mark.parametrize("file", ["nowhere/ready", ""])
-def test_readiness_file_that_cannot_be_made(start: Start, tmp_path: Path, file: str) -> None:
+def test_readiness_file_in_a_missing_directory(start: Start, tmp_path: Path, file: str) -> None:
     (tmp_path / "file").touch()
     server = start("probe:app", settings={"readiness_file": str(tmp_path / (file or "file/ready"))}, ready=False)
     assert "readiness_file" in refusal(server)
 
 
-#: By hub: how the other one's library patches.
-RIVAL = {"gevent": "import eventlet\neventlet.monkey_patch()\n",
+#: By hub: code that patches for the other hub.
+OTHER_PATCH = {"gevent": "import eventlet\neventlet.monkey_patch()\n",
          "eventlet": "from gevent.monkey import patch_all\npatch_all()\n"}
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("preload", [False, True])
 def test_configuration_that_patches_for_the_other_hub(start: Start, hub: str, preload: bool) -> None:
-    server = start("probe:app", *["--preload"] * preload, config=RIVAL[hub], ready=False)
+    server = start("probe:app", *["--preload"] * preload, config=OTHER_PATCH[hub], ready=False)
     assert refusal(server).endswith("[patched-by-other-library]")
 
 
-@pytest.mark.log_handler(locked="the other hub patches what the handler waits with")
+@pytest.mark.log_handler(locked="the other hub patches the lock of the handler")
 def test_application_that_patches_for_the_other_hub(start: Start, hub: str, tmp_path: Path) -> None:
-    (tmp_path / "patching.py").write_text(RIVAL[hub] + "from probe import app\n")
+    (tmp_path / "patching.py").write_text(OTHER_PATCH[hub] + "from probe import app\n")
     server = start("patching:app", "--pythonpath", tmp_path, ready=False)
     assert server.wait_for_exit() == BOOT
     (line,) = server.log(r"\[ERROR\] .*\]$", since=0)
@@ -316,7 +316,7 @@ def test_application_that_patches_for_the_other_hub(start: Start, hub: str, tmp_
 
 
 @pytest.mark.parametrize("parts", [["socket"], ["socket", "thread"]])
-def test_master_that_is_not_patched_enough(start: Start, hub: str, parts: list[str]) -> None:
+def test_preload_in_a_partly_patched_master(start: Start, hub: str, parts: list[str]) -> None:
     patch = {"gevent": "from gevent import monkey\n" + "".join(f"monkey.patch_{part}()\n" for part in parts),
              "eventlet": f"import eventlet\neventlet.monkey_patch(**dict.fromkeys({parts}, True))\n"}[hub]
     line = refusal(start("probe:app", "--preload", config=patch, ready=False))
@@ -326,13 +326,13 @@ def test_master_that_is_not_patched_enough(start: Start, hub: str, parts: list[s
     assert server.connect().request().status == 200
 
 
-# Signals to workers that are not there yet
+# Signals to workers that boot
 
 
 FINALIZER = """
 import os, signal, time
 from probe import app
-class Told:
+class Signalled:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0)
@@ -341,14 +341,14 @@ try:
 except FileExistsError:
     pass
 else:
-    Told()
+    Signalled()
     while True:
         time.sleep(0.01)
 """
 
 
 def test_term_in_a_finalizer(start: Start, tmp_path: Path) -> None:
-    """Where an exception ends nothing, but is reported; the worker leaves a moment later."""
+    """An exception there would only be reported. The worker exits a moment later."""
     (tmp_path / "finalizer.py").write_text(FINALIZER.format(first=str(tmp_path / "first")))
     server = start("finalizer:app", "--chdir", tmp_path)
     assert len(server.log("Booting worker", since=0)) == 2

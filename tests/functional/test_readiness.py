@@ -1,4 +1,4 @@
-"""readiness_file: there while the server is ready."""
+"""The readiness file exists while the server is ready."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def holds(file: Path, pid: int) -> None:
     until(lambda: file.exists() and file.read_text() == f"{pid}\n", f"{file} of {pid}")
 
 
-def test_there_once_a_worker_is_ready(start: Start, deployment: Deployment, file: Path) -> None:
+def test_file_appears_when_a_worker_is_ready(start: Start, deployment: Deployment, file: Path) -> None:
     deployment.hold()
     server = start("deployed:app", *deployment.options, settings={"readiness_file": file}, ready=False)
     deployment.booting(1, but=set())
@@ -47,19 +47,19 @@ def test_there_once_a_worker_is_ready(start: Start, deployment: Deployment, file
     assert list(file.parent.iterdir()) == []
 
 
-def test_gone_before_the_last_request_is_answered(start: Start, file: Path, tmp_path: Path) -> None:
+def test_file_is_removed_before_the_last_response(start: Start, file: Path, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60, settings={"readiness_file": file})
     holds(file, server.pid)
     held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGTERM)
-    until(lambda: not file.exists(), "it is gone")
+    until(lambda: not file.exists(), "the removal of the file")
     held.let_go()
     held.answer()
     assert server.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
-def test_gone_after_a_quick_stop(start: Start, file: Path, number: int) -> None:
+def test_file_is_removed_by_a_quick_stop(start: Start, file: Path, number: int) -> None:
     server = start("probe:app", settings={"readiness_file": file})
     holds(file, server.pid)
     server.signal(number)
@@ -68,7 +68,7 @@ def test_gone_after_a_quick_stop(start: Start, file: Path, number: int) -> None:
 
 
 @pytest.mark.smoke
-def test_stays_during_a_reload(start: Start, deployment: Deployment, file: Path) -> None:
+def test_file_stays_during_a_reload(start: Start, deployment: Deployment, file: Path) -> None:
     server = start("deployed:app", *deployment.options, settings={"readiness_file": file})
     (old,) = server.worker_pids()
     holds(file, server.pid)
@@ -78,25 +78,25 @@ def test_stays_during_a_reload(start: Start, deployment: Deployment, file: Path)
     (new,) = deployment.booting(1, but={old})
     assert file.stat().st_ino == node
     deployment.let_go()
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
     assert server.worker_pids() == [new]
-    # The very same, so it has never been away.
+    # The same inode: it has never been removed.
     assert file.stat().st_ino == node
 
 
-def test_gone_without_any_worker(start: Start, deployment: Deployment, file: Path) -> None:
+def test_file_is_removed_without_a_worker(start: Start, deployment: Deployment, file: Path) -> None:
     server = start("deployed:app", *deployment.options, settings={"readiness_file": file})
     (old,) = server.worker_pids()
     holds(file, server.pid)
     assert server.connect().request().status == 200
     deployment.hold()
     os.kill(old, signal.SIGKILL)
-    until(lambda: not file.exists(), "it is gone")
+    until(lambda: not file.exists(), "the removal of the file")
     deployment.let_go()
     holds(file, server.pid)
 
 
-def test_configured_in_a_reload(start: Start, hub: str, file: Path) -> None:
+def test_reload_adds_the_setting(start: Start, hub: str, file: Path) -> None:
     server = start("probe:app")
     path = server.directory / "gunicorn.conf.py"
     path.write_text(f"raw_env = ['GWORKERS_READINESS_FILE={file}']\n" + path.read_text())
@@ -104,7 +104,7 @@ def test_configured_in_a_reload(start: Start, hub: str, file: Path) -> None:
     holds(file, server.pid)
 
 
-def test_that_cannot_be_written(start: Start, file: Path) -> None:
+def test_file_that_cannot_be_written_is_logged_once(start: Start, file: Path) -> None:
     file.mkdir()
     (file / "child").touch()
     server = start("probe:app", settings={"readiness_file": file})
@@ -112,11 +112,11 @@ def test_that_cannot_be_written(start: Start, file: Path) -> None:
     assert server.connect().request().status == 200
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
     assert len(server.log("The readiness file cannot be written")) == 1
 
 
-# What is at the path is not always a file
+# Something else than a regular file at the path
 
 
 def put_fifo(path: Path) -> None:
@@ -142,7 +142,7 @@ def put_device(path: Path) -> None:
     try:
         os.mknod(path, stat.S_IFCHR | 0o600, os.stat(os.devnull).st_rdev)
     except PermissionError:
-        pytest.skip("only root may make devices")
+        pytest.skip("only root can create devices")
 
 
 KINDS = {"a FIFO": put_fifo, "a socket": put_socket, "a directory": put_directory, "a symbolic link": put_link,
@@ -156,14 +156,14 @@ def refused(kind: str) -> str:
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """As ``file``, with a path that is short enough for a socket."""
+    """Like ``file``, with a path that is short enough for a Unix socket."""
     directory = Path(tempfile.mkdtemp(prefix="gw"))
     yield directory / "ready"
     shutil.rmtree(directory)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_path_taken_at_start(start: Start, short: Path, kind: str) -> None:
+def test_path_in_use_at_start(start: Start, short: Path, kind: str) -> None:
     KINDS[kind](short)
     before = short.lstat()
     server = start("probe:app", settings={"readiness_file": short})
@@ -171,7 +171,7 @@ def test_path_taken_at_start(start: Start, short: Path, kind: str) -> None:
     assert server.connect().request().status == 200
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert len(server.log("The readiness file")) == 1
@@ -182,7 +182,7 @@ def test_path_taken_at_start(start: Start, short: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_path_taken_while_the_server_runs(start: Start, short: Path, kind: str) -> None:
+def test_path_in_use_while_the_server_runs(start: Start, short: Path, kind: str) -> None:
     server = start("probe:app", settings={"readiness_file": short})
     holds(short, server.pid)
     short.unlink()
@@ -199,17 +199,17 @@ def test_file_is_written_once_its_path_is_free(start: Start, file: Path) -> None
     server.wait_for_log(refused("a FIFO"))
     file.unlink()
     holds(file, server.pid)
-    # Another occasion is another line.
+    # It is logged again after the file has been written.
     file.unlink()
     os.mkfifo(file)
     server.wait_for_log(refused("a FIFO"), count=2)
 
 
-def test_links_planted_beside_the_file_are_not_followed(start: Start, file: Path, tmp_path: Path) -> None:
+def test_planted_links_are_not_followed(start: Start, file: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     server = start("probe:app")
-    # The process id is known to everybody, and the path is known from the next configuration on.
+    # Other users can read the process id, and the path after the reload.
     file.with_name(f"{file.name}.{server.pid}").symlink_to(victim)
     path = server.directory / "gunicorn.conf.py"
     path.write_text(f"raw_env = ['GWORKERS_READINESS_FILE={file}']\n" + path.read_text())
@@ -221,7 +221,7 @@ def test_links_planted_beside_the_file_are_not_followed(start: Start, file: Path
 
 
 def test_failing_writes_leave_nothing_behind(start: Start, file: Path) -> None:
-    """Of a file system that is full, for instance: it is tried again every second."""
+    """The file system may be full, for instance. Each second the master tries again."""
     server = start("probe:app", settings={"readiness_file": file}, config=(
         "import os, posix\n"
         "def replace(*args):\n    raise OSError(28, 'No space left on device')\n"
@@ -236,7 +236,7 @@ def test_failing_writes_leave_nothing_behind(start: Start, file: Path) -> None:
 
 
 @pytest.mark.parametrize("stays", ["new", "old"])
-def test_upgrade(start: Start, file: Path, stays: str) -> None:
+def test_file_of_two_masters(start: Start, file: Path, stays: str) -> None:
     config = "from os import getpid, write\ndef pre_exec(server):\n    write(2, b'pre_exec in %d\\n' % getpid())\n"
     server = start("probe:app", config=config, settings={"readiness_file": file})
     holds(file, server.pid)
@@ -249,13 +249,13 @@ def test_upgrade(start: Start, file: Path, stays: str) -> None:
             assert server.process.wait(30) == 0
             holds(file, new)
             os.kill(new, signal.SIGTERM)
-            until(lambda: not is_alive(new), "the new master's end")
+            until(lambda: not is_alive(new), "the end of the new master")
             assert not file.exists()
         else:
             os.kill(new, signal.SIGTERM)
-            until(lambda: not is_alive(new), "the new master's end")
+            until(lambda: not is_alive(new), "the end of the new master")
             holds(file, server.pid)
     finally:
         with suppress(ProcessLookupError):
             os.kill(new, signal.SIGTERM)
-        until(lambda: not is_alive(new), "the new master's end", 30)
+        until(lambda: not is_alive(new), "the end of the new master", 30)

@@ -1,4 +1,4 @@
-"""Workers that have served enough, or have grown too large: each asks for a successor before it goes."""
+"""Workers that exceed max_requests or max_rss: each one serves until its successor is ready."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Start = Callable[..., Server]
 
 MEGABYTE = 1024 * 1024
 
-#: Far more than a worker has at first.
+#: Far more than a worker has at the start.
 LIMIT = 200 * MEGABYTE
 
-#: An application that grows by so many megabytes with each request to /grow.
+#: An application that allocates the given number of megabytes at each request to /grow.
 GROWING = """
 from stage import answer
 kept, inner = [], app
@@ -39,7 +39,7 @@ def app(environ, start_response):
 
 
 @pytest.mark.smoke
-def test_max_requests_with_an_application_that_loads_slowly(start: Start, deployment: Deployment) -> None:
+def test_max_requests_waits_for_a_successor_that_boots_slowly(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, "--max-requests", 20)
     (old,) = server.worker_pids()
     kept = server.connect()
@@ -52,21 +52,21 @@ def test_max_requests_with_an_application_that_loads_slowly(start: Start, deploy
         assert (json.loads(response.body)["pid"], response.closes) == (old, False)
         deployment.let_go()
         load.answered_by(new)
-        until(lambda: not is_alive(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the end of the old worker")
     assert not load.failures
     assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has served 20 requests$")) == 1
 
 
-def test_max_requests_again_and_again(start: Start) -> None:
+def test_max_requests_loses_no_request(start: Start) -> None:
     server = start("probe:app", "--max-requests", 25, "--max-requests-jitter", 10, workers=2)
     with Load(server) as load:
-        until(lambda: len(set(load.pids)) >= 6 or load.failures, "six workers have answered", 60)
+        until(lambda: len(set(load.pids)) >= 6 or load.failures, "answers of six workers", 60)
     assert not load.failures
     assert len(server.worker_pids()) in (2, 3, 4)
 
 
-def test_successor_that_cannot_boot(start: Start, deployment: Deployment) -> None:
-    """The worker that has served enough goes on, for there is no other."""
+def test_worker_keeps_serving_if_its_successor_cannot_boot(start: Start, deployment: Deployment) -> None:
+    """It is the only one."""
     server = start("deployed:app", *deployment.options, "--max-requests", 20)
     (old,) = server.worker_pids()
     deployment.release("raise LookupError('deliberate')\n")
@@ -76,7 +76,7 @@ def test_successor_that_cannot_boot(start: Start, deployment: Deployment) -> Non
         load.goes_on(50)
         assert set(load.pids) == {old}
         deployment.release()
-        until(lambda: not is_alive(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the end of the old worker")
         load.goes_on()
     assert not load.failures
 
@@ -89,28 +89,28 @@ def test_reload_while_a_successor_boots(start: Start, deployment: Deployment) ->
         (successor,) = deployment.booting(1, but={old})
         server.signal(signal.SIGHUP)
         (new,) = deployment.booting(1, but={old, successor})
-        until(lambda: not is_alive(successor), "the end of the one that is not needed")
+        until(lambda: not is_alive(successor), "the end of the superfluous worker")
         load.goes_on(50)
         assert set(load.pids) == {old}
         deployment.let_go()
         load.answered_by(new)
-        until(lambda: not is_alive(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the end of the old worker")
     assert not load.failures
 
 
-def test_max_requests_under_an_arbiter_that_knows_nothing_of_it(start: Start, hub: str) -> None:
-    # The server has started with another kind of worker, so Gunicorn's own arbiter is in charge.
+def test_max_requests_with_an_arbiter_of_gunicorn(start: Start, hub: str) -> None:
+    # The server starts with another worker class, so Gunicorn's own arbiter remains.
     server = start("probe:app", "--max-requests", 3, worker_class="from config", config="worker_class = 'sync'\n")
     path = server.directory / "gunicorn.conf.py"
     path.write_text(path.read_text().replace("'sync'", repr(WORKERS[hub])))
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not is_alive(old), "the old worker's end")
-    (old,) = until(server.worker_pids, "a worker of this kind")
+    until(lambda: not is_alive(old), "the end of the old worker")
+    (old,) = until(server.worker_pids, "a worker of this class")
     client = server.connect()
     assert [client.request().closes for _ in range(3)][:2] == [False, False]
-    until(lambda: not is_alive(old), "the end of the one that has served enough")
-    until(server.worker_pids, "another one")
+    until(lambda: not is_alive(old), "the end of the worker at its limit")
+    until(server.worker_pids, "another worker")
     assert server.ask()["pid"] != old
 
 
@@ -135,7 +135,7 @@ def test_max_rss(start: Start, deployment: Deployment, hub: str, where: str) -> 
         assert set(load.pids) == {old}
         deployment.let_go()
         load.answered_by(new)
-        until(lambda: not is_alive(old), "the old worker's end")
+        until(lambda: not is_alive(old), "the end of the old worker")
         load.goes_on()
     assert not load.failures
     assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has more than {LIMIT} bytes of mem")) == 1
@@ -150,13 +150,13 @@ def test_max_rss_jitter(start: Start, deployment: Deployment) -> None:
         assert server.connect().request("/grow?350").status == 200
         server.wait_for_log("Recycling the worker")
         (old,) = server.worker_pids()[:1]
-        until(lambda old=old: not is_alive(old), "the old worker's end")
+        until(lambda old=old: not is_alive(old), "the end of the old worker")
     limits = [int(line.rpartition(" more than ")[2].split()[0]) for line in server.log("Recycling the worker")]
     assert len(set(limits)) == 2
     assert all(LIMIT <= limit <= LIMIT + 100 * MEGABYTE for limit in limits)
 
 
-def test_max_rss_that_no_worker_can_keep(start: Start, deployment: Deployment) -> None:
+def test_max_rss_below_the_size_of_a_new_worker_is_not_applied(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, settings={"max_rss": MEGABYTE})
     server.wait_for_log(r"max_rss is 1048576 bytes, but the worker has \d+ before its first request: it is not applied")
     with Load(server) as load:

@@ -1,4 +1,4 @@
-"""Addresses that a reload adds, takes away, or cannot have."""
+"""Addresses that a reload adds or removes, or that it cannot bind."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Start = Callable[..., Server]
 
 KEPT = "127.0.0.1:0"
 
-#: Seconds that Gunicorn tries to have an address, five times with a pause each.
+#: Seconds for a reload in which Gunicorn tries five times, with pauses, to bind an address.
 LONG = 30.0
 
 
 class Bound:
-    """A server whose addresses are in its configuration."""
+    """A server whose configuration names its addresses."""
 
     def __init__(self, start: Start, deployment: Deployment, *bind: str) -> None:
         self.server = start("deployed:app", *deployment.options, bind=["from config"], config=self._line(bind))
@@ -56,35 +56,35 @@ def answers(address: tuple[str, int] | str) -> bool:
 
 @pytest.fixture
 def place(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The path of a socket, short enough for one."""
+    """A path that is short enough for a Unix socket."""
     return str(tmp_path_factory.mktemp("s") / "listener")
 
 
-def test_one_more(start: Start, deployment: Deployment, place: str) -> None:
+def test_reload_adds_an_address(start: Start, deployment: Deployment, place: str) -> None:
     bound = Bound(start, deployment, KEPT)
     (old,) = bound.server.worker_pids()
     with Load(bound.server) as load:
         bound.reload(KEPT, f"unix:{place}")
-        until(lambda: not is_alive(old), "the old worker's end", LONG)
+        until(lambda: not is_alive(old), "the end of the old worker", LONG)
         until(lambda: answers(place), "an answer at the new address")
         load.goes_on()
     assert not load.failures
 
 
-def test_one_less(start: Start, deployment: Deployment, place: str) -> None:
+def test_reload_removes_an_address(start: Start, deployment: Deployment, place: str) -> None:
     bound = Bound(start, deployment, KEPT, f"unix:{place}")
     (old,) = bound.server.worker_pids()
     assert answers(place)
     with Load(bound.server) as load:
         bound.reload(KEPT)
-        until(lambda: not is_alive(old), "the old worker's end", LONG)
+        until(lambda: not is_alive(old), "the end of the old worker", LONG)
         load.goes_on()
         assert not answers(place)
     assert not load.failures
 
 
-def test_another_one(start: Start, deployment: Deployment, place: str) -> None:
-    """The old address is there until the new one is served."""
+def test_reload_changes_the_address(start: Start, deployment: Deployment, place: str) -> None:
+    """The old address is served until a worker accepts at the new one."""
     bound = Bound(start, deployment, KEPT)
     (old,) = bound.server.worker_pids()
     deployment.hold()
@@ -92,13 +92,13 @@ def test_another_one(start: Start, deployment: Deployment, place: str) -> None:
     (new,) = deployment.booting(1, but={old})
     assert answers(bound.server.address)
     deployment.let_go()
-    until(lambda: not is_alive(old), "the old worker's end", LONG)
+    until(lambda: not is_alive(old), "the end of the old worker", LONG)
     assert answers(place)
     assert not answers(bound.server.address)
     assert bound.server.worker_pids() == [new]
 
 
-def test_port_that_is_none(start: Start, deployment: Deployment) -> None:
+def test_reload_with_an_invalid_port_is_refused(start: Start, deployment: Deployment) -> None:
     bound = Bound(start, deployment, KEPT)
     workers = bound.server.worker_pids()
     bound.reload(KEPT, "127.0.0.1:99999")
@@ -108,7 +108,7 @@ def test_port_that_is_none(start: Start, deployment: Deployment) -> None:
     assert bound.server.worker_pids() == workers
 
 
-def test_one_that_cannot_be_had(start: Start, deployment: Deployment) -> None:
+def test_reload_with_an_address_in_use_is_refused(start: Start, deployment: Deployment) -> None:
     bound = Bound(start, deployment, KEPT)
     old = bound.server.worker_pids()
     with socket.create_server(("127.0.0.1", 0)) as taken, Load(bound.server) as load:
@@ -117,12 +117,12 @@ def test_one_that_cannot_be_had(start: Start, deployment: Deployment) -> None:
         load.goes_on()
         assert bound.server.worker_pids() == old
     bound.reload(KEPT)
-    until(lambda: not is_alive(*old), "the old worker's end", LONG)
+    until(lambda: not is_alive(*old), "the end of the old worker", LONG)
     assert answers(bound.server.address)
     assert not load.failures
 
 
-def test_with_code_that_cannot_boot(start: Start, deployment: Deployment, place: str, tmp_path: Path) -> None:
+def test_failed_reload_restores_the_addresses(start: Start, deployment: Deployment, place: str, tmp_path: Path) -> None:
     second = f"{place}.2"
     bound = Bound(start, deployment, KEPT, f"unix:{place}")
     old = bound.server.worker_pids()
@@ -139,15 +139,15 @@ def test_with_code_that_cannot_boot(start: Start, deployment: Deployment, place:
 
         deployment.release()
         bound.reload(KEPT, f"unix:{second}")
-        until(lambda: not is_alive(*old), "the old worker's end", LONG)
+        until(lambda: not is_alive(*old), "the end of the old worker", LONG)
         until(lambda: answers(second), "an answer at the new address")
         assert not answers(place)
         load.goes_on()
     assert not load.failures
 
 
-def test_second_change_before_the_first_has_worked(start: Start, deployment: Deployment, place: str) -> None:
-    """What is gone back to is what was served, not what was tried in between."""
+def test_two_failed_reloads_restore_the_addresses(start: Start, deployment: Deployment, place: str) -> None:
+    """The addresses of the first reload were never served."""
     second, third = f"{place}.2", f"{place}.3"
     bound = Bound(start, deployment, KEPT, f"unix:{place}")
     (old,) = bound.server.worker_pids()
@@ -165,7 +165,7 @@ def test_second_change_before_the_first_has_worked(start: Start, deployment: Dep
     until(lambda: len(bound.server.worker_pids()) == 2, "another worker of the old generation", LONG)
     (new,) = set(bound.server.worker_pids()) - {old}
     os.kill(old, signal.SIGKILL)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
     assert answers(place)
     assert answers(bound.server.address)
     assert not answers(second)

@@ -1,4 +1,4 @@
-"""A reload with code that cannot boot: the workers of before go on, and mended code is taken."""
+"""A reload with code that cannot boot: the existing workers keep serving, and fixed code is loaded."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
-#: What is deployed, and how the only traceback of it ends, if there is one.
+#: The code that is deployed, and the last line of its only traceback, if there is one.
 BROKEN = {
     "import": ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
-    # Python shows its line without a traceback.
+    # Python reports the line without a traceback.
     "syntax": ("def app(:\n", None),
     "exception": ("raise LookupError('deliberate')\n", "LookupError: deliberate"),
     "attribute": ("del app\n", None),
@@ -38,15 +38,15 @@ HANGS = "while True:\n    time.sleep(0.1)\n"
 
 
 def serving(server: Server) -> list[int]:
-    """The workers, once each one has answered: what is ready may not serve yet."""
+    """The workers, after each one has answered: a worker that is ready may not have accepted yet."""
     pids = server.worker_pids()
     with Load(server) as load:
         load.answered_by(*pids)
     return pids
 
 
-def refused_and_mended(server: Server, deployment: Deployment, broken: str, traceback: str | None = None) -> None:
-    """A reload with that code fails and nobody notices; then one with code that works does."""
+def fails_then_succeeds(server: Server, deployment: Deployment, broken: str, traceback: str | None = None) -> None:
+    """A reload with this code fails and no client notices it. The next one, with code that works, succeeds."""
     old = server.worker_pids()
     deployment.release(broken)
     with Load(server) as load:
@@ -63,7 +63,7 @@ def refused_and_mended(server: Server, deployment: Deployment, broken: str, trac
         server.signal(signal.SIGHUP)
         new = deployment.booting(len(old), but=seen)
         load.answered_by(*new)
-        until(lambda: not any(map(is_alive, old)), "the old workers' end")
+        until(lambda: not any(map(is_alive, old)), "the end of the old workers")
         load.goes_on()
     assert not load.failures
     assert set(server.worker_pids()) == new
@@ -73,11 +73,11 @@ def refused_and_mended(server: Server, deployment: Deployment, broken: str, trac
 @pytest.mark.parametrize("kind", BROKEN)
 def test_code_that_cannot_boot(start: Start, deployment: Deployment, kind: str) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
-    refused_and_mended(server, deployment, *BROKEN[kind])
+    fails_then_succeeds(server, deployment, *BROKEN[kind])
 
 
 @pytest.mark.smoke
-def test_module_that_is_gone(start: Start, deployment: Deployment) -> None:
+def test_module_that_was_removed(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options)
     (old,) = server.worker_pids()
     deployment.remove()
@@ -101,7 +101,7 @@ def test_factory_that_fails(start: Start, deployment: Deployment) -> None:
     assert json.loads(server.connect().request().body)["pid"] == old
     deployment.release(factory)
     server.signal(signal.SIGHUP)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
 
 
 def test_hook_that_fails(start: Start, deployment: Deployment, tmp_path: Path) -> None:
@@ -116,35 +116,35 @@ def test_hook_that_fails(start: Start, deployment: Deployment, tmp_path: Path) -
     assert json.loads(server.connect().request().body)["pid"] == old
     (tmp_path / "fail").unlink()
     server.signal(signal.SIGHUP)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
 
 
 def test_boot_timeout(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, settings={"boot_timeout": 5})
-    refused_and_mended(server, deployment, HANGS)
+    fails_then_succeeds(server, deployment, HANGS)
     assert server.log(r"WORKER TIMEOUT \(pid:\d+\): the worker did not boot within 5 s")
 
 
-def test_boot_that_blocks_everything(start: Start, deployment: Deployment) -> None:
-    # Not even the signal is heard that is to end it.
-    deaf = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGABRT, signal.SIGTERM])\n"
+def test_boot_timeout_of_a_worker_that_blocks_signals(start: Start, deployment: Deployment) -> None:
+    # The worker ignores even the signal that aborts it.
+    unstoppable = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGABRT, signal.SIGTERM])\n"
     server = start("deployed:app", *deployment.options, settings={"boot_timeout": 5})
-    refused_and_mended(server, deployment, deaf + HANGS)
+    fails_then_succeeds(server, deployment, unstoppable + HANGS)
 
 
-def test_timeout_does_not_count_for_a_boot(start: Start, deployment: Deployment) -> None:
+def test_timeout_does_not_apply_to_a_boot(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, "--timeout", 1)
     (old,) = server.worker_pids()
     deployment.release("time.sleep(3)\n")
     server.signal(signal.SIGHUP)
     (new,) = deployment.booting(1, but={old})
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
     assert server.worker_pids() == [new]
     assert not server.log("WORKER TIMEOUT")
 
 
-def test_one_that_boots_is_enough(start: Start, deployment: Deployment, tmp_path: Path) -> None:
-    """The generation has proven itself, so the other one is tried again until it can boot as well."""
+def test_reload_succeeds_if_one_worker_boots(start: Start, deployment: Deployment, tmp_path: Path) -> None:
+    """The other worker of the generation is started again until it boots as well."""
     server = start("deployed:app", *deployment.options, workers=2)
     old = server.worker_pids()
     deployment.release(f"if not os.path.exists({str(tmp_path / 'first')!r}):\n"
@@ -152,7 +152,7 @@ def test_one_that_boots_is_enough(start: Start, deployment: Deployment, tmp_path
                        "    raise LookupError('deliberate')\n")
     with Load(server) as load:
         server.signal(signal.SIGHUP)
-        until(lambda: not any(map(is_alive, old)), "the old workers' end", LONG)
+        until(lambda: not any(map(is_alive, old)), "the end of the old workers", LONG)
         server.expect_traceback("LookupError: deliberate")
         load.goes_on()
     assert not load.failures
@@ -174,7 +174,7 @@ def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Dep
     assert not any(map(is_alive, attempts))
     assert json.loads(server.connect().request().body)["pid"] == staying
 
-    # Nobody needs to say that it has been mended.
+    # The fixed code is loaded without a signal.
     deployment.release()
     (new,) = deployment.booting(1, but={staying, dying} | attempts)
     server.wait_for_log(f"^worker {new} is ready$")
@@ -196,8 +196,8 @@ def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: De
     assert len(deployment.boots() - first - set(old)) == 1
 
 
-def test_one_at_a_time_finds_out_whether_it_works_again(start: Start, deployment: Deployment) -> None:
-    config = "def pre_fork(server, worker):\n    print('here comes another', flush=True)\n"
+def test_one_worker_at_a_time_tries_to_boot_after_a_failure(start: Start, deployment: Deployment) -> None:
+    config = "def pre_fork(server, worker):\n    print('fork of a worker', flush=True)\n"
     server = start("deployed:app", *deployment.options, workers=3, config=config)
     old = serving(server)
     deployment.release("sys.exit(1)\n")
@@ -208,19 +208,19 @@ def test_one_at_a_time_finds_out_whether_it_works_again(start: Start, deployment
     deployment.release()
     for pid in failing:
         deployment.let_go(pid)
-    (scout,) = deployment.booting(1, but=failing | set(old))
-    # The arbiter looks who is missing after each signal.
+    (trying,) = deployment.booting(1, but=failing | set(old))
+    # The arbiter starts missing workers after each signal.
     for count in (1, 2):
         server.signal(signal.SIGUSR1)
         server.wait_for_log("Handling signal: usr1", count=count)
-    assert len(server.log("here comes another")) == len({*old, *failing, scout})
+    assert len(server.log("fork of a worker")) == len({*old, *failing, trying})
     deployment.let_go()
     server.wait_for_log(r"^worker \d+ is ready$", LONG, count=6)
-    assert scout in server.worker_pids()
+    assert trying in server.worker_pids()
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_reload_that_fails_changes_no_number_of_workers(start: Start, deployment: Deployment, workers: int) -> None:
+def test_failed_reload_restores_the_number_of_workers(start: Start, deployment: Deployment, workers: int) -> None:
     server = start("deployed:app", *deployment.options, config="workers = 2\n", workers=0)
     server.wait_for_log(r"^worker \d+ is ready$", count=2, since=0)
     old = serving(server)
@@ -230,7 +230,7 @@ def test_reload_that_fails_changes_no_number_of_workers(start: Start, deployment
     server.wait_for_log(FAILED + " 2 existing workers keep serving", LONG)
     tried = deployment.boots()
     assert len(tried) == 2 + workers
-    # Who is missing is started when the arbiter handles a signal, at the latest.
+    # The arbiter would start missing workers when it handles a signal, at the latest.
     server.signal(signal.SIGUSR1)
     server.wait_for_log("Handling signal: usr1")
     server.signal(signal.SIGUSR1)
@@ -249,11 +249,11 @@ def test_each_failure_has_its_traceback(start: Start, deployment: Deployment) ->
         seen = deployment.boots()
         deployment.release()
         deployment.booting(1, but=seen)
-        # It has to be ready before it fails again.
+        # It has to be ready before the next failure.
         assert server.connect().request().status == 200
 
 
-def test_fewer_workers_are_asked_for_while_a_reload_fails(start: Start, deployment: Deployment) -> None:
+def test_ttou_during_a_failing_reload_is_kept(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, workers=3)
     old = server.worker_pids()
     deployment.release("sys.exit(1)\n")
@@ -267,7 +267,7 @@ def test_fewer_workers_are_asked_for_while_a_reload_fails(start: Start, deployme
     assert all(map(is_alive, others))
     deployment.let_go()
     server.wait_for_log(FAILED, LONG)
-    until(lambda: len(server.worker_pids()) == 2, "as many as were asked for")
+    until(lambda: len(server.worker_pids()) == 2, "two workers")
     assert set(server.worker_pids()) < set(old)
 
 
@@ -281,16 +281,16 @@ def test_reload_does_not_wait_for_the_next_attempt(start: Start, deployment: Dep
     seen = deployment.boots()
     server.signal(signal.SIGHUP)
     deployment.booting(2, but=seen)
-    until(lambda: not is_alive(staying), "the old worker's end")
+    until(lambda: not is_alive(staying), "the end of the old worker")
     assert len(server.worker_pids()) == 2
 
 
-# At the first start
+# The first start
 
 
 @pytest.mark.parametrize(("kind", "status"), [
     ("import", 3), ("exception", 3), ("attribute", 4), ("not callable", 4), ("exit", 4), ("exit without an error", 4)])
-def test_first_start(start: Start, deployment: Deployment, kind: str, status: int) -> None:
+def test_broken_code_stops_the_first_start(start: Start, deployment: Deployment, kind: str, status: int) -> None:
     broken, traceback = BROKEN[kind]
     deployment.release(broken)
     server = start("deployed:app", *deployment.options, ready=False)
@@ -301,7 +301,7 @@ def test_first_start(start: Start, deployment: Deployment, kind: str, status: in
     assert len(deployment.boots()) == 1
 
 
-def test_exit_of_a_first_start_is_told(start: Start, deployment: Deployment) -> None:
+def test_exit_status_of_the_application_is_logged(start: Start, deployment: Deployment) -> None:
     deployment.release("sys.exit(7)\n")
     server = start("deployed:app", *deployment.options, ready=False)
     assert server.wait_for_exit() == 4

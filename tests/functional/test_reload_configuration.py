@@ -1,4 +1,4 @@
-"""A configuration is read twice: in a rehearsal, and then by the master, for whom it may have changed meanwhile."""
+"""The configuration is read twice, by a dry run and by the master, and may have changed in between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
-#: Goes wrong in the process that ``here`` names, which a rehearsal is not.
+#: A configuration that is different in the process whose id is in the file ``here``: in the master, not in a dry run.
 FICKLE = """
 import os
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_configuration_that_the_master_cannot_read(start: Start, hub: str, tmp_p
             server.expect_traceback(traceback)
         load.goes_on()
         assert server.worker_pids() == [old]
-        # Nothing of it is left, neither in the environment nor otherwise.
+        # Nothing of it remains, in the environment for instance.
         server.signal(signal.SIGTTIN)
         server.wait_for_log(r"^worker \d+ is ready$", count=2)
         os.kill(old, signal.SIGTERM)
@@ -69,7 +69,7 @@ def test_configuration_that_the_master_cannot_read(start: Start, hub: str, tmp_p
     assert len(server.worker_pids()) == 1
 
 
-def test_addresses_are_those_of_the_rehearsal(start: Start, tmp_path: Path) -> None:
+def test_addresses_are_those_of_the_dry_run(start: Start, tmp_path: Path) -> None:
     here = tmp_path / "here"
     server = start("probe:app", bind=("from config",), config=FICKLE.format(
         here=str(here), what="bind = '127.0.0.1:1' if is_here() else '127.0.0.1:0'\n"))

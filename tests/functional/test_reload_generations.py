@@ -1,4 +1,4 @@
-"""A reload that works: the new generation boots while the old one goes on, and nobody notices."""
+"""A successful reload: the old generation serves until the new one is ready, and no request is lost."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_workers_are_replaced_one_by_one(start: Start, deployment: Deployment) -
         first, second = sorted(deployment.booting(2, but=set(old)))
         deployment.let_go(second)
         load.answered_by(second)
-        # One has come and one may leave; the other's place is not taken yet.
-        until(lambda: sum(map(is_alive, old)) == 1, "one has made way")
+        # One new worker is ready, so one old worker leaves. The other one stays.
+        until(lambda: sum(map(is_alive, old)) == 1, "one old worker has left")
         load.goes_on(100)
         (staying,) = filter(is_alive, old)
         assert {staying, second} == set(load.pids[-50:])
@@ -98,8 +98,8 @@ def test_second_reload_while_the_first_boots(start: Start, deployment: Deploymen
 
 
 @pytest.mark.smoke
-def test_reloads_in_a_row_do_not_pile_workers_up(start: Start, deployment: Deployment) -> None:
-    """Each time one of two is ready and the other one is not when the next reload comes."""
+def test_repeated_reloads_do_not_accumulate_workers(start: Start, deployment: Deployment) -> None:
+    """At each reload one of two new workers is ready, and the other one still boots."""
     server = start("deployed:app", *deployment.options, workers=2)
     serving, seen = set(server.worker_pids()), set(server.worker_pids())
     deployment.hold()
@@ -111,19 +111,19 @@ def test_reloads_in_a_row_do_not_pile_workers_up(start: Start, deployment: Deplo
             ready = min(booting)
             deployment.let_go(ready)
             load.answered_by(ready)
-            until(lambda: sum(map(is_alive, serving)) == 1, "one has made way")  # noqa: B023
+            until(lambda: sum(map(is_alive, serving)) == 1, "one old worker has left")  # noqa: B023
             serving = {ready, *filter(is_alive, serving)}
-            # Whoever is of none of the last two generations has gone, too.
-            until(lambda: set(filter(is_alive, seen)) == serving | booting, "two and one that boots")  # noqa: B023
+            # Workers of earlier generations have gone, too.
+            until(lambda: set(filter(is_alive, seen)) == serving | booting, "two workers, and one that boots")  # noqa: B023
         deployment.let_go()
         until(lambda: len(server.worker_pids()) == 2, "two workers")
     assert not load.failures
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other kernels do not spread connections")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux spreads connections over such sockets")
 @pytest.mark.smoke
-def test_nobody_waits_at_a_socket_of_a_worker_that_boots(start: Start, deployment: Deployment) -> None:
-    """With reuse_port each worker has a socket of its own, of which the kernel thinks as soon as it listens."""
+def test_no_client_waits_at_the_socket_of_a_worker_that_boots(start: Start, deployment: Deployment) -> None:
+    """With reuse_port each worker has its own socket. As soon as it listens, the kernel gives it connections."""
     with closing(socket.socket()) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(("127.0.0.1", 0))
@@ -162,8 +162,8 @@ def test_reload_while_the_old_generation_drains(start: Start, deployment: Deploy
     assert server.worker_pids() == [third]
 
 
-def test_hooks_of_a_reload(start: Start, deployment: Deployment) -> None:
-    """A hook that Gunicorn's own reload calls, and the one that takes place in the worker."""
+def test_reload_calls_its_hooks(start: Start, deployment: Deployment) -> None:
+    """Both on_reload and child_exit are called in the master."""
     config = ("from os import write\n"
               "def on_reload(server):\n    write(2, b'hook on_reload with %d workers\\n' % len(server.WORKERS))\n"
               "def child_exit(server, worker):\n    write(2, b'hook child_exit of %d\\n' % worker.pid)\n")
@@ -174,10 +174,10 @@ def test_hooks_of_a_reload(start: Start, deployment: Deployment) -> None:
     assert server.log("^hook on_reload with 1 workers$")
 
 
-# Other numbers of workers
+# The number of workers
 
 
-def test_more_and_fewer(start: Start, deployment: Deployment) -> None:
+def test_ttin_and_ttou_count_ready_workers_only(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options)
     (old,) = server.worker_pids()
     deployment.hold()
@@ -185,7 +185,7 @@ def test_more_and_fewer(start: Start, deployment: Deployment) -> None:
         server.signal(signal.SIGTTIN)
         (new,) = deployment.booting(1, but={old})
         load.goes_on(50)
-        # Those who boot are not counted as those who serve.
+        # The worker that boots is stopped, not the one that serves.
         server.signal(signal.SIGTTOU)
         until_gone(new)
         assert is_alive(old)
@@ -201,7 +201,7 @@ def test_more_and_fewer(start: Start, deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
-def test_number_of_workers_in_the_configuration(start: Start, before: int, after: int) -> None:
+def test_reload_changes_the_number_of_workers(start: Start, before: int, after: int) -> None:
     server = start("probe:app", config=f"workers = {before}\n", workers=0)
     server.wait_for_log(r"^worker \d+ is ready$", count=before)
     old = server.worker_pids()
@@ -216,11 +216,11 @@ def test_number_of_workers_in_the_configuration(start: Start, before: int, after
     assert len(server.worker_pids()) == after
 
 
-# The master may be patched, to preload the application
+# Masters that are patched, to preload the application
 
 
 @pytest.mark.parametrize("event", ["reload", "recycling"])
-def test_preload(start: Start, hub: str, event: str) -> None:
+def test_preloaded_application_loses_no_request(start: Start, hub: str, event: str) -> None:
     server = start("probe:app", *(["--max-requests", 150] if event == "recycling" else []),
                    config=f"{MASTER_PATCH_CODE[hub]}\npreload_app = True\n")
     (old,) = server.worker_pids()
@@ -234,7 +234,7 @@ def test_preload(start: Start, hub: str, event: str) -> None:
     assert not load.failures
 
 
-# What many reloads leave behind
+# What reloads leave behind
 
 
 def processes(server: Server) -> set[int]:
@@ -260,8 +260,8 @@ def test_reloads_leave_nothing_behind(start: Start) -> None:
             if number == 5:
                 descriptors, mappings = kept()
         load.goes_on()
-        # What a worker leaves is put away a moment after it has gone.
-        until(lambda: kept()[0] <= descriptors, f"no more than {descriptors} descriptors")
-        # The allocator's own come and go.
+        # The master closes the files of a worker a moment after the worker has ended.
+        until(lambda: kept()[0] <= descriptors, f"at most {descriptors} file descriptors")
+        # The mappings of the memory allocator come and go.
         assert kept()[1] <= mappings + 10
     assert not load.failures

@@ -1,4 +1,4 @@
-"""The scenes of ``python -m benchmarks reload`` in a short form: clients under load lose nothing, whatever is done."""
+"""The scenes of ``python -m benchmarks reload`` in a short form: clients under load lose no request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.scenes import SCENES, Scene, play
 from support.launch import INSTALL_LOG_HANDLER, WORKERS
 
 GUNICORN = Path(sysconfig.get_path("scripts")) / "gunicorn"
-#: How often a scene is repeated and how many seconds its application takes to load, at most; how many clients ask.
+#: Limits: how often a scene is repeated, seconds in which its application loads, and the number of clients.
 TIMES, LOAD, CLIENTS = 2, 1.0, 8
 
 
@@ -26,7 +26,7 @@ def short(scene: Scene) -> Scene:
 @pytest.mark.parametrize("scene", [short(scene) for scene in SCENES.values()], ids=list(SCENES))
 def test_scene(hub: str, transport: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "CONFIGURATION", CONFIGURATION + INSTALL_LOG_HANDLER)
-    # That the new code answers, and that no process is left, are what the scene itself waits for.
+    # The scene itself waits until the new code answers, and until no process is left.
     outcome = asyncio.run(play(scene, Engine(GUNICORN, WORKERS[hub]), transport))
     said = "\n".join([*outcome.tally.incidents, *outcome.output])
     assert outcome.problem == "", said

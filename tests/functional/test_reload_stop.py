@@ -1,4 +1,4 @@
-"""A server that is told to stop while it reloads."""
+"""A server is told to stop while it reloads, and processes die during a reload."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Start = Callable[..., Server]
 
 STOPS = [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT]
 
-#: Seconds in which a server should be gone that has nothing to finish; far below all that could keep it here.
+#: Seconds within which a server without running requests stops. All timeouts in these tests are far longer.
 PROMPT = 10.0
 
 
@@ -33,12 +33,12 @@ def stops(server: Server, number: int) -> None:
     server.signal(number)
     assert server.wait_for_exit(PROMPT * 3) == 0
     assert time.monotonic() - started < PROMPT
-    until(lambda: not any(map(is_alive, workers)), "the workers' end")
+    until(lambda: not any(map(is_alive, workers)), "the end of the workers")
 
 
 @pytest.mark.parametrize("number", STOPS)
 @pytest.mark.smoke
-def test_while_the_new_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
+def test_stop_while_the_new_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
     server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, workers=2)
     old = set(server.worker_pids())
     deployment.hold()
@@ -49,7 +49,7 @@ def test_while_the_new_generation_boots(start: Start, deployment: Deployment, nu
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_while_the_first_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
+def test_stop_while_the_first_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
     deployment.hold()
     server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, workers=2, ready=False)
     new = deployment.booting(2, but=set())
@@ -57,10 +57,10 @@ def test_while_the_first_generation_boots(start: Start, deployment: Deployment, 
     assert not any(map(is_alive, new))
 
 
-DEAF = """
+UNSTOPPABLE = """
 import signal
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
-(here / "is deaf").touch()
+(here / "blocks signals").touch()
 while not (here / "fails").exists():
     time.sleep(0.01)
 raise LookupError("deliberate")
@@ -69,11 +69,11 @@ raise LookupError("deliberate")
 
 @pytest.mark.parametrize("number", STOPS)
 @pytest.mark.log_handler(locked="the worker ends while its line waits for the lock")
-def test_while_the_first_worker_is_about_to_fail(start: Start, deployment: Deployment, tmp_path: Path,
+def test_stop_while_the_first_worker_is_about_to_fail(start: Start, deployment: Deployment, tmp_path: Path,
                                                  number: int) -> None:
-    deployment.release(DEAF)
+    deployment.release(UNSTOPPABLE)
     server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, ready=False)
-    until((tmp_path / "deployment" / "is deaf").exists, "the worker is deaf")
+    until((tmp_path / "deployment" / "blocks signals").exists, "a worker that blocks signals")
     server.signal(number)
     server.wait_for_log("Handling signal: ")
     (tmp_path / "deployment" / "fails").touch()
@@ -81,37 +81,36 @@ def test_while_the_first_worker_is_about_to_fail(start: Start, deployment: Deplo
     server.expect_traceback("LookupError: deliberate")
 
 
-def hanging_rehearsal(server: Server, tmp_path: Path) -> int:
+def hanging_dry_run(server: Server, tmp_path: Path) -> int:
     path = server.directory / "gunicorn.conf.py"
     path.write_text("import os, time\nfrom pathlib import Path\n"
-                    f"Path({str(tmp_path / 'rehearses')!r}).write_text(str(os.getpid()))\ntime.sleep(3600)\n")
+                    f"Path({str(tmp_path / 'dry run')!r}).write_text(str(os.getpid()))\ntime.sleep(3600)\n")
     server.signal(signal.SIGHUP)
-    rehearsal = int(until(lambda: (tmp_path / "rehearses").exists() and (tmp_path / "rehearses").read_text(),
-                          "the rehearsal has begun"))
+    dry_run = int(until(lambda: (tmp_path / "dry run").exists() and (tmp_path / "dry run").read_text(), "a dry run"))
     assert server.connect().request().status == 200
-    return rehearsal
+    return dry_run
 
 
 @pytest.mark.parametrize("number", STOPS)
 @pytest.mark.smoke
-def test_while_a_rehearsal_hangs(start: Start, tmp_path: Path, number: int) -> None:
+def test_stop_while_a_dry_run_hangs(start: Start, tmp_path: Path, number: int) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
-    rehearsal = hanging_rehearsal(server, tmp_path)
+    dry_run = hanging_dry_run(server, tmp_path)
     stops(server, number)
-    assert not is_alive(rehearsal)
+    assert not is_alive(dry_run)
 
 
-def test_behind_many_signals(start: Start, tmp_path: Path) -> None:
+def test_stop_after_many_signals(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
-    rehearsal = hanging_rehearsal(server, tmp_path)
+    dry_run = hanging_dry_run(server, tmp_path)
     for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGWINCH) * 3:
         server.signal(number)
     stops(server, signal.SIGTERM)
-    assert not is_alive(rehearsal)
+    assert not is_alive(dry_run)
 
 
 def test_term_while_the_old_worker_drains(start: Start, tmp_path: Path) -> None:
-    """The request that runs is finished, and nothing else is waited for."""
+    """The server waits for the running request, and for nothing else."""
     server = start("probe:app", "--graceful-timeout", 60)
     (old,) = server.worker_pids()
     held = HeldRequest(server, tmp_path).running()
@@ -138,7 +137,7 @@ def test_quick_stop_while_the_old_worker_drains(start: Start, tmp_path: Path, nu
         held.client.receive()
 
 
-def test_term_while_broken_code_is_tried_again(start: Start, deployment: Deployment) -> None:
+def test_term_between_attempts_to_boot_broken_code(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
     deployment.release("sys.exit(1)\n")
     os.kill(server.worker_pids()[0], signal.SIGKILL)
@@ -146,10 +145,10 @@ def test_term_while_broken_code_is_tried_again(start: Start, deployment: Deploym
     stops(server, signal.SIGTERM)
 
 
-# Those that die in between
+# Processes that die during a reload
 
 
-def test_killed_worker_takes_only_its_own_with_it(start: Start, tmp_path: Path) -> None:
+def test_killed_worker_loses_only_its_own_requests(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--worker-connections", 1, workers=2)
     requests = [HeldRequest(server, tmp_path, name) for name in ("first", "second")]
     for held in requests:
@@ -165,10 +164,10 @@ def test_killed_worker_takes_only_its_own_with_it(start: Start, tmp_path: Path) 
         except ClosedError:
             answers.append(None)
     assert sorted(answers, key=str) == sorted([staying, None], key=str)
-    until(lambda: len(server.worker_pids()) == 2, "its successor")
+    until(lambda: len(server.worker_pids()) == 2, "the successor")
 
 
-def test_old_worker_that_is_killed_while_the_new_one_boots(start: Start, deployment: Deployment) -> None:
+def test_client_waits_for_the_new_worker_when_the_old_one_is_killed(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options)
     (old,) = server.worker_pids()
     deployment.hold()
@@ -178,16 +177,16 @@ def test_old_worker_that_is_killed_while_the_new_one_boots(start: Start, deploym
     waiting = server.connect()
     deployment.let_go()
     assert json.loads(waiting.request().body)["pid"] == new
-    until(lambda: server.worker_pids() == [new], "nobody else is there")
+    until(lambda: server.worker_pids() == [new], "only the new worker")
 
 
-def test_master_that_is_killed_while_a_worker_boots(start: Start, deployment: Deployment) -> None:
+def test_workers_end_when_the_master_is_killed_while_one_boots(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options)
     (old,) = server.worker_pids()
     deployment.hold()
     server.signal(signal.SIGHUP)
     (new,) = deployment.booting(1, but={old})
     os.kill(server.pid, signal.SIGKILL)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
     deployment.let_go()
-    until(lambda: not is_alive(new), "the new worker's end")
+    until(lambda: not is_alive(new), "the end of the new worker")

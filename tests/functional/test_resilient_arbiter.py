@@ -1,4 +1,4 @@
-"""Workers that crash, are of another class, or do not want to leave."""
+"""Workers that crash, are of another worker class, or do not exit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Start = Callable[..., Server]
 
 @pytest.mark.parametrize("broken", ["sys.exit(3)", "del app", "raise LookupError('deliberate')"])
 def test_broken_code_with_another_worker_class(start: Start, deployment: Deployment, hub: str, broken: str) -> None:
-    """Nothing is known of such a worker but that it runs, so it replaces the one that works; yet it is tried again."""
+    """Such a worker counts as ready while it runs, so it replaces the one that works. Then boots are retried."""
     server = start("deployed:app", *deployment.options, worker_class="from config",
                    config=f"worker_class = '{WORKERS[hub]}'\n")
     (old,) = server.worker_pids()
@@ -37,7 +37,7 @@ def test_broken_code_with_another_worker_class(start: Start, deployment: Deploym
 
 
 @pytest.mark.parametrize("crash", ["os._exit(7)", "import signal; os.kill(os.getpid(), signal.SIGSEGV)"])
-def test_application_that_crashes(start: Start, deployment: Deployment, crash: str) -> None:
+def test_application_that_crashes_stops_the_first_start(start: Start, deployment: Deployment, crash: str) -> None:
     deployment.release(f"{crash}\n")
     server = start("deployed:app", *deployment.options, ready=False)
     assert server.wait_for_exit(LONG) == 3
@@ -50,14 +50,14 @@ HANGING = {
     "thread": "import threading\nthreading.Thread(target=lambda: time.sleep(3600)).start()\n",
 }
 
-#: Without a timeout for those that do not beat, which would end them, too.
-PATIENT = ("--graceful-timeout", 2, "--timeout", 0)
+#: Without Gunicorn's timeout, which would end a worker without a heartbeat, too.
+OPTIONS = ("--graceful-timeout", 2, "--timeout", 0)
 
 
 @pytest.mark.parametrize("kind", HANGING)
-def test_worker_whose_end_hangs(start: Start, deployment: Deployment, kind: str) -> None:
+def test_worker_that_hangs_at_exit_is_ended(start: Start, deployment: Deployment, kind: str) -> None:
     deployment.release(HANGING[kind])
-    server = start("deployed:app", *deployment.options, *PATIENT)
+    server = start("deployed:app", *deployment.options, *OPTIONS)
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
     server.wait_for_log(f"Worker exiting .*{old}")
@@ -65,15 +65,15 @@ def test_worker_whose_end_hangs(start: Start, deployment: Deployment, kind: str)
 
 
 @pytest.mark.parametrize("kind", HANGING)
-def test_worker_that_boots_and_whose_end_hangs(start: Start, deployment: Deployment, tmp_path: Path,
+def test_booting_worker_that_hangs_at_exit_is_ended(start: Start, deployment: Deployment, tmp_path: Path,
                                                kind: str) -> None:
-    server = start("deployed:app", *deployment.options, *PATIENT)
+    server = start("deployed:app", *deployment.options, *OPTIONS)
     (old,) = server.worker_pids()
-    waits = tmp_path / "waits"
-    deployment.release(f"{HANGING[kind]}Path({str(waits)!r}).touch()\nwhile True:\n    time.sleep(0.01)\n")
+    loaded = tmp_path / "loaded"
+    deployment.release(f"{HANGING[kind]}Path({str(loaded)!r}).touch()\nwhile True:\n    time.sleep(0.01)\n")
     server.signal(signal.SIGHUP)
     (superseded,) = deployment.booting(1, but={old})
-    until(waits.exists, "it has what keeps it")
+    until(loaded.exists, "the application is loaded")
     deployment.release()
     server.signal(signal.SIGHUP)
     until_gone(superseded, limit=LONG)

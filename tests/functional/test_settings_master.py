@@ -1,4 +1,4 @@
-"""What the master does besides workers: daemon, control socket, dirty arbiter, checking a configuration."""
+"""What the master does besides workers: daemon, control socket, dirty arbiter, configuration checks."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def test_daemon(start: Start, tmp_path: Path) -> None:
     assert server.wait_for_exit() == 0
     pid = until(lambda: pidfile.exists() and pidfile.read_text().strip(), "the pidfile")
     try:
-        listed = until(lambda: re.search(r"Listening at: http://127.0.0.1:(\d+) ", log.read_text()), "it listens")
+        listed = until(lambda: re.search(r"Listening at: http://127.0.0.1:(\d+) ", log.read_text()), "a port")
         with closing(Client.connect(("127.0.0.1", int(listed[1])))) as client:
             seen = json.loads(client.request().body)
         assert seen["parent"] == int(pid)
         assert os.getsid(int(pid)) != os.getsid(0)
-        # Nobody waits for a daemon's output; what it says goes to its log.
+        # A daemon has no output. Its log has the lines of workers.
         assert "Booting worker" in log.read_text()
     finally:
         os.kill(int(pid), signal.SIGTERM)
-        until(lambda: not pidfile.exists() and not is_alive(int(pid)), "the daemon's end")
+        until(lambda: not pidfile.exists() and not is_alive(int(pid)), "the end of the daemon")
 
 
 def test_daemon_that_keeps_its_output(start: Start, tmp_path: Path) -> None:
@@ -55,11 +55,11 @@ def test_daemon_that_keeps_its_output(start: Start, tmp_path: Path) -> None:
     finally:
         pid = int(until(lambda: pidfile.exists() and pidfile.read_text().strip(), "the pidfile"))
         os.kill(pid, signal.SIGTERM)
-        until(lambda: not pidfile.exists() and not is_alive(pid), "the daemon's end")
+        until(lambda: not pidfile.exists() and not is_alive(pid), "the end of the daemon")
 
 
 class Controlled(Setup):
-    """Its server keeps the control socket."""
+    """A server with a control socket."""
 
     def command(self, directory: Path) -> list[str]:
         return [word for word in super().command(directory) if word != "--no-control-socket"]
@@ -67,7 +67,7 @@ class Controlled(Setup):
 
 @pytest.fixture
 def run(hub: str, transport: str, parser: str) -> Iterator[Start]:
-    """Starts a server with a setup of the kind that the test names; its tracebacks are the test's affair."""
+    """Start a server with a setup of the given kind. The test looks at its tracebacks."""
     with ExitStack() as stack:
 
         def run(kind: type[Setup], app: str, **more: Any) -> Server:
@@ -102,7 +102,7 @@ def test_control_socket(run: Start, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @pytest.mark.smoke
 def test_control_socket_is_the_only_one_after_reloads(run: Start, tmp_path: Path) -> None:
-    """The arbiter starts it anew after each fork, and the next worker's fork comes at once."""
+    """Gunicorn restarts the control server after each fork, and the next fork follows at once."""
     path = tmp_path / "control"
     server = run(Controlled, "probe:app", options=("--control-socket", str(path)), workers=2)
     files = Path(f"/proc/{server.pid}/fd")
@@ -112,7 +112,7 @@ def test_control_socket_is_the_only_one_after_reloads(run: Start, tmp_path: Path
         server.signal(signal.SIGHUP)
         server.wait_for_log(r"^worker \d+ is ready$", count=2 * number)
     until(path.exists, "the control socket")
-    until(lambda: len(os.listdir(files)) <= few, "as few descriptors as before")
+    until(lambda: len(os.listdir(files)) <= few, "as few file descriptors as before")
 
 
 DIRTY = """
@@ -140,7 +140,7 @@ def app(environ, start_response):
 
 @pytest.mark.skipif("dirty_apps" not in GUNICORN_SETTINGS, reason="this Gunicorn has no dirty arbiters")
 def test_dirty_apps(run: Start, tmp_path: Path) -> None:
-    # Not with `start`: the dirty arbiter may end with a traceback of its own, which is Gunicorn's affair.
+    # Not with `start`, which rejects tracebacks: Gunicorn's dirty arbiter may end with one.
     (tmp_path / "sums.py").write_text(DIRTY)
     (tmp_path / "asker.py").write_text(DIRTY_CLIENT)
     config = "def dirty_worker_init(worker):\n    worker.log.info('dirty worker is ready')\n"
@@ -166,7 +166,7 @@ def test_print_config(start: Start) -> None:
 
 
 class Unnamed(Setup):
-    """Its command line names no application."""
+    """A command line without an application."""
 
     def command(self, directory: Path) -> list[str]:
         return super().command(directory)[:-1]
@@ -176,7 +176,7 @@ def test_wsgi_app(run: Start) -> None:
     assert run(Unnamed, "", config='wsgi_app = "probe:app"\n').connect().request().status == 200
 
 
-#: For other kinds of workers and for protocols that are off, or of no effect in Gunicorn itself.
+#: Settings of other worker classes or of protocols that are off, and settings without effect in Gunicorn itself.
 IDLE_SETTINGS = {
     "threads": 4, "tmp_upload_dir": "/nonexistent", "ssl_version": "TLS_SERVER", "uwsgi_allow_ips": "192.0.2.1",
     "asgi_loop": "asyncio", "asgi_lifespan": "off", "asgi_disconnect_grace_period": 1, "root_path": "/elsewhere",

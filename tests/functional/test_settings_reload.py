@@ -1,4 +1,4 @@
-"""reload and what belongs to it: workers that notice that their code has changed."""
+"""The setting reload and related ones: workers that notice changed code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Start = Callable[..., Server]
 
 def write(path: Path, text: str) -> None:
     path.write_text(text)
-    # Compiled code is compared by the second, too coarse for a test.
+    # Python compares the times of compiled code in whole seconds, which is too coarse for a test.
     shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
 
@@ -33,7 +33,7 @@ def application(answer: str) -> str:
 
 
 def change_until_noticed(server: Server, path: Path) -> None:
-    """The reloader compares with what it saw in its first round, so a change may come too early for it."""
+    """Change the file repeatedly, because the reloader misses a change that comes before its first look."""
     moments = count(int(time.time()), 10)
 
     def noticed() -> object:
@@ -74,7 +74,7 @@ def test_reload_extra_files(start: Start, tmp_path: Path) -> None:
     ("def app(:\n", (), "SyntaxError", "load_wsgi"),
     ("import nowhere_to_be_found\n", ("--reload-engine", "poll"), "^ModuleNotFoundError", "nowhere_to_be_found"),
 ], ids=["syntax", "import"])
-def test_reload_shows_what_is_wrong_until_it_is_mended(
+def test_reload_shows_the_error_until_it_is_fixed(
         start: Start, tmp_path: Path, broken: str, options: tuple[str, ...], error: str, shown: str) -> None:
     path = tmp_path / "changing.py"
     write(path, broken)
@@ -83,10 +83,10 @@ def test_reload_shows_what_is_wrong_until_it_is_mended(
     response = server.connect().request()
     assert response.status == 500
     assert shown in response.text
-    write(path, application("mended"))
+    write(path, application("fixed"))
     change_until_noticed(server, path)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    assert server.connect().request().body == b"mended"
+    assert server.connect().request().body == b"fixed"
 
 
 def test_no_reload(start: Start, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How servers and workers end: TERM, QUIT, INT, a master that dies; and the heartbeat that keeps them alive."""
+"""Signals that stop servers and workers, a master that dies, and the heartbeat."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
-#: Seconds in which a server without running requests should be gone.
+#: Seconds within which a server without running requests stops.
 PROMPT = 5.0
 
 
@@ -42,7 +42,7 @@ def test_term_lets_a_request_finish(start: Start, tmp_path: Path) -> None:
     held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGTERM)
     server.wait_for_log("Handling signal: term")
-    until(lambda: server.refuses(), "the listener is closed")
+    until(lambda: server.refuses(), "a closed listening socket")
     held.let_go()
     assert held.answer()["most"] == 1
     held.client.expect_close()
@@ -89,13 +89,13 @@ def test_term_with_a_silent_connection(start: Start) -> None:
     assert time.monotonic() - started < PROMPT
 
 
-def test_term_does_not_lose_a_request_that_is_on_its_way(start: Start) -> None:
-    # Unlike one that is kept alive, a new connection that is closed before its first request looks like a failure.
+def test_term_serves_the_first_request_of_an_open_connection(start: Start) -> None:
+    # If a new connection is closed before its first request, a client sees a failure. It would retry on a kept one.
     server = start("probe:app")
     client = server.connect()
     assert server.ask()
     server.signal(signal.SIGTERM)
-    until(lambda: server.refuses(), "the listener is closed")
+    until(lambda: server.refuses(), "a closed listening socket")
     response = client.request("/variable?name=A")
     assert (response.status, response.closes) == (200, True)
     client.expect_close()
@@ -108,15 +108,15 @@ def test_term_while_a_head_arrives(start: Start) -> None:
     client.send(b"GET /variable?name=A HTTP/1.1\r\n")
     client.wait_until_read(WAIT_LIMIT)
     server.signal(signal.SIGTERM)
-    until(lambda: server.refuses(), "the listener is closed")
+    until(lambda: server.refuses(), "a closed listening socket")
     client.send(b"Host: test\r\n\r\n")
     response = client.receive()
     assert (response.status, response.closes) == (200, True)
     assert server.wait_for_exit() == 0
 
 
-def test_term_does_not_lose_a_request_that_has_arrived(start: Start) -> None:
-    # The worker sleeps while both come, so it finds the request and the signal at the same time.
+def test_term_serves_requests_that_have_arrived(start: Start) -> None:
+    # The worker is stopped while both arrive, so it sees the requests and the signal at the same time.
     server = start("probe:app", "--keep-alive", 60)
     (worker,) = server.worker_pids()
     clients = [server.connect() for _ in range(10)]
@@ -130,7 +130,7 @@ def test_term_does_not_lose_a_request_that_has_arrived(start: Start) -> None:
     finally:
         os.kill(worker, signal.SIGCONT)
     assert [client.receive().status for client in clients] == 10 * [200]
-    until(lambda: not is_alive(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the end of the worker")
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
 
 
@@ -164,21 +164,20 @@ def test_quick_stop(start: Start, tmp_path: Path, number: int) -> None:
     idle.expect_close()
 
 
-def test_impatience(start: Start, tmp_path: Path) -> None:
-    # A graceful stop that takes too long for whoever watches it.
+def test_quit_during_a_graceful_stop(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     held = HeldRequest(server, tmp_path).running()
     (worker,) = server.worker_pids()
     os.kill(worker, signal.SIGTERM)
     os.kill(worker, signal.SIGQUIT)
-    until(lambda: not is_alive(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the end of the worker")
     with pytest.raises(ClosedError):
         held.client.receive()
-    # A worker that boots does not hear a TERM, so the server would stop slowly.
+    # While a worker boots it ignores TERM, so the server would stop slowly.
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
 
 
-# A master that dies, a worker that dies
+# Masters and workers that die
 
 
 def test_worker_drains_when_the_master_is_killed(start: Start, tmp_path: Path) -> None:
@@ -187,10 +186,10 @@ def test_worker_drains_when_the_master_is_killed(start: Start, tmp_path: Path) -
     held = HeldRequest(server, tmp_path).running()
     os.kill(server.pid, signal.SIGKILL)
     server.wait_for_log("Parent changed, shutting down")
-    until(lambda: server.refuses(), "the listener is closed")
+    until(lambda: server.refuses(), "a closed listening socket")
     held.let_go()
     assert held.answer()["pid"] == worker
-    until(lambda: not is_alive(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the end of the worker")
 
 
 def test_worker_that_is_killed_is_replaced(start: Start) -> None:
@@ -204,7 +203,7 @@ def test_worker_that_is_killed_is_replaced(start: Start) -> None:
     assert server.ask()["pid"] != old
 
 
-def test_heartbeat_while_green_requests_are_busy(start: Start) -> None:
+def test_heartbeat_continues_under_load(start: Start) -> None:
     server = start("probe:app", "--timeout", 1)
     (worker,) = server.worker_pids()
     clients = [server.connect() for _ in range(8)]
@@ -224,10 +223,10 @@ HOLDING = """
 import logging, os, signal, time
 class Handler(logging.Handler):
     def emit(self, record):
-        # The worker gets one from its master, too.
+        # When the master stops, it sends the worker a signal, too.
         os.kill(os.getppid(), {sig})
         os.kill(os.getpid(), {sig})
-        print("the handler has had its time", flush=True)
+        print("the handler is done", flush=True)
 logging.getLogger("holding").addHandler(Handler())
 logging.getLogger("holding").error("here")
 time.sleep(60)
@@ -235,11 +234,11 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT])
-def test_worker_that_boots_does_not_leave_in_the_midst_of_a_lock(start: Start, tmp_path: Path, sig: int) -> None:
+def test_booting_worker_exits_after_a_lock_is_released(start: Start, tmp_path: Path, sig: int) -> None:
     (tmp_path / "holding.py").write_text(HOLDING.format(sig=int(sig)))
     server = start("holding:app", "--pythonpath", tmp_path, "--graceful-timeout", 60, ready=False)
     assert server.wait_for_exit() == 0
-    assert server.log("the handler has had its time", since=0)
+    assert server.log("the handler is done", since=0)
     assert len(server.log("Worker exiting", since=0)) == 1
 
 
@@ -258,32 +257,32 @@ def post_fork(server, worker):
 """
 
 
-def test_worker_that_patches_is_not_interrupted(start: Start) -> None:
-    """eventlet would go on after an exception there, and report it."""
+def test_signal_does_not_interrupt_patching(start: Start) -> None:
+    """eventlet would report an exception there, and continue."""
     server = start("probe:app", "--graceful-timeout", 60, config=PATCHING, ready=False)
     assert server.wait_for_exit() == 0
     assert server.log("^patched$", since=0)
     assert len(server.log("Worker exiting", since=0)) == 1
 
 
-SWALLOWING = """
+CATCHING = """
 import time
-swallowed = 0
+caught = 0
 while True:
     try:
-        print("the application goes on", flush=True)
+        print("the application continues", flush=True)
         time.sleep(60)
     except BaseException:
-        swallowed += 1
-        if swallowed == 3:
+        caught += 1
+        if caught == 3:
             raise ValueError("what is it?")
 """
 
 
-def test_application_that_swallows_what_ends_its_loading(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "swallowing.py").write_text(SWALLOWING)
-    server = start("swallowing:app", "--pythonpath", tmp_path, "--graceful-timeout", 60, ready=False)
-    server.wait_for_log("^the application goes on$")
+def test_application_that_catches_the_exit_while_it_loads(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "catching.py").write_text(CATCHING)
+    server = start("catching:app", "--pythonpath", tmp_path, "--graceful-timeout", 60, ready=False)
+    server.wait_for_log("^the application continues$")
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
-    assert len(server.log("^the application goes on$", since=0)) == 3
+    assert len(server.log("^the application continues$", since=0)) == 3

@@ -29,17 +29,17 @@ def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
     log.rename(old)
     server.signal(signal.SIGUSR1)
 
-    def logged_anew() -> bool:
+    def in_new_log() -> bool:
         assert client.request("/variable?name=after").status == 200
         return log.exists() and "after" in log.read_text()
 
-    until(logged_anew, "a new access log")
+    until(in_new_log, "a new access log")
     assert "before" not in log.read_text()
     assert len(server.worker_pids()) == 1
 
 
 def test_usr1_while_a_worker_patches(start: Start, tmp_path: Path) -> None:
-    """It is not one yet that serves, but has the log files open."""
+    """It does not serve yet, but has the log files open."""
     log, old, patching = tmp_path / "access", tmp_path / "access.old", tmp_path / "patching"
     (tmp_path / "prepared.py").write_text(
         "import os, time\nfrom pathlib import Path\ndef prepare(worker):\n"
@@ -47,7 +47,7 @@ def test_usr1_while_a_worker_patches(start: Start, tmp_path: Path) -> None:
         "    while patching.exists():\n        time.sleep(0.01)\n")
     server = start("probe:app", "--access-logfile", log, "--chdir", tmp_path, ready=False,
                    settings={"post_patch": "prepared:prepare"})
-    worker = int(until(lambda: patching.exists() and patching.read_text(), "the worker has not loaded anything"))
+    worker = int(until(lambda: patching.exists() and patching.read_text(), "a worker that patches"))
     log.rename(old)
     os.kill(worker, signal.SIGUSR1)
     server.signal(signal.SIGUSR1)
@@ -58,7 +58,7 @@ def test_usr1_while_a_worker_patches(start: Start, tmp_path: Path) -> None:
     assert server.worker_pids() == [worker]
 
 
-def test_hup_replaces_workers_and_reads_the_configuration_again(start: Start) -> None:
+def test_hup_replaces_workers_and_reloads_the_configuration(start: Start) -> None:
     server = start("probe:app", config='raw_env = ["COLOUR=green"]\n')
     (old,) = server.worker_pids()
     assert server.ask("/variable?name=COLOUR") == "green"
@@ -66,7 +66,7 @@ def test_hup_replaces_workers_and_reads_the_configuration_again(start: Start) ->
     path.write_text(path.read_text().replace("green", "red"))
     server.signal(signal.SIGHUP)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
     assert server.ask("/variable?name=COLOUR") == "red"
     assert server.process.poll() is None
 
@@ -79,7 +79,7 @@ def test_hup_lets_a_request_finish(start: Start, tmp_path: Path) -> None:
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     held.let_go()
     assert held.answer()["pid"] == old
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the end of the old worker")
 
 
 def test_ttin_and_ttou(start: Start) -> None:
@@ -105,11 +105,11 @@ def test_usr2_starts_a_new_master_on_the_same_listeners(start: Start, tmp_path: 
         server.signal(signal.SIGTERM)
         assert server.process.wait(WAIT_LIMIT) == 0
         assert server.ask()["parent"] == new
-        until(lambda: pidfile.exists() and int(pidfile.read_text()) == new, "the pidfile is the new master's")
+        until(lambda: pidfile.exists() and int(pidfile.read_text()) == new, "the pidfile of the new master")
     finally:
         with suppress(ProcessLookupError):
             os.kill(new, signal.SIGTERM)
-        until(lambda: not is_alive(new), "the new master's end")
+        until(lambda: not is_alive(new), "the end of the new master")
 
 
 def test_winch_is_ignored(start: Start) -> None:

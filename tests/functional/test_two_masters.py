@@ -1,4 +1,4 @@
-"""USR2: another master beside the first one, and what may become of both."""
+"""USR2 starts a second master: failures of either one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
     assert number(pidfile) == server.pid
     assert not second(pidfile).exists()
 
-    # The way is free for the next one as soon as the master has heard of this one's end.
+    # USR2 works again as soon as the master has reaped the process that failed.
     works.touch()
     until(lambda: server.signal(signal.SIGUSR2) or number(second(pidfile)), "the second pidfile", LONG)
     new = number(second(pidfile))
@@ -55,7 +55,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
     assert not pidfile.exists()
 
 
-def test_reload_of_the_second_master(start: Start, pidfile: Path) -> None:
+def test_second_master_reloads(start: Start, pidfile: Path) -> None:
     server = start("probe:app", "--pid", pidfile)
     (old,) = server.worker_pids()
     with Load(server) as load, upgraded(server, pidfile) as new:
@@ -65,7 +65,7 @@ def test_reload_of_the_second_master(start: Start, pidfile: Path) -> None:
         assert (number(pidfile), number(second(pidfile))) == (server.pid, new)
         server.signal(signal.SIGTERM)
         assert server.process.wait(LONG) == 0
-        until(lambda: number(pidfile) == new, "the name is the new master's")
+        until(lambda: number(pidfile) == new, "the pidfile of the new master")
         assert not second(pidfile).exists()
         load.goes_on()
         assert server.ask()["parent"] == new
@@ -75,8 +75,8 @@ def test_reload_of_the_second_master(start: Start, pidfile: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["none", "reload", "reload without a pidfile"])
-def test_old_master_that_is_killed(start: Start, pidfile: Path, change: str) -> None:
-    """Until somebody has collected it its process id is still taken, and so is the name of its file."""
+def test_second_master_takes_the_pidfile_of_a_killed_one(start: Start, pidfile: Path, change: str) -> None:
+    """Until it is reaped, its process id still exists, so its pidfile is not replaced."""
     config = f"pidfile = {str(pidfile)!r}\n"
     server = start("probe:app", config=config)
     (old,) = server.worker_pids()
@@ -92,12 +92,12 @@ def test_old_master_that_is_killed(start: Start, pidfile: Path, change: str) -> 
             until_gone(first, limit=LONG)
         server.process.wait()
         if change == "reload without a pidfile":
-            # The master looks once a second at least, and reloads again.
+            # Another reload shows that the master continues.
             first = server.ask()["pid"]
             os.kill(new, signal.SIGHUP)
             until_gone(first, limit=LONG)
         else:
-            until(lambda: number(pidfile) == new, "the name is the new master's")
+            until(lambda: number(pidfile) == new, "the pidfile of the new master")
         assert server.ask()["parent"] == new
         assert not second(pidfile).exists()
         assert len(server.log("The pidfile could not be renamed")) == 1

@@ -1,4 +1,4 @@
-"""Processes that cannot be forked."""
+"""A fork that fails does not stop the server."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Start = Callable[..., Server]
 
 
 class Forks:
-    """What becomes of the next processes that the master forks; all others can be forked.
+    """Whether the next forks of the master fail. All later ones work.
 
     Attributes:
-        config: for the configuration.
+        config: the text of a configuration.
     """
 
     def __init__(self, plan: Path) -> None:
@@ -44,7 +44,7 @@ def when_ready(server):
         self.plan("")
 
     def plan(self, plan: str) -> None:
-        """A word for each of the next: ``works`` or ``fails``."""
+        """Set one word for each of the next forks: ``works`` or ``fails``."""
         self._plan.write_text(plan)
 
 
@@ -56,7 +56,7 @@ def forks(tmp_path: Path) -> Forks:
 COULD_NOT = r"\[ERROR\] A worker could not be forked: \[Errno"
 
 
-def test_first_worker_that_cannot_be_forked(start: Start, forks: Forks) -> None:
+def test_fork_of_the_first_worker_is_retried(start: Start, forks: Forks) -> None:
     forks.plan("fails")
     server = start("probe:app", config=forks.config)
     assert len(server.log(COULD_NOT)) == 1
@@ -66,7 +66,7 @@ def test_first_worker_that_cannot_be_forked(start: Start, forks: Forks) -> None:
 @pytest.mark.parametrize(("plan", "said", "workers"), [
     ("fails", r"\[ERROR\] Reload refused: the process for the dry run could not be forked: ", 0),
     ("works fails", FAILED, 1),
-], ids=["rehearsal", "worker"])
+], ids=["dry run", "worker"])
 @pytest.mark.smoke
 def test_reload_that_cannot_fork(start: Start, forks: Forks, plan: str, said: str, workers: int) -> None:
     server = start("probe:app", config=forks.config)
@@ -83,7 +83,7 @@ def test_reload_that_cannot_fork(start: Start, forks: Forks, plan: str, said: st
     assert not load.failures
 
 
-def test_successor_that_cannot_be_forked(start: Start, forks: Forks) -> None:
+def test_fork_of_a_successor_is_retried(start: Start, forks: Forks) -> None:
     server = start("probe:app", config=forks.config, workers=2)
     killed, staying = server.worker_pids()
     forks.plan("fails fails")
@@ -95,7 +95,7 @@ def test_successor_that_cannot_be_forked(start: Start, forks: Forks) -> None:
     goes_on(server, *server.worker_pids())
 
 
-def test_second_master_that_cannot_be_forked(start: Start, forks: Forks, pidfile: Path) -> None:
+def test_fork_of_a_second_master_that_fails(start: Start, forks: Forks, pidfile: Path) -> None:
     server = start("probe:app", "--pid", pidfile, config=forks.config)
     (old,) = server.worker_pids()
     forks.plan("fails")

@@ -1,4 +1,4 @@
-"""Masters, their pidfiles, and whether they go on."""
+"""Masters, their pidfiles, and whether they continue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.waiting import until, until_gone
 #: Seconds that a master may take to start or to end, or several attempts to boot, on a machine with other work.
 LONG = 40.0
 
-#: What is logged of a reload with code that cannot boot.
+#: The log line of a reload with code that cannot boot.
 FAILED = r"\[ERROR\] Reload failed: no new worker booted\."
 
 
@@ -25,7 +25,7 @@ def reconfigure(server: Server, config: str) -> None:
 
 
 def goes_on(server: Server, *workers: int) -> None:
-    """The master is there, has these workers and no others, and they answer."""
+    """The master runs, has exactly these workers, and they answer."""
     assert server.process.poll() is None
     assert server.worker_pids() == list(workers)
     answer = server.ask()
@@ -33,7 +33,7 @@ def goes_on(server: Server, *workers: int) -> None:
 
 
 def renewed(server: Server, *old: int) -> int:
-    """Wait until a reload has put one worker in the place of these; returns it."""
+    """Wait until a reload has replaced these workers with one; returns it."""
     until_gone(*old, limit=LONG)
     (new,) = server.worker_pids()
     goes_on(server, new)
@@ -41,7 +41,7 @@ def renewed(server: Server, *old: int) -> int:
 
 
 def number(pidfile: Path) -> int | None:
-    """The process id that the file has, if there is one."""
+    """The process id in the file, or None."""
     try:
         return int(pidfile.read_text())
     except (FileNotFoundError, ValueError):
@@ -49,7 +49,7 @@ def number(pidfile: Path) -> int | None:
 
 
 def second(pidfile: Path) -> Path:
-    """The file of the second master, while there are two."""
+    """The pidfile of the second master, while there are two."""
     return Path(f"{pidfile}.2")
 
 
