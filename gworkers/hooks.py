@@ -1,6 +1,6 @@
 """Gunicorn server hooks for a gunicorn.conf.py.
 
-gworkers installs them by itself when Gunicorn starts with one of its worker classes. Name them in the
+gworkers installs them automatically when Gunicorn starts with one of its worker classes. Name them in the
 configuration where that is impossible: in a server that starts with another worker class, and changes to a
 gworkers class in a reload.
 """

@@ -93,7 +93,7 @@ class Generations(ResilientArbiter):
         self._known: dict[int, Any] = {}
         self._backoff = BootBackoff()
         self._resolve_settings()
-        self._readiness.begin(self._settings.readiness_file)
+        self._readiness.remove_stale(self._settings.readiness_file)
         SERVER_STATE.reloads_managed = True
 
     def _resolve_settings(self) -> None:
@@ -142,7 +142,7 @@ class Generations(ResilientArbiter):
         self._abort_slow_boots()
         self._spawn_missing()
         self._stop_replaced()
-        self._readiness.tell(self._settings.readiness_file, bool(self._pool().serving))
+        self._readiness.update(self._settings.readiness_file, bool(self._pool().serving))
         # Gunicorn's method reports the number of workers. Nothing is left for it to start or to stop.
         wanted, self._num_workers = self._num_workers, len(self.WORKERS)
         try:
@@ -174,7 +174,7 @@ class Generations(ResilientArbiter):
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers."""
-        self._readiness.tell(self._settings.readiness_file, False)
+        self._readiness.update(self._settings.readiness_file, False)
         super().stop(graceful)
 
     # The steps of manage_workers()

@@ -12,38 +12,38 @@ from gworkers.master.reload import log_refused
 
 
 class Listeners:
-    """Which sockets the master listens on, by address.
+    """The sockets that the master listens on, by address.
 
-    Gunicorn closes all of them and binds all addresses again, which fails, and stops the server, if one that
-    stays is still in use by the workers that run. Here those that stay are kept.
+    Gunicorn closes all sockets and binds all addresses again. That fails, and stops the server, if the running
+    workers still use an address that stays. Here the sockets of such addresses are kept.
 
-    :param arbiter: the master; its listeners are those of its configuration
+    :param arbiter: the master, which listens on the addresses of its configuration
     """
 
     def __init__(self, arbiter: Any) -> None:
         self._arbiter = arbiter
-        #: in the order of ``bind``; not ours to change if systemd has opened them, or if every worker opens its own
+        #: The addresses, in the order of ``bind``. None if systemd or each worker opens the sockets.
         self._addresses = arbiter.cfg.address if len(arbiter.cfg.address) == len(arbiter.LISTENERS) else None
         self._before: tuple[list[Any], list[Any]] | None = None
-        # New workers do not accept there, and clients must not wait at an address where nobody ever will.
+        # New workers do not accept at the previous addresses. A copy of the socket would let clients wait there.
         os.register_at_fork(after_in_child=self._forget)
 
     def change(self, bind: list[str]) -> bool:
-        """Listen on the addresses *bind* from now on, and on those of before until :meth:`keep` or :meth:`restore`.
+        """Listen on the addresses *bind*, and on the previous ones too until :meth:`keep` or :meth:`restore`.
 
-        :returns: False, logged, if one of them cannot be had; then all is as it was
+        :returns: whether all addresses could be bound. If not, that has been logged, and nothing changes.
         """
         arbiter = self._arbiter
         cfg = arbiter.cfg
-        before = cfg.bind
+        previous_bind = cfg.bind
         cfg.set("bind", bind)
         addresses = cfg.address
         if self._addresses is None or addresses == self._addresses or arbiter.systemd:
             return True
-        # Of the last change nobody may know yet whether it works: what was there before it is to go back to.
-        tried = self._addresses, arbiter.LISTENERS
-        served = tried if self._before is None else self._before
-        known = {**dict(zip(*served)), **dict(zip(*tried))}
+        # The previous change may still be on trial. Then the sockets of before that change are the ones to restore.
+        current = self._addresses, arbiter.LISTENERS
+        before = current if self._before is None else self._before
+        known = {**dict(zip(*before)), **dict(zip(*current))}
         cfg.set("bind", [spelled for spelled, address in zip(bind, addresses) if address not in known])
         try:
             if cfg.bind:
@@ -52,19 +52,19 @@ class Listeners:
             if not isinstance(error, SystemExit):
                 arbiter.log.error("%s", error)
             log_refused(arbiter.log, "an address cannot be bound, see the messages above")
-            cfg.set("bind", before)
+            cfg.set("bind", previous_bind)
             return False
-        # So that Gunicorn finds nothing to do.
+        # Gunicorn compares addresses, and finds no change.
         cfg.set("bind", bind)
-        self._before = served
+        self._before = before
         self._addresses = addresses
         arbiter.LISTENERS = [known[address] for address in addresses]
-        _remove(tried[1], served[1] + arbiter.LISTENERS)
+        _remove(current[1], before[1] + arbiter.LISTENERS)
         arbiter.log.info("Listening at: %s", ",".join(map(str, arbiter.LISTENERS)))
         return True
 
     def keep(self) -> None:
-        """Give up what was listened on before the last change. Workers of that time have it still, until they end."""
+        """Close the sockets of before the last change. Workers of that time have copies until they end."""
         if self._before is not None:
             _remove(self._before[1], self._arbiter.LISTENERS)
             self._before = None
@@ -75,7 +75,7 @@ class Listeners:
             self._before = None
 
     def restore(self) -> None:
-        """Go back to what was listened on before the last change."""
+        """Listen on the addresses of before the last change again."""
         if self._before is not None:
             changed = self._arbiter.LISTENERS
             self._addresses, self._arbiter.LISTENERS = self._before
@@ -84,14 +84,14 @@ class Listeners:
 
 
 def _remove(listeners: list[Any], kept: list[Any]) -> None:
-    """Close *listeners* but for those in *kept*, and take away the files of those closed."""
+    """Close the *listeners* that are not in *kept*, and remove the files of their Unix sockets."""
     for address in _close(listeners, kept):
         if isinstance(address, str) and not is_lost(address):
             os.unlink(address)
 
 
 def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:
-    """Close *listeners* but for those in *kept*; return the addresses of those closed."""
+    """Close the *listeners* that are not in *kept*, and return their addresses."""
     closed = []
     for listener in listeners:
         if listener not in kept:
@@ -102,7 +102,7 @@ def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:
 
 @contextmanager
 def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
-    """The context in which the arbiter forks a worker: Gunicorn is not to open the worker's own sockets."""
+    """The context in which the arbiter forks a worker. Gunicorn does not open the worker's own sockets in it."""
     own = cfg.reuse_port and not listeners and all(isinstance(address, tuple) for address in cfg.address)
     if own:
         cfg.set("reuse_port", False)
@@ -114,5 +114,5 @@ def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
 
 
 def is_lost(address: Any) -> bool:
-    """Whether *address* is the path of a socket, and there is no file any more."""
+    """Whether *address* is the path of a Unix socket whose file does not exist any more."""
     return isinstance(address, str) and not address.startswith("\0") and not os.path.lexists(address)

@@ -1,4 +1,4 @@
-"""A file that is there while the server is ready, for whoever wants to know: a probe, a script, a load balancer."""
+"""A file that exists while the server is ready: for probes, scripts and load balancers."""
 from __future__ import annotations
 
 import os
@@ -9,52 +9,52 @@ from typing import Any
 
 from gworkers.files import NotRegularFileError, open_regular_file, regular_file_exists
 
-#: Bytes of the file that are looked at; a process id is shorter.
-LOOKED_AT = 64
+#: Bytes to read of the file. A process id is shorter.
+READ_SIZE = 64
 
 
 class Readiness:
-    """Keeps the file, which holds the master's process id, so that of two masters each one knows its own.
+    """Creates and removes the file. It contains the master's process id, so each of two masters recognizes its own.
 
-    What is at its path and is no regular file stays: it is not opened, which could block, and not replaced.
+    Only a regular file at the path is opened or replaced. To open anything else could block.
 
-    :param pid: the master's
-    :param log: where to say that the file cannot be written
+    :param pid: the process id of the master
+    :param log: the log for problems with the file
     """
 
     def __init__(self, pid: int, log: Any) -> None:
         self._text = f"{pid}\n".encode()
         self._log = log
-        #: the file that this master has written
+        #: The path of the file that this master has written.
         self._file: str | None = None
-        #: what was logged since the file was last written
+        #: The problem that was logged last, if the file has not been written since.
         self._problem: tuple[str, str | None] | None = None
 
-    def begin(self, place: str | None) -> None:
-        """Take away what a master that was killed has left. That of one which is being upgraded stays."""
-        # Mostly there is none; if it cannot be kept, that is said when it is written.
+    def remove_stale(self, path: str | None) -> None:
+        """Remove the file of a master that was killed. The file of the first master stays while a second one starts."""
+        # A problem is logged when the file is written.
         with suppress(OSError):
-            if place and _read(place) != f"{os.getppid()}\n".encode():
-                os.unlink(place)
+            if path and _read(path) != f"{os.getppid()}\n".encode():
+                os.unlink(path)
 
-    def tell(self, place: str | None, ready: bool) -> None:
-        """Let the file at *place*, if that is not None, be there if the server is *ready*, and be gone if it is not."""
-        wanted = place if ready else None
+    def update(self, path: str | None, ready: bool) -> None:
+        """Let the file exist at *path* if the server is *ready*, and not exist otherwise."""
+        wanted = path if ready else None
         if self._file is not None and self._file != wanted:
             self._remove(self._file)
             self._file = None
         if wanted is None:
             return
         try:
-            there = regular_file_exists(wanted, follow_symlinks=False)
-            # Another master, after an upgrade that was taken back, may have taken its own away.
-            if self._file is None or not there:
+            exists = regular_file_exists(wanted, follow_symlinks=False)
+            # A second master that has stopped may have removed the file, which was its own.
+            if self._file is None or not exists:
                 self._write(wanted)
         except OSError as error:
-            self._complain(wanted, error)
+            self._log_problem(wanted, error)
 
     def _write(self, file: str) -> None:
-        # The rename makes it appear whole. The random name keeps other users from placing a link there beforehand.
+        # The rename makes the file appear complete. Other users cannot place a link at a random name beforehand.
         draft = f"{file}.{token_hex(8)}"
         fd = posix.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
@@ -73,15 +73,15 @@ class Readiness:
             if _read(file) == self._text:
                 os.unlink(file)
         except (FileNotFoundError, NotRegularFileError):
-            # It is gone already, or something else has taken its place.
+            # Another process has removed or replaced it.
             pass
         except OSError as error:
             self._log.error("The readiness file cannot be removed: %s: %s. Probes find the server ready as long as it "
                             "exists. Remove it.", file, error.strerror)
 
-    def _complain(self, file: str, error: OSError) -> None:
+    def _log_problem(self, file: str, error: OSError) -> None:
         problem = file, error.strerror
-        # It is tried again whenever the arbiter's loop comes by, once a second at least.
+        # The arbiter tries again at least once a second.
         if problem != self._problem:
             self._problem = problem
             self._log.error("The readiness file cannot be written: %s: %s. Probes find the server not ready. Remove "
@@ -89,12 +89,12 @@ class Readiness:
 
 
 def _read(file: str) -> bytes:
-    """Return the beginning of a regular file.
+    """Return the first bytes of a regular file.
 
-    :raises OSError: if there is none, or something else
+    :raises OSError: if it does not exist, or if it is not a regular file
     """
     fd = open_regular_file(file, follow_symlinks=False)
     try:
-        return posix.read(fd, LOOKED_AT)
+        return posix.read(fd, READ_SIZE)
     finally:
         posix.close(fd)

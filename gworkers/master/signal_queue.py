@@ -1,4 +1,4 @@
-"""Where the arbiter's signals wait until its loop comes by, if its standard library is patched or PyPy's."""
+"""A queue of signals for an arbiter on PyPy, or with a patched standard library."""
 from __future__ import annotations
 
 import os
@@ -10,11 +10,10 @@ from typing import Any
 
 
 class SignalQueue:
-    """Takes the place of Gunicorn's queue, as far as Gunicorn uses that.
+    """Replaces the ``queue.SimpleQueue`` of Gunicorn's arbiter, with the methods that Gunicorn uses.
 
-    Gunicorn relies on a queue that a signal handler may put something into whatever it has interrupted. One that is
-    written in Python is none: the handler may have to wait for what it has interrupted. Where its locks are greenlets'
-    that ends in the midst of the hub.
+    Signal handlers put signals into the queue, whatever they interrupt. A queue that is written in Python does not
+    allow that: its lock may be held by the code that the handler interrupts. A greenlet lock would switch to the hub.
     """
 
     def __init__(self) -> None:
@@ -24,21 +23,21 @@ class SignalQueue:
         os.set_blocking(self._writer, False)
 
     def put_nowait(self, sig: Any) -> None:
-        """Add a signal; for handlers."""
+        """Add a signal. Signal handlers call this."""
         self._signals.append(sig)
         try:
             posix.write(self._writer, b".")
         except BlockingIOError:
-            # It is full of them already.
+            # The pipe is full, so it wakes the reader anyway.
             pass
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Return the next signal; wait for it at most for *timeout* seconds.
+        """Return the next signal. Wait at most *timeout* seconds for it.
 
         :raises queue.Empty: if there is none
         """
         if block and not self._signals:
-            # It is patched, and lets other greenlets go on.
+            # If it is patched, other greenlets run meanwhile.
             select.select([self._reader], [], [], timeout)
         try:
             posix.read(self._reader, 4096)
