@@ -1,12 +1,34 @@
-"""Gunicorn's control server, which Gunicorn 25.3 cannot stop while it starts."""
+"""Gunicorn's control server, a thread of the master that stops before each fork and starts again after it."""
 from __future__ import annotations
 
 import os
 import time
+import warnings
 from typing import Any
 
 #: Seconds that the control server may take to start. After that the master does not wait for it any longer.
 START_TIMEOUT = 1.0
+
+#: How Python's warning about a fork in a process with threads begins.
+FORK_WARNING = r"This process \(pid=\d+\) is multi-threaded, use of fork\(\)"
+
+
+def ignore_fork_warning() -> None:
+    """Ignore the warning that a process with threads forks, in this process but not in its children.
+
+    It is a false alarm in the master. If the name of a process contains a space, as Gunicorn's does with
+    setproctitle, CPython counts the threads after the fork, when the control server has started again. Since
+    Python 3.15 ``os.fork()`` raises the warning if warnings are errors, and that would end the master.
+    """
+    warnings.filterwarnings("ignore", FORK_WARNING, DeprecationWarning)
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    added = filters[0]
+
+    def restore() -> None:
+        if added in filters:
+            filters.remove(added)
+
+    os.register_at_fork(after_in_child=restore)
 
 
 class ControlServerStart:
@@ -20,7 +42,9 @@ class ControlServerStart:
         self._server: Any = None
 
     def watch(self, server: Any) -> None:
-        """Gunicorn has started *server*: wait for it before each fork."""
+        """Gunicorn has started *server*: wait for it before each fork, and ignore the warning about that."""
+        if server is not None:
+            ignore_fork_warning()
         if hasattr(server, "_server") and not hasattr(server, "_ready"):
             self._server = server
             # Registered after Gunicorn's own function, it is called before that.
