@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from .deployment import Deployment, Engine, Unmet
 from .keeper import Keepers, Tally
@@ -123,13 +124,21 @@ async def upgrade(scene: Scene, deployment: Deployment, keepers: Keepers) -> Non
         await all_hear(version, deployment, keepers)
 
 
+def are_workers(deployment: Deployment, pids: set[int]) -> bool:
+    return set(deployment.workers) == pids
+
+
+def number_workers(deployment: Deployment, count: int) -> bool:
+    return len(deployment.workers) == count
+
+
 async def and_back(scene: Scene, deployment: Deployment, keepers: Keepers) -> None:
     (before,) = {body.split()[0] for body in keepers.heard()}
     for _ in range(scene.times):
         elders = set(deployment.workers)
         deployment.deploy()
         deployment.signal(signal.SIGTERM, await upgraded(scene, deployment))
-        await deployment.until(lambda elders=elders: set(deployment.workers) == elders, "the new workers have gone")
+        await deployment.until(partial(are_workers, deployment, elders), "the new workers have gone")
         await all_hear(before, deployment, keepers)
 
 
@@ -138,7 +147,7 @@ async def more_and_fewer(scene: Scene, deployment: Deployment, keepers: Keepers)
     for number, change in [(signal.SIGTTIN, 1)] * (2 * scene.times) + [(signal.SIGTTOU, -1)] * (3 * scene.times):
         count += change
         deployment.signal(number)
-        await deployment.until(lambda count=count: len(deployment.workers) == count, f"{count} workers")
+        await deployment.until(partial(number_workers, deployment, count), f"{count} workers")
 
 
 async def successors(scene: Scene, deployment: Deployment, keepers: Keepers) -> None:

@@ -7,8 +7,8 @@
 list of addresses), ``worker_class``; launch.py says how to leave one of them to ``config``. ``start`` takes
 ``ready=False`` to wait for nothing.
 
-A test that uses either runs once for each hub, transport and parser, the fixtures ``hub``, ``transport`` and
-``parser``. Narrow them down for a test, a class or a module with ``@pytest.mark.only(transport="tcp",
+A test that uses either has the fixtures ``hub``, ``transport`` and ``parser``: support/matrix.py says on which
+combinations of them it runs. Narrow them down for a test, a class or a module with ``@pytest.mark.only(transport="tcp",
 parser="fast")``; the closest mark counts.
 
 After each test its server must have logged no traceback that the test did not expect
@@ -24,18 +24,19 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fuzz.verdicts import FAST
+from support import matrix
 from support.launch import LOG_HANDLER, Setup, hubs, parsers
+from support.paths import ROOT
 from support.server import Server
 from support.waiting import WAIT_LIMIT
 
 # For the clients and the scenes of benchmarks/; behind what is installed, which is what is tested.
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(ROOT))
 
 #: Shared servers that run at the same time; the one unused for longest makes room.
 SHARED = 6
@@ -66,8 +67,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.definition.add_marker(pytest.mark.parametrize(name, [value], scope="session"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--matrix", choices=["pairwise", "full"], default="pairwise",
+                     help="run each case on one combination of hub, transport and parser, or on all of them")
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    limit_smoke(items)
+    # The short selection is the same with either matrix.
+    if config.getoption("matrix") == "pairwise" and config.getoption("markexpr") != "smoke":
+        items[:], left_out = matrix.select(items)
+        config.hook.pytest_deselected(items=left_out)
+
+
+def limit_smoke(items: list[pytest.Item]) -> None:
     """Keep the mark ``smoke`` on one transport, TCP, one parser, which most users have, and the plain form."""
     for item in items:
         mark = item.get_closest_marker("smoke")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from support.tls import secured
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 UPLOAD = {"headers": ["Content-Length: 1000000000"], "method": "POST"}
-UPGRADE = {"headers": ["Upgrade: x", "Connection: upgrade"]}
+UPGRADE: dict[str, Any] = {"headers": ["Upgrade: x", "Connection: upgrade"]}
 
 
 @pytest.fixture(params=["plain", "tls"])

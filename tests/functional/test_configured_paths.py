@@ -12,6 +12,7 @@ import pytest
 from support.broken_installs import refuses_reload
 from support.doctor_run import HUB, Run
 from support.launch import WORKERS
+from support.paths import ROOT
 from support.server import Server
 from support.startup import refusal
 from support.waiting import WAIT_LIMIT, is_alive, until, until_gone
@@ -33,7 +34,7 @@ def fifo(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["certfile", "ca_certs"])
 def test_certificate_that_is_a_fifo_stops_the_start(start: Start, fifo: Path, name: str) -> None:
-    own = Path(__file__).parents[2] / "pyproject.toml"
+    own = ROOT / "pyproject.toml"
     options = ["--certfile", fifo] if name == "certfile" else ["--certfile", own, "--ca-certs", fifo]
     line = refusal(start("probe:app", *options, ready=False))
     assert f"{name} is '{fifo}': it cannot be read (it is a FIFO, not a regular file)" in line

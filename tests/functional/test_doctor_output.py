@@ -18,10 +18,11 @@ from gworkers.findings import CODES
 from gworkers.settings import Settings
 from support.doctor_run import HUB, DoctorRun, Run, environment
 from support.launch import WORKERS
+from support.paths import ROOT
 
 #: As where rich is not installed.
 WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from gworkers.cli import main; sys.exit(main())"
-PAGE = (Path(__file__).parents[2] / "docs/checks.md").read_text()
+PAGE = (ROOT / "docs/checks.md").read_text()
 
 
 # What is no question

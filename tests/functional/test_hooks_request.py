@@ -6,7 +6,6 @@ import json
 import re
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gunicorn
@@ -14,6 +13,7 @@ import pytest
 
 from support.client import Client, chunked, request
 from support.launch import importable
+from support.paths import ROOT
 from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp")
@@ -141,7 +141,7 @@ def test_what_there_is_to_read(serve: Serve) -> None:
 
 
 def test_omissions_are_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    page = (ROOT / "docs" / "settings.md").read_text()
     row = next(line for line in page.splitlines() if line.startswith("| `pre_request` |"))
     assert [name for name in OMITTED if f"`{name.split()[0]}`" not in row] == []
 

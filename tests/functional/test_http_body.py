@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -51,7 +52,9 @@ SCRIPTS = [
 
 def expected(script, body):
     """What the same calls get from a file in memory."""
-    memory, results = io.BytesIO(body), []
+    memory = io.BytesIO(body)
+    results: list[Any] = []
+    result: Any
     for name, *arguments in script:
         if name == "next":
             result = next(memory, b"")

@@ -12,7 +12,8 @@ import pytest
 from gworkers.checks.configuration import MASTER_PATCH_CODE
 from gworkers.checks.originals import BLOCKS, IDENT, JOIN, LOCAL, RLOCK, TLS, WAITS
 from support.client import request
-from support.launch import ANNOUNCE, APPS, importable
+from support.launch import ANNOUNCE, importable
+from support.paths import APPS
 from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")

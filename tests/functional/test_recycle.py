@@ -12,7 +12,7 @@ from support.deployment import Deployment
 from support.launch import WORKERS
 from support.load import Load
 from support.server import Server
-from support.waiting import is_alive, until
+from support.waiting import is_alive, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -150,7 +150,7 @@ def test_max_rss_jitter(start: Start, deployment: Deployment) -> None:
         assert server.connect().request("/grow?350").status == 200
         server.wait_for_log("Recycling the worker")
         (old,) = server.worker_pids()[:1]
-        until(lambda old=old: not is_alive(old), "the end of the old worker")
+        until_gone(old)
     limits = [int(line.rpartition(" more than ")[2].split()[0]) for line in server.log("Recycling the worker")]
     assert len(set(limits)) == 2
     assert all(LIMIT <= limit <= LIMIT + 100 * MEGABYTE for limit in limits)

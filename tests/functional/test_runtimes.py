@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.doctor_run import DoctorRun
+from support.paths import ROOT
 from support.requirements import unavailable
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 

@@ -25,7 +25,10 @@ Start = Callable[..., Server]
 
 def wait_for(pattern: str, path: Path) -> re.Match[str]:
     """Wait until the pattern is in the file."""
-    return until(lambda: path.exists() and re.search(pattern, path.read_text(), re.MULTILINE), f"{pattern!r} in {path}")
+    def found() -> re.Match[str] | None:
+        return re.search(pattern, path.read_text(), re.MULTILINE) if path.exists() else None
+
+    return until(found, f"{pattern!r} in {path}")
 
 
 def found_in(log: Path, server: Server) -> Server:
@@ -205,7 +208,7 @@ def test_syslog_without_access(start: Start, receiver: socket.socket) -> None:
     assert client.request("/variable?name=A").status == 200
     client.send(b"nonsense\r\n\r\n")
     assert client.receive().status == 400
-    said = []
+    said: list[str] = []
     while not said or "Invalid request" not in said[-1]:
         said.append(receiver.recv(65536).decode())
     assert not [line for line in said if "GET /variable" in line]

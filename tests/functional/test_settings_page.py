@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
 from gunicorn.config import KNOWN_SETTINGS
 
 from gworkers.settings import PREFIX, Settings
+from support.paths import ROOT
 
-HERE = Path(__file__).parent
-DOCS = HERE.parents[1] / "docs"
+DOCS = ROOT / "docs"
 PAGE = (DOCS / "settings.md").read_text()
 #: The page that names the tests.
 TESTS = (DOCS / "development.md").read_text().partition("## Tests of the settings\n")[2]
@@ -44,9 +43,8 @@ def test_tests_exist() -> None:
     named = re.findall(r"`(test_\w+)(?:::(\w+))?`", TESTS)
     assert len(named) > 100
     for module, test in named:
-        files = [path for path in (HERE / f"{module}.py", HERE.parent / f"{module}.py") if path.exists()]
-        assert files, module
-        assert not test or re.search(rf"\bdef {test}\(", files[0].read_text()), f"{module}::{test}"
+        (file,) = (ROOT / "tests").glob(f"*/{module}.py")
+        assert not test or re.search(rf"\bdef {test}\(", file.read_text()), f"{module}::{test}"
 
 
 def test_defaults_are_those_of_the_code() -> None:

@@ -8,6 +8,7 @@ import pwd
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import gunicorn
@@ -95,6 +96,10 @@ def test_worker_tmp_dir(start: Start, tmp_path: Path) -> None:
     assert server.ask()["parent"] == server.pid
 
 
+def is_called(title: Path, name: str) -> bool:
+    return name in title.read_text()
+
+
 @needs_linux
 @pytest.mark.parametrize(("options", "name"), [(["--name", "shop"], "shop"), ([], "probe:app")])
 @pytest.mark.smoke
@@ -103,7 +108,7 @@ def test_proc_name(start: Start, options: list[str], name: str) -> None:
     server = start("probe:app", *options)
     for pid, role in (server.pid, "master"), (server.worker_pids()[0], "worker"):
         title = Path(f"/proc/{pid}/cmdline")
-        until(lambda title=title, role=role: f"{role} [{name}]" in title.read_text(), f"the name of the {role}")
+        until(partial(is_called, title, f"{role} [{name}]"), f"the name of the {role}")
 
 
 # preload_app

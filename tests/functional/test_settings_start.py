@@ -86,7 +86,7 @@ def test_names_that_are_asked_for_by_the_way() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-# gworkers' own settings, in order of precedence. What values they take is for tests/test_settings.py.
+# gworkers' own settings, in order of precedence. What values they take is for tests/unit/test_settings.py.
 
 
 def test_own_settings_default(start: Start) -> None:

@@ -21,6 +21,12 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 Start = Callable[..., Server]
 
 
+def upgrade(server: Server, pidfile: Path) -> int | None:
+    """Ask for another master; returns its process id once there is one."""
+    server.signal(signal.SIGUSR2)
+    return number(second(pidfile))
+
+
 @pytest.mark.only(transport="unix")
 @pytest.mark.parametrize("error", ["LookupError('deliberate')", "SystemExit('deliberate')"])
 def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: Path, error: str) -> None:
@@ -43,9 +49,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
 
     # USR2 works again as soon as the master has reaped the process that failed.
     works.touch()
-    until(lambda: server.signal(signal.SIGUSR2) or number(second(pidfile)), "the second pidfile", LONG)
-    new = number(second(pidfile))
-    assert new is not None
+    new = until(lambda: upgrade(server, pidfile), "the second pidfile", LONG)
     os.kill(new, signal.SIGTERM)
     until_gone(new, limit=LONG)
     goes_on(server, old)

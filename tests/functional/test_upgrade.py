@@ -16,7 +16,7 @@ import pytest
 from support.client import Client
 from support.load import Load
 from support.server import Server
-from support.waiting import is_alive, until
+from support.waiting import is_alive, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -137,4 +137,4 @@ def test_winch_of_a_daemon(start: Start, tmp_path: Path) -> None:
         for master in reversed(masters):
             with suppress(ProcessLookupError):
                 os.kill(master, signal.SIGTERM)
-            until(lambda master=master: not is_alive(master), f"the end of {master}", LONG)
+            until_gone(master, limit=LONG)

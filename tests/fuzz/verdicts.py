@@ -203,8 +203,9 @@ def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], An
 
 def _gworkers_body(source: Any, request: Request, parser: HeadParser) -> tuple[Any, ...]:
     body: Body = EMPTY
+    deadline: Any = NoDeadline()
     if request.length is None:
-        body = ChunkedBody(source, request, parser.chunk_limits, NoDeadline())
+        body = ChunkedBody(source, request, parser.chunk_limits, deadline)
     elif request.length:
         body = LengthBody(source, request, request.length)
     try:

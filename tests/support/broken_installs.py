@@ -9,7 +9,7 @@ from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
-from support.launch import APPS
+from support.paths import APPS
 from support.server import Server
 
 #: Makes greenlets share one context, as old ones did.

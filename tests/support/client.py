@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 STATUS_LINE = re.compile(rb"HTTP/(\d\.\d) (\d{3})(?: ([ \t\x21-\x7e\x80-\xff]*))?")
 FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([ \t\x21-\x7e\x80-\xff]*?)[ \t]*")
@@ -68,7 +69,8 @@ class Client:
     """One connection. The fixtures close those that a server's ``connect`` made."""
 
     def __init__(self, sock: socket.socket, timeout: float = 10.0) -> None:
-        self.sock = sock
+        #: a socket, or what stands for one
+        self.sock: Any = sock
         self.timeout = timeout
         self.buffer = b""
         sock.settimeout(timeout)
@@ -214,7 +216,7 @@ class Client:
         return b"".join(parts)
 
     def _fields(self) -> list[tuple[str, str]]:
-        fields = []
+        fields: list[tuple[str, str]] = []
         while True:
             line = self._line()
             if not line:

@@ -232,5 +232,10 @@ def assert_nothing_remains(connect, way):
     """Nothing is there after *way* that was not there before; *connect* returns a new client."""
     before = remaining(connect())
     way()
-    found = [remaining(connect())]
-    until(lambda: found[-1] == before or found.append(remaining(connect())), f"nothing but {before} remains: {found}")
+    found = []
+
+    def nothing_new():
+        found.append(remaining(connect()))
+        return found[-1] == before
+
+    until(nothing_new, f"nothing but {before} remains: {found}")

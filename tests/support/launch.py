@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gunicorn.config import KNOWN_SETTINGS
 
-APPS = Path(__file__).parents[1] / "apps"
+from support.paths import APPS
 
 WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from gunicorn.config import Config
 
@@ -73,9 +74,10 @@ def body_of(pieces, length=None, settings=None, expect=False):
     heads = head_parser(tuple((settings or {}).items()))
     head = f"POST / HTTP/1.1\r\n{framed(length)}\r\n{'Expect: 100-continue' if expect else 'X: y'}\r\n\r\n"
     request = heads.parse(head.encode(), 0, "", True, 1)
-    wire = Wire(pieces)
+    wire: Any = Wire(pieces)
     if length is None:
-        return ChunkedBody(wire, request, heads.chunk_limits, NoDeadline()), wire, request
+        deadline: Any = NoDeadline()
+        return ChunkedBody(wire, request, heads.chunk_limits, deadline), wire, request
     return LengthBody(wire, request, length), wire, request
 
 

@@ -21,7 +21,7 @@ class File(BytesIO):
     """What a body must read like: CPython's file, also on PyPy, whose ``readlines`` goes on for a line more."""
 
     def readlines(self, hint=None):
-        lines = []
+        lines: list[bytes] = []
         while not (hint and 0 < hint <= sum(map(len, lines))) and (line := self.readline()):
             lines.append(line)
         return lines

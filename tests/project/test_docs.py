@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gworkers.settings import PREFIX, Settings
+from support.paths import ROOT
 
 pytestmark = pytest.mark.smoke
 
-ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "examples/README.md", *DOCS]
 WIDTH = 100

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from support.paths import ROOT
+
 yaml = pytest.importorskip("yaml")
 pytestmark = pytest.mark.smoke
 
-ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORMS = sorted((ROOT / ".github").rglob("*.yml"))
 #: What a job may have beyond reading the repository.

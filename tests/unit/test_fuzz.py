@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from fuzz.campaign import NEWEST, Campaign, differ, verdict_line
 from fuzz.verdicts import FAST
+from support.paths import TESTS
 
 pytestmark = pytest.mark.smoke
 
 #: Written under Gunicorn 27.0.1 by ``python -m tests.fuzz --seed 0 --cases 3000 --dump tests/fuzz/verdicts.txt``.
-VERDICTS = Path(__file__).with_name("fuzz") / "verdicts.txt"
+VERDICTS = TESTS / "fuzz" / "verdicts.txt"
 
 
 def test_readers_agree():

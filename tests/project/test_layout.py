@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from support.paths import ROOT
+
 PACKAGE = ROOT / "gworkers"
 
 #: A module may import from its own folder and from folders with a lower number. Modules at the top are "".

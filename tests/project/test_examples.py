@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from support.paths import ROOT
+
 pytest.importorskip("flask")
 pytestmark = pytest.mark.smoke
 
-ROOT = Path(__file__).parents[1]
 WAIT_LIMIT = 20.0
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import gworkers
+from support.paths import ROOT
 
 pytestmark = pytest.mark.smoke
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = Path(gworkers.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -35,7 +35,7 @@ def requirements() -> dict[str, set[str]]:
 
 def imported(module: Path) -> set[str]:
     """The top-level names that a module imports, wherever in it."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             names.update(alias.name.partition(".")[0] for alias in node.names)

@@ -134,7 +134,8 @@ def test_wrong_answer_is_seen():
                 writer.close()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        async with Regulars(server.sockets[0].getsockname()) as regulars:
+        regulars = Regulars(server.sockets[0].getsockname())
+        async with regulars:
             record = regulars.records["GET, kept connections"]
             while not record.wrong:
                 await asyncio.sleep(0.001)

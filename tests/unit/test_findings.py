@@ -30,10 +30,12 @@ from gworkers.checks.configuration import check_gunicorn
 from gworkers.checks.requirements import Runtime
 from gworkers.findings import CODES, Finding
 from gworkers.settings import Settings
+from gworkers.versions import parse_version
+from support.paths import ROOT
 
 pytestmark = pytest.mark.smoke
 
-DOCUMENTATION = Path(__file__).parents[1] / "docs" / "checks.md"
+DOCUMENTATION = ROOT / "docs" / "checks.md"
 
 FINE = Runtime(pypy=None, greenlet="3.2.0", isolates_contexts=True, library="gevent", release="25.9.1")
 
@@ -125,7 +127,7 @@ def test_contexts_are_tried_out() -> None:
 @pytest.mark.parametrize(("text", "numbers"), [
     ("1.0", (1, 0)), ("3.0.0rc1", (3, 0, 0)), ("25.9.1.post2", (25, 9, 1)), ("1.0+local.3", (1, 0)), ("unknown", ())])
 def test_versions(text: str, numbers: tuple[int, ...]) -> None:
-    assert requirements.parse_version(text) == numbers
+    assert parse_version(text) == numbers
 
 
 # deployment
@@ -172,10 +174,10 @@ def test_network_of_everyone(trusted: str) -> None:
 
 def test_root(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config()
-    monkeypatch.setattr(deployment.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     config.set("user", 0)
     assert codes(deployment.check(config, "gevent")) == ["root"]
-    monkeypatch.setattr(deployment.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert deployment.check(config, "gevent") == []
 
 

@@ -21,10 +21,10 @@ from benchmarks.measurement import Processors
 from benchmarks.peers import PEERS
 from benchmarks.scenes import play
 from support.launch import WORKERS
+from support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="the benchmarks need Python 3.10")
 
-ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="a footprint is read from /proc")
 #: A Gunicorn without one does not know an option that the benchmarks start it with.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -95,11 +96,12 @@ def test_connection_does_not_copy_what_has_arrived_before(fast):
     pieces = [Counted(data[at:at + 1]) for at in range(len(data) - 5)] + [Counted(data[-5:])]
     Counted.copied = 0
     requests = []
-    server = SimpleNamespace(
+    server: Any = SimpleNamespace(
         hub=SimpleNamespace(watch_read=lambda fd: Mock()), heads=heads(fast), trusts=lambda peer: False,
         first_byte=NoDeadline(), head=NoDeadline(),
         greenlets=SimpleNamespace(run=lambda connection, request: requests.append(request)))
-    connection = Connection(server, None, SimpleNamespace(fileno=lambda: 3, recv=lambda size: pieces.pop(0)), PEER)
+    sock: Any = SimpleNamespace(fileno=lambda: 3, recv=lambda size: pieces.pop(0))
+    connection = Connection(server, None, sock, PEER)
     connection.open()
     while pieces:
         connection._readable()

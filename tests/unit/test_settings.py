@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -73,11 +74,13 @@ def test_every_field_is_covered_by_the_tests_below():
 
 @pytest.mark.parametrize("name", ["patch", "silence"])
 def test_names(name):
-    for value in ("one,two", " one , two,", ["one", "two"], ("one", "two")):
+    accepted: list[Any] = ["one,two", " one , two,", ["one", "two"], ("one", "two")]
+    for value in accepted:
         assert getattr(resolve(**{name: value}), name) == ("one", "two")
     assert getattr(resolve({PREFIX + name.upper(): "one,two"}), name) == ("one", "two")
     assert getattr(resolve({PREFIX + name.upper(): ""}), name) == ()
-    for value in (1, None, [1], b"one"):
+    refused: list[Any] = [1, None, [1], b"one"]
+    for value in refused:
         assert f"setting {name} is " in refusal(**{name: value})
 
 

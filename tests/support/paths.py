@@ -1,0 +1,9 @@
+"""Where the repository and its parts are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+APPS = TESTS / "apps"
