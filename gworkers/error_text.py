@@ -7,10 +7,14 @@ import sys
 import traceback
 
 import gunicorn
-from gunicorn.errors import AppImportError, ConfigError
 
 import gworkers
 from gworkers.errors import GworkersError
+from gworkers.gunicorn_compat import optional
+
+#: Gunicorn's exceptions whose text needs no more; an empty tuple is no exception's class.
+AppImportError = optional("gunicorn.errors:AppImportError", ())
+ConfigError = optional("gunicorn.errors:ConfigError", ())
 
 #: File name prefixes of the frames between the server and the application. They do not help to find a mistake.
 SERVER_FILES = (

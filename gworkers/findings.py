@@ -6,10 +6,11 @@ from dataclasses import dataclass
 #: All codes; docs/checks.md gives the cause and the fix of each.
 CODES = frozenset((
     "application", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends",
-    "greenlet-broken", "greenlet-missing", "greenlet-old", "imported-too-early", "invalid-setting",
-    "keepalive-short", "library-broken", "library-incompatible", "library-missing", "library-old",
-    "not-wsgi", "open-file-limit", "patched-by-other-library", "preload-unpatched", "pypy-old", "root",
-    "setting-ignored", "trusts-everyone", "worker-setup-failed",
+    "greenlet-broken", "greenlet-missing", "greenlet-old", "gunicorn-incompatible", "gunicorn-untested",
+    "imported-too-early", "invalid-setting", "keepalive-short",
+    "library-broken", "library-incompatible", "library-missing", "library-old", "not-wsgi",
+    "open-file-limit", "patched-by-other-library", "preload-unpatched", "pypy-old", "root", "setting-ignored",
+    "trusts-everyone", "worker-setup-failed",
 ))
 
 

@@ -16,16 +16,15 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Annotated, Any, Literal, Optional, cast, get_args, get_origin, get_type_hints
 
-from gunicorn.config import KNOWN_SETTINGS
-
 from gworkers.error_text import describe
 from gworkers.errors import SettingsError
 from gworkers.findings import invalid_setting
+from gworkers.gunicorn_compat import known_settings
 
 PREFIX = "GWORKERS_"
 
 #: The names of Gunicorn's own settings.
-GUNICORN_SETTINGS = frozenset(known.name for known in KNOWN_SETTINGS)
+GUNICORN_SETTINGS = frozenset(known.name for known in known_settings())
 
 Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
-from gunicorn.errors import AppImportError
-
-from gworkers.error_text import actual_error, describe, location
+from gworkers.error_text import AppImportError, actual_error, describe, location
 from gworkers.findings import Finding
 
 NAME_FIX = "Name it as module:variable or 'module:function()', and use --chdir for the directory of the module"

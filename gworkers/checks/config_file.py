@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from gunicorn.config import KNOWN_SETTINGS
-
 from gworkers.checks.importers import CONFIGURATION
 from gworkers.files import open_regular_file
 from gworkers.findings import Finding
+from gworkers.gunicorn_compat import known_settings
 from gworkers.settings import GUNICORN_SETTINGS, PREFIX, Settings
 
+KNOWN_SETTINGS = known_settings()
 GWORKERS_SETTINGS = frozenset(field.name for field in fields(Settings))
 #: Gunicorn's settings that are functions.
 HOOKS = frozenset(known.name for known in KNOWN_SETTINGS if callable(known.default))

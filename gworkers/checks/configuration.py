@@ -2,18 +2,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from tempfile import TemporaryFile
 from typing import Any
-
-import gunicorn
-from gunicorn.config import NewSSLContext
-from gunicorn.sock import ssl_context
 
 from gworkers import hubs
 from gworkers.errors import RequirementError, SettingsError
 from gworkers.files import open_regular_file
 from gworkers.findings import CODES, Finding, invalid_setting
+from gworkers.gunicorn_compat import RELEASE, incompatible
+from gworkers.gunicorn_internals import Feature
 from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
 
@@ -21,7 +21,7 @@ from gworkers.settings import Settings
 MASTER_PATCH_CODE = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
     # Gunicorn 23's master calls os.write() in places where eventlet's version fails.
-    "eventlet": f"import eventlet; eventlet.monkey_patch({'os=False' if gunicorn.version_info < (24,) else ''})",
+    "eventlet": f"import eventlet; eventlet.monkey_patch({'os=False' if RELEASE < (24,) else ''})",
 }
 
 
@@ -134,14 +134,20 @@ def _parser(cfg: Any) -> list[Finding]:
 
 
 def _certificate(cfg: Any) -> list[Finding]:
-    if not cfg.is_ssl or cfg.settings["ssl_context"].get() is not NewSSLContext.default:
+    if not cfg.is_ssl:
+        return []
+    off = incompatible(Feature.TLS)
+    if off is not None:
+        return [replace(off, fatal=True)]
+    setting = cfg.settings["ssl_context"]
+    if setting.get() is not setting.default:
         return []
     # OpenSSL does not name the file that it cannot read.
     unreadable = [_unreadable(name, getattr(cfg, name)) for name in ("certfile", "keyfile", "ca_certs")]
     if any(unreadable):
         return list(filter(None, unreadable))
     try:
-        ssl_context(cfg)
+        import_module("gunicorn.sock").ssl_context(cfg)
     except (OSError, TypeError, ValueError) as error:
         used = [f"{name} {getattr(cfg, name)!r}" for name in ("certfile", "keyfile", "ca_certs", "ciphers")
                 if getattr(cfg, name)]

@@ -5,14 +5,14 @@ import io
 import os
 from typing import TYPE_CHECKING, Any, Callable
 
-from gunicorn.http.wsgi import FileWrapper
-
 from gworkers.http1.response_head import FIELDS, STATUSES, field_line, is_upgrade, status_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
     from typing import Union
+
+    from gunicorn.http.wsgi import FileWrapper
 
     from gworkers.http1.client_connection import ResponseConnection
     from gworkers.http1.request import Request

@@ -17,8 +17,10 @@ from functools import partial
 from time import strftime, time
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.glogging import Logger, SafeAtoms
+from gunicorn.glogging import Logger
 
+from gworkers.gunicorn_compat import optional, works
+from gworkers.gunicorn_internals import Feature
 from gworkers.logs.loss_counter import LossCounter
 from gworkers.logs.stream import LogStream
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from gworkers.http1.response import Response
     from gworkers.logs.queue import LogQueue
 
+SafeAtoms = optional("gunicorn.glogging:SafeAtoms", None)
 _PLACEHOLDER = re.compile(r"%(?:\(([^)]*)\))?(.)", re.DOTALL)
 
 
@@ -159,10 +162,12 @@ class AccessLog:
 
 def plain_handler(log: Any) -> logging.StreamHandler[Any] | None:
     """Return the one handler of the access log, if all that it does is to write lines; else None."""
+    if not works(Feature.FAST_ACCESS_LOG):
+        return None
     kind = type(log)
     access = log.access_log
-    if any(getattr(kind, name) is not getattr(Logger, name) for name in ("access", "atoms", "now", "_get_user")) \
-            or kind.atoms_wrapper_class is not SafeAtoms:
+    if (kind.access is not Logger.access or kind.atoms is not Logger.atoms or kind.now is not Logger.now
+            or kind._get_user is not Logger._get_user or kind.atoms_wrapper_class is not SafeAtoms):
         return None
     if len(access.handlers) != 1 or access.filters or access.propagate or not access.isEnabledFor(logging.INFO):
         return None
@@ -200,6 +205,8 @@ def _handle_error(default: Callable[[logging.LogRecord], None], name: str, repor
 
 def wanted(cfg: Any, log: Any) -> bool:
     """Whether anybody wants to know of each request: a log, or a logger class that does its own thing."""
+    if not works(Feature.ACCESS_LOG):
+        return False
     if type(log).access is not Logger.access:
         return True
     return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or getattr(cfg, "logconfig_json", None)

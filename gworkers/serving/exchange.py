@@ -1,14 +1,14 @@
 """One request and its response: from a parsed head to the last byte of the answer."""
 from __future__ import annotations
 
+import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit
-from gunicorn.http.wsgi import FileWrapper
-from gunicorn.workers.base_async import ALREADY_HANDLED
 
 from gworkers.errors import ClientError, ClientTimeout, Refusal
+from gworkers.gunicorn_compat import optional
 from gworkers.http1.body import EMPTY, Body, LengthBody
 from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.response import Response
@@ -17,6 +17,9 @@ from gworkers.serving import fork
 if TYPE_CHECKING:
     from gworkers.http1.request import Request
     from gworkers.serving.connection import Connection
+
+#: What ``wsgi.file_wrapper`` is; an instance of it may be sent by the kernel.
+FILE_WRAPPER = optional("gunicorn.http.wsgi:FileWrapper", ())
 
 
 def serve(connection: Connection, request: Request) -> bool:
@@ -41,7 +44,7 @@ def serve(connection: Connection, request: Request) -> bool:
         if worker.nr >= worker.max_requests:
             worker.recycle()
         result = server.application(environ, response.start_response)
-        if result is ALREADY_HANDLED or (server.taken_over is not None and server.taken_over()):
+        if _is_already_handled(result) or (server.taken_over is not None and server.taken_over()):
             _close(result)
             _end_takeover(connection, response)
         elif not _send(connection, response, result):
@@ -106,7 +109,7 @@ def _send(connection: Connection, response: Response, result: Any) -> bool:
     try:
         if type(result) is list and len(result) == 1:
             response.write_whole(result[0])
-        elif isinstance(result, FileWrapper):
+        elif isinstance(result, FILE_WRAPPER):
             response.write_file(result)
         else:
             for data in result:
@@ -121,6 +124,15 @@ def _send(connection: Connection, response: Response, result: Any) -> bool:
     finally:
         _close(result)
     return True
+
+
+def _is_already_handled(result: object) -> bool:
+    """Whether *result* is Gunicorn's mark for a request that the application has answered on the socket."""
+    if type(result) is not object:
+        return False
+    # An application that returns it has imported the module; nothing else here needs it.
+    base_async = sys.modules.get("gunicorn.workers.base_async")
+    return result is getattr(base_async, "ALREADY_HANDLED", None)
 
 
 def _close(result: Any) -> None:

@@ -5,6 +5,7 @@ import os
 from contextvars import copy_context
 from functools import lru_cache
 from heapq import merge
+from importlib import import_module
 from ipaddress import ip_address, ip_network
 from itertools import islice, takewhile
 from math import inf
@@ -12,10 +13,7 @@ from operator import itemgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable
 
-from gunicorn import SERVER
-from gunicorn.config import PostRequest, PreRequest
-from gunicorn.sock import ssl_context
-
+from gworkers.gunicorn_compat import optional
 from gworkers.http1.fast import fast_parser
 from gworkers.http1.head import HeadParser
 from gworkers.http1.response_context import ResponseContext
@@ -67,7 +65,7 @@ class Server:
         self._on_idle = on_idle
 
         self.heads = HeadParser(cfg, fast_parser(cfg))
-        self.responses = ResponseContext(cfg, ResponseHeads(SERVER), self.log)
+        self.responses = ResponseContext(cfg, ResponseHeads(optional("gunicorn:SERVER", "gunicorn")), self.log)
         self.time_slice = settings.time_slice or inf
         self.greenlets = RequestGreenlets(hub, self.log, copy_context(), reuse=settings.request_greenlets == "reused",
                                           time_slice=self.time_slice)
@@ -95,8 +93,8 @@ class Server:
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
         self.access = (AccessLog(worker.log, self.log, cfg.access_log_format) if access_log.wanted(cfg, worker.log)
                        else None)
-        self.pre_request = hook(cfg, PreRequest, self.log)
-        self.post_request = hook(cfg, PostRequest, self.log)
+        self.pre_request = hook(cfg, "pre_request", self.log)
+        self.post_request = hook(cfg, "post_request", self.log)
         self._stopping = False
         self._trim_due = monotonic() + TRIM_INTERVAL
         #: whether accepting has paused because of worker_connections
@@ -104,7 +102,7 @@ class Server:
         self._limit = cfg.worker_connections
         self.connections: set[Connection] = set()
         self._trusts = peer_trust(cfg)
-        tls = ssl_context(cfg) if cfg.is_ssl else None
+        tls = import_module("gunicorn.sock").ssl_context(cfg) if cfg.is_ssl else None
         self.listeners = [Listener(self, sock, tls) for sock in worker.sockets]
 
     def start(self) -> None:
@@ -233,16 +231,16 @@ class Server:
             self.hub.call_soon(self.greenlets.trim)
 
 
-def hook(cfg: Any, setting: Any, log: LogQueue) -> Callable[..., None] | None:
-    """Return the server hook *setting*, or None if it is Gunicorn's default, which does nothing.
+def hook(cfg: Any, name: str, log: LogQueue) -> Callable[..., None] | None:
+    """Return the server hook called *name*, or None if it is Gunicorn's default, which does nothing.
 
     The default ``pre_request`` writes a line to the debug log. Here *log* does, because log handlers may fail.
     """
-    function = cfg.settings[setting.name].get()
-    default = setting.default
-    if function is not default and function is not getattr(default, "__func__", default):
+    setting = cfg.settings[name]
+    function = setting.get()
+    if function is not setting.default:
         return function  # type: ignore[no-any-return]
-    if setting is PreRequest and log.has_debug:
+    if name == "pre_request" and log.has_debug:
         return lambda worker, request: log.debug("%s %s", request.method, request.path)
     return None
 

@@ -8,16 +8,15 @@ import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, NoReturn
 
-from gunicorn.arbiter import Arbiter
-from gunicorn.errors import AppImportError
-from gunicorn.util import make_fail_app
 from gunicorn.workers.base import Worker
 
 from gworkers import hubs
 from gworkers.checks import application, configuration, drivers, patching
-from gworkers.error_text import actual_error, describe, print_traceback, trim_traceback
+from gworkers.error_text import AppImportError, actual_error, describe, print_traceback, trim_traceback
 from gworkers.errors import SettingsError, StartError
 from gworkers.findings import Finding
+from gworkers.gunicorn_compat import optional, works
+from gworkers.gunicorn_internals import Feature
 from gworkers.logs.streams import LogStreams
 from gworkers.serving.fork import exit_forked_child
 from gworkers.settings import Settings, load_hook
@@ -32,6 +31,11 @@ if TYPE_CHECKING:
 
     from gworkers.hubs.base import Hub
 
+#: Exit statuses that Gunicorn's arbiter does not answer with another attempt.
+APP_LOAD_ERROR = optional("gunicorn.arbiter:Arbiter.APP_LOAD_ERROR", 4)
+WORKER_BOOT_ERROR = optional("gunicorn.arbiter:Arbiter.WORKER_BOOT_ERROR", 3)
+#: An application that shows a text; Gunicorn's.
+make_fail_app = optional("gunicorn.util:make_fail_app", None)
 #: Modules whose functions hold locks, or are about to. Who leaves in the midst of them may find them locked for ever.
 LOCKING = frozenset((
     "logging", "threading", "queue", "gevent.lock", "gevent.thread", "gevent.threading", "eventlet.semaphore",
@@ -94,15 +98,15 @@ class BootableWorker(Worker):  # type: ignore[misc]
                 raise
             if self._leaving:
                 self._end(0)
-            self._give_up(self._unloadable(error), Arbiter.APP_LOAD_ERROR)
+            self._give_up(self._unloadable(error), APP_LOAD_ERROR)
         except AppImportError as error:
-            self._give_up(self._unloadable(error), Arbiter.APP_LOAD_ERROR)
+            self._give_up(self._unloadable(error), APP_LOAD_ERROR)
         except StartError as error:
-            self._give_up(error, Arbiter.WORKER_BOOT_ERROR)
+            self._give_up(error, WORKER_BOOT_ERROR)
         except Exception as error:
             if self.state.phase != Phase.BOOTING:
                 raise
-            self._give_up(self._unloadable(error), Arbiter.WORKER_BOOT_ERROR)
+            self._give_up(self._unloadable(error), WORKER_BOOT_ERROR)
 
     def _boot(self) -> None:
         if not self.sockets:
@@ -195,7 +199,7 @@ class BootableWorker(Worker):  # type: ignore[misc]
             if unfit:
                 raise StartError(unfit[0])
         except Exception as error:
-            if not self.cfg.reload:
+            if not (self.cfg.reload and works(Feature.ERROR_PAGE)):
                 raise
             self._answer_with(error)
         rival = configuration.other_patch_finding(self.hub_name)

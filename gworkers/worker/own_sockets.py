@@ -4,8 +4,6 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from gunicorn import util
-
 from gworkers.errors import StartError
 from gworkers.findings import Finding
 
@@ -20,7 +18,7 @@ class OwnSocket:
     """
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self.sock = socket.socket(socket.AF_INET6 if util.is_ipv6(address[0]) else socket.AF_INET, socket.SOCK_STREAM)
+        self.sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
         for level, option in ((socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT),
                               (socket.IPPROTO_TCP, socket.TCP_NODELAY)):
             self.sock.setsockopt(level, option, 1)
