@@ -86,6 +86,13 @@ def test_lines_wrap(page: Path) -> None:
     assert long == []
 
 
+def test_contributors_can_run_the_tests_that_are_named() -> None:
+    named = re.findall(r"pytest (tests/\S+\.py)(?: -k (\w+))?", (ROOT / "CONTRIBUTING.md").read_text())
+    assert named
+    for file, word in named:
+        assert re.search(rf"\bdef test_\w*{word}", (ROOT / file).read_text()), (file, word)
+
+
 def test_settings_page_has_the_settings_in_order_with_their_defaults() -> None:
     section = (ROOT / "docs/settings.md").read_text().partition("## Settings of gworkers\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", section, re.MULTILINE)
