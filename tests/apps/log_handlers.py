@@ -113,10 +113,10 @@ def wait_a_while(environ, start_response):
 
 
 def shorten_intervals(worker):
-    """A ``post_worker_init``: the limit that users have, in a shorter interval."""
+    """A ``post_worker_init``: a lower limit, which a slow machine reaches too, in a shorter interval."""
     import gworkers.logs.invalid_request_log
 
-    gworkers.logs.invalid_request_log.LINES = 100
+    gworkers.logs.invalid_request_log.LINES = 10
     gworkers.logs.invalid_request_log.INTERVAL = 3.0
 
 
