@@ -1,4 +1,4 @@
-"""Gunicorn's arbiter, which avoidable errors do not end."""
+"""An arbiter that survives errors at which Gunicorn's own stops the server."""
 from __future__ import annotations
 
 from typing import Any
@@ -15,9 +15,9 @@ from gworkers.master.stop import ServerStop
 
 
 class ResilientArbiter(Arbiter):  # type: ignore[misc]
-    """Gunicorn's arbiter. Its methods are called by Gunicorn; the objects that it holds do the work.
+    """Gunicorn calls the methods of this class. The objects that it holds do the work.
 
-    An arbiter becomes one by a change of its class, so it has no ``__init__``: :meth:`begin` is called instead.
+    An existing arbiter gets this class, so there is no ``__init__``. :meth:`begin` is called instead.
     """
 
     pid: int

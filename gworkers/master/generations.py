@@ -157,8 +157,7 @@ class Generations(ResilientArbiter):
                 with worker_exits(self.pid):
                     pid: int = super().spawn_worker()
             except OSError as error:
-                self.log.error("A worker could not be forked: %s. Check the limits of processes and memory.",
-                               error)
+                self.log.error("A worker could not be forked: %s. Check the limits of processes and memory.", error)
                 self._pause()
                 return 0
         worker = self._known[pid] = self.WORKERS[pid]
@@ -214,11 +213,11 @@ class Generations(ResilientArbiter):
         if pool.current_ready or not self._backoff.failures or not self.num_workers:
             self._listeners.keep()
             return
-        # The previous generation has booted before, so its workers are replaced without a pause.
+        # Workers of the previous generation have booted before, so missing ones are started without a pause.
         self._backoff = BootBackoff()
         self._previous_age = trial.previous_age
         self._listeners.restore()
-        # Unless TTIN or TTOU has changed the number since.
+        # If TTIN or TTOU has changed the number since, the changed number stays.
         if trial.num_workers != self.num_workers == trial.wanted:
             self.num_workers = trial.num_workers
         self.log.error("Reload failed: no new worker booted. %s existing workers keep serving.",

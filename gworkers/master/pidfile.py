@@ -44,8 +44,8 @@ class Pidfile(pidfile.Pidfile):  # type: ignore[misc]
 class PidfileKeeper:
     """Keeps the master's pidfile through reloads.
 
-    Gunicorn's reload removes the pidfile and creates it again, even if the name stays, and even if it cannot be
-    created. This one moves it afterwards, and only if the name has changed.
+    Gunicorn's reload removes the pidfile, even if the next one cannot be created, and stops the server then. Here the
+    pidfile is moved after the reload, and only if its name has changed.
     """
 
     def __init__(self, arbiter: Any) -> None:

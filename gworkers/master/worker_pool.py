@@ -1,4 +1,4 @@
-"""Which workers serve, which stay, and which are stopped. Nothing here has an effect."""
+"""Which workers serve, which stay and which are stopped: decisions without side effects."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -224,7 +224,7 @@ def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -
         server.expect_traceback("SyntaxError")
 
 
-def test_rehearsal_ends_whatever_the_configuration_does(start: Start) -> None:
+def test_dry_run_ends_without_standard_output(start: Start) -> None:
     server = start("probe:app", config="import sys\nsys.stdout = None\n")
     workers = server.worker_pids()
     server.signal(signal.SIGHUP)
@@ -234,7 +234,7 @@ def test_rehearsal_ends_whatever_the_configuration_does(start: Start) -> None:
     assert not server.log("Unhandled exception|Reload refused", since=0)
 
 
-def test_rehearsal_leaves_no_process_behind(start: Start) -> None:
+def test_dry_run_leaves_no_process(start: Start) -> None:
     server = start("probe:app")
     for count in range(2, 5):
         server.signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Pidfiles and the files of sockets that are gone, or cannot be."""
+"""Pidfiles and socket files that were removed, or that cannot be created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from support.deployment import Deployment
 from support.held_request import HeldRequest
 from support.load import Load
-from support.masters import FAILED, goes_on, number, reconfigure, renewed
+from support.masters import FAILED, assert_serves, number, reconfigure, renewed
 from support.server import Server
 from support.waiting import is_alive
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 Start = Callable[..., Server]
 
 
-def test_reload_when_the_pidfile_has_gone_with_its_directory(start: Start, pidfile: Path) -> None:
+def test_reload_after_the_directory_of_the_pidfile_was_removed(start: Start, pidfile: Path) -> None:
     server = start("probe:app", "--pid", pidfile)
     (old,) = server.worker_pids()
     pidfile.unlink()
@@ -37,7 +37,7 @@ def test_reload_when_the_pidfile_has_gone_with_its_directory(start: Start, pidfi
 
 
 @pytest.mark.parametrize("place", ["nowhere/pid", "file/pid", "taken"])
-def test_reload_with_a_pidfile_that_cannot_be(start: Start, pidfile: Path, tmp_path: Path, place: str) -> None:
+def test_reload_keeps_a_pidfile_it_cannot_replace(start: Start, pidfile: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "taken").write_text(f"{os.getpid()}\n")
     server = start("probe:app", config=f"pidfile = {str(pidfile)!r}\n")
@@ -48,7 +48,7 @@ def test_reload_with_a_pidfile_that_cannot_be(start: Start, pidfile: Path, tmp_p
     assert number(pidfile) == server.pid
     assert number(tmp_path / "taken") == os.getpid()
 
-    # What comes next works.
+    # Later reloads change it.
     third = tmp_path / "the third"
     reconfigure(server, f"pidfile = {str(third)!r}\n")
     newer = renewed(server, new)
@@ -60,7 +60,7 @@ def test_reload_with_a_pidfile_that_cannot_be(start: Start, pidfile: Path, tmp_p
 
 
 @pytest.mark.only(transport="unix")
-def test_socket_file_that_somebody_has_removed(start: Start, tmp_path: Path) -> None:
+def test_stop_after_the_socket_file_was_removed(start: Start, tmp_path: Path) -> None:
     config = "from os import write\ndef on_exit(server):\n    write(2, b'on_exit is called\\n')\n"
     server = start("probe:app", config=config)
     (worker,) = server.worker_pids()
@@ -76,7 +76,7 @@ def test_socket_file_that_somebody_has_removed(start: Start, tmp_path: Path) -> 
 
 @pytest.fixture
 def listeners(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two paths, short enough for sockets."""
+    """Two paths that are short enough for Unix sockets."""
     directory = tmp_path_factory.mktemp("s")
     return directory / "before", directory / "after"
 
@@ -93,7 +93,7 @@ def test_failed_reload_after_the_new_file_was_removed(start: Start, deployment: 
     after.unlink()
     deployment.let_go()
     server.wait_for_log(FAILED)
-    goes_on(server, old)
+    assert_serves(server, old)
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert not before.exists()

@@ -12,7 +12,7 @@ import pytest
 from support.held_request import HeldRequest
 from support.launch import ANNOUNCE
 from support.load import Load
-from support.masters import LONG, goes_on, number, second, upgraded
+from support.masters import LONG, assert_serves, number, second, upgraded
 from support.server import Server
 from support.waiting import until, until_gone
 
@@ -42,7 +42,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
         held.let_go()
         assert held.answer()["pid"] == old
     assert not load.failures
-    goes_on(server, old)
+    assert_serves(server, old)
     assert len(server.log(r"\[ERROR\]")) == 1
     assert number(pidfile) == server.pid
     assert not second(pidfile).exists()
@@ -52,7 +52,7 @@ def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: 
     new = until(lambda: upgrade(server, pidfile), "the second pidfile", LONG)
     os.kill(new, signal.SIGTERM)
     until_gone(new, limit=LONG)
-    goes_on(server, old)
+    assert_serves(server, old)
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert not Path(str(server.address)).exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.load import Load
-from support.masters import FAILED, LONG, goes_on, renewed, upgraded
+from support.masters import FAILED, LONG, assert_serves, renewed, upgraded
 from support.server import Server
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
@@ -60,7 +60,7 @@ def test_fork_of_the_first_worker_is_retried(start: Start, forks: Forks) -> None
     forks.plan("fails")
     server = start("probe:app", config=forks.config)
     assert len(server.log(COULD_NOT)) == 1
-    goes_on(server, *server.worker_pids())
+    assert_serves(server, *server.worker_pids())
 
 
 @pytest.mark.parametrize(("plan", "said", "workers"), [
@@ -77,7 +77,7 @@ def test_reload_that_cannot_fork(start: Start, forks: Forks, plan: str, said: st
         server.wait_for_log(said)
         assert len(server.log(COULD_NOT)) == workers
         load.goes_on()
-        goes_on(server, old)
+        assert_serves(server, old)
         server.signal(signal.SIGHUP)
         renewed(server, old)
     assert not load.failures
@@ -89,10 +89,10 @@ def test_fork_of_a_successor_is_retried(start: Start, forks: Forks) -> None:
     forks.plan("fails fails")
     os.kill(killed, signal.SIGKILL)
     server.wait_for_log(COULD_NOT)
-    goes_on(server, staying)
+    assert_serves(server, staying)
     server.wait_for_log(r"^worker \d+ is ready$", LONG, count=3)
     assert len(server.log(COULD_NOT)) == 2
-    goes_on(server, *server.worker_pids())
+    assert_serves(server, *server.worker_pids())
 
 
 def test_fork_of_a_second_master_that_fails(start: Start, forks: Forks, pidfile: Path) -> None:
@@ -101,6 +101,6 @@ def test_fork_of_a_second_master_that_fails(start: Start, forks: Forks, pidfile:
     forks.plan("fails")
     server.signal(signal.SIGUSR2)
     server.wait_for_log(r"\[ERROR\] The second master could not be started: ")
-    goes_on(server, old)
+    assert_serves(server, old)
     with upgraded(server, pidfile) as new:
         assert new != server.pid

@@ -24,7 +24,7 @@ def reconfigure(server: Server, config: str) -> None:
     server.signal(signal.SIGHUP)
 
 
-def goes_on(server: Server, *workers: int) -> None:
+def assert_serves(server: Server, *workers: int) -> None:
     """The master runs, has exactly these workers, and they answer."""
     assert server.process.poll() is None
     assert server.worker_pids() == list(workers)
@@ -36,7 +36,7 @@ def renewed(server: Server, *old: int) -> int:
     """Wait until a reload has replaced these workers with one; returns it."""
     until_gone(*old, limit=LONG)
     (new,) = server.worker_pids()
-    goes_on(server, new)
+    assert_serves(server, new)
     return new
 
 
