@@ -186,7 +186,7 @@ class LogQueue:
         if not count:
             return
         try:
-            self._logger.error("Log records were lost: %s, because %s (the last exception: %s). "
+            self._logger.error("Log records were lost: %s, because %s (last exception: %s). "
                                "Check the log handlers.",
                                count, reason, self._last_error)
         except BaseException as error:

@@ -1,61 +1,57 @@
-"""The worker's side of a graceful stop: from the signal to the last answer."""
+"""The graceful shutdown of a worker, from the signal to the last response."""
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gworkers.worker import exit_deadline
+
 if TYPE_CHECKING:
     from gworkers.worker.green import GreenWorker
 
-#: The part of ``graceful_timeout``, and the most seconds of it, that requests have to come to an end once they are cut.
-LAST_PART, LAST_SECONDS = 0.25, 1.0
-#: Seconds, at most, that log records which still wait have at the end.
+#: The part of ``graceful_timeout`` that is reserved for aborted requests to end.
+ABORT_SHARE = 0.25
+#: The maximum of this part in seconds.
+ABORT_SECONDS = 1.0
+#: Maximum number of seconds in which the remaining log records are written.
 LOG_SECONDS = 0.5
 
 
-def end_within(seconds: float) -> None:
-    """From now on let this process live for *seconds* at most, whatever its threads and its exit handlers do."""
-    # What is left of Python's own end gives signals their default back, which for this one is a death to be reported.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, LAST_SECONDS))
-
-
 def drain(worker: GreenWorker) -> None:
-    """Serve what has been begun, and what still comes on open connections, for at most ``graceful_timeout`` seconds.
+    """Finish requests, and accept new ones on open connections, for at most ``graceful_timeout`` seconds.
 
-    What is left of them is for the end of the process.
+    Requests that are not finished by then are aborted. The rest of the time limits the exit of the process.
     """
     server = worker.server
     allowed = worker.cfg.graceful_timeout
-    # The arbiter kills when the time is over.
+    # The arbiter kills the worker at this time.
     end = monotonic() + allowed
-    cut = end - min(allowed * LAST_PART, LAST_SECONDS)
+    abort_time = end - min(allowed * ABORT_SHARE, ABORT_SECONDS)
 
     def busy() -> bool:
         return server.connection_count > 0
 
     if worker.settings.drain_delay and not worker.is_replaced:
-        _wait(worker, lambda: True, min(monotonic() + worker.settings.drain_delay, cut))
+        _beat_while(worker, lambda: True, min(monotonic() + worker.settings.drain_delay, abort_time))
     server.stop()
-    _wait(worker, busy, cut)
+    _beat_while(worker, busy, abort_time)
     if busy():
-        requests = server.abort()
-        if requests:
-            server.log.warning("Worker graceful timeout (pid:%s): %s requests were cut", worker.pid, requests)
-        _wait(worker, busy, end)
-    # What has been logged is written, unless a handler hangs.
+        aborted = server.abort()
+        if aborted:
+            server.log.warning("Worker graceful timeout (pid:%s): %s %s aborted",
+                               worker.pid, aborted, "request was" if aborted == 1 else "requests were")
+        _beat_while(worker, busy, end)
+    # Write the log records that are left, unless a log handler hangs.
     server.log.on_empty = worker.wake
-    _wait(worker, lambda: worker.log_streams.flush() or server.log.pending, monotonic() + LOG_SECONDS)
-    # A handler that hangs would do so in Gunicorn's last log line, too.
-    end_within(LAST_SECONDS if server.log.pending else end - monotonic())
+    _beat_while(worker, lambda: worker.log_streams.flush() or server.log.pending, monotonic() + LOG_SECONDS)
+    # A hanging log handler would also hang in the last log line of Gunicorn.
+    exit_deadline.exit_within(exit_deadline.MINIMUM if server.log.pending else end - monotonic())
 
 
-def _wait(worker: GreenWorker, while_: Callable[[], bool], until: float) -> None:
+def _beat_while(worker: GreenWorker, condition: Callable[[], object], until: float) -> None:
     worker.exit_if_asked()
-    while while_():
+    while condition():
         left = until - monotonic()
         if left <= 0:
             return

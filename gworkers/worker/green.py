@@ -1,4 +1,4 @@
-"""The worker classes: one Gunicorn worker process that serves, and what its master asks of it."""
+"""The worker classes: a worker process that serves until it is told to stop."""
 from __future__ import annotations
 
 import gc
@@ -9,17 +9,11 @@ import sys
 from random import randint
 from typing import TYPE_CHECKING, Any
 
-from gworkers import hubs
-from gworkers.checks import config_file, configuration, deployment, requirements
-from gworkers.errors import RequirementError, SettingsError, StartError
-from gworkers.findings import invalid_setting
-from gworkers.master.generations import install_when_ready
 from gworkers.serving import fork
-from gworkers.settings import Settings
 from gworkers.shared_state import SERVER_STATE, Order, Phase
 from gworkers.worker import drain
-from gworkers.worker.boot import BootableWorker
-from gworkers.worker.memory import resident
+from gworkers.worker.configurable import ConfigurableWorker
+from gworkers.worker.memory import resident_bytes
 from gworkers.worker.own_sockets import OwnSocket
 
 if TYPE_CHECKING:
@@ -27,95 +21,36 @@ if TYPE_CHECKING:
 
     from gworkers.serving.server import Server
 
-#: Seconds between two heartbeats, unless ``timeout`` is so short that they must be closer.
+#: Seconds between two heartbeats. Less if ``timeout`` requires it.
 HEARTBEAT = 1.0
-#: Seconds until log lines that a reader has not taken are tried again.
+#: Seconds until log lines that a reader has not accepted are written again.
 LOG_RETRY = 0.05
 
 
-class GreenWorker(BootableWorker):
-    """What all green workers do; a subclass names its hub."""
+class GreenWorker(ConfigurableWorker):
+    """A worker that serves each request in a greenlet. A subclass names its hub."""
 
-    #: whether to go on serving; a signal or a hook clears it
+    #: whether the worker continues to serve; signals and hooks clear it
     alive: bool
     server: Server
-
-    # What the master asks, of the class
-
-    @classmethod
-    def configure(cls, **settings: object) -> type[GreenWorker]:
-        """Return a worker class with gworkers' own *settings*, for ``worker_class`` in gunicorn.conf.py.
-
-        They are checked when Gunicorn starts, so that a mistake is one line there and no traceback here.
-        """
-        return type(cls.__name__, (cls,), {"overrides": {**cls.overrides, **settings}, "__module__": cls.__module__})
-
-    @classmethod
-    def setup(cls) -> None:
-        """Gunicorn's master has looked the class up: check what can be known before the fork.
-
-        :raises RequirementError: if the runtime is not what a green worker needs
-        :raises SettingsError: if one of gworkers' settings cannot be used
-        """
-        try:
-            if not hasattr(cls, "hub_name"):
-                raise SettingsError(invalid_setting(
-                    f"the worker class {cls.__name__} has no hub", "others are made of it",
-                    "Use GeventWorker or EventletWorker"))
-            Settings.resolve(cls.overrides, os.environ)
-            for finding in requirements.check(requirements.inspect_runtime(hubs.HUBS[cls.hub_name].library)):
-                if finding.fatal:
-                    raise RequirementError(finding)
-        except StartError as error:
-            if not SERVER_STATE.reloading:
-                raise
-            # The dry run has found nothing, so this is new; raised here it would stop the server.
-            sys.stderr.write(f"Error: {error}\n")
-
-    @classmethod
-    def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuse what a green worker cannot do, and warn of what will hurt. Gunicorn's master calls it once, at start.
-
-        :raises SettingsError: naming the setting
-        :raises RequirementError: if the application was loaded before the patch
-        """
-        # Again, because Gunicorn has only now put raw_env into the environment.
-        settings = Settings.resolve(cls.overrides, os.environ)
-        configuration.refuse_invalid(cfg, settings, cls.hub_name)
-        library = hubs.HUBS[cls.hub_name].library
-        for finding in (*requirements.check(requirements.inspect_runtime(library)), *config_file.check(cfg, cls),
-                        *deployment.check(cfg, library)):
-            if finding.code not in settings.silence:
-                log.warning("%s", finding)
-        install_when_ready(cfg)
-
-    @classmethod
-    def dry_run(cls, arbiter: Any) -> None:
-        """Do what a worker does before it loads the application, in a process that ends afterwards.
-
-        :raises StartError: if that is not possible
-        """
-        cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).prepare()
-
-    # What a process does that has booted
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.worker_connections = self.cfg.worker_connections
         self._max_rss = 0
-        self._quit = False
-        #: false once the self-check has found what it cannot repair; then the heartbeat stops
+        self._quit_requested = False
+        #: false once the self-check has found a problem that it cannot repair; then the heartbeat stops
         self._healthy = True
-        self._reopen_logs = False
-        #: whether log lines wait for their reader
-        self._log_waits = False
+        self._reopen_requested = False
+        #: whether log lines are buffered because the reader has not accepted them
+        self._log_pending = False
 
     def run(self) -> None:
-        """Serve, then drain. Called by Gunicorn's base class once the application is loaded."""
+        """Serve, then drain. Gunicorn calls this after the application is loaded."""
         from gworkers.serving.self_check import SelfCheck
         from gworkers.serving.server import Server
 
-        # Until there is a server, a failure is one to boot, which stops Gunicorn, not one to try again for ever.
+        # An error before the server exists is a boot failure, which stops Gunicorn. Otherwise it would retry forever.
         self.booted = False
         for sock in self.sockets:
             if isinstance(sock, OwnSocket):
@@ -124,70 +59,70 @@ class GreenWorker(BootableWorker):
         self._self_check = SelfCheck(self.server)
         self.booted = True
         fork.watch(self)
-        self._limit_memory()
-        self._reopen_if_told()
+        self._init_memory_limit()
+        self._reopen_logs_if_asked()
         self.server.start()
         self._enter(Phase.READY)
         while self.alive:
-            self.beat(LOG_RETRY if self._log_waits else HEARTBEAT)
-            self._write_log()
+            self.beat(LOG_RETRY if self._log_pending else HEARTBEAT)
+            self._write_pending_log()
             self._check_server()
             self.server.trim()
-            if self._max_rss and resident() > self._max_rss:
-                self._retire("the worker has more than %s bytes of memory", self._max_rss)
+            if self._max_rss and resident_bytes() > self._max_rss:
+                self._request_successor("the worker has more than %s bytes of memory", self._max_rss)
         self._enter(Phase.DRAINING)
         drain.drain(self)
         if hasattr(gc, "freeze"):
-            # Python would look through all that the application has made before it lets the process end.
+            # Without this, Python's final garbage collection would examine all objects of the application.
             gc.freeze()
 
     def _enter(self, phase: Phase) -> None:
-        """Tell the master, which may have waited for it, how far this worker is."""
+        """Publish *phase* and wake the master, which may wait for it."""
         self.state.phase = phase
         if phase == Phase.READY:
             SERVER_STATE.record_ready()
         try:
             os.kill(self.ppid, signal.SIGCHLD)
         except (PermissionError, ProcessLookupError):
-            # The master is root and this process is not, and it looks once a second by itself; or it has died.
+            # The master runs as root, but not this process, or the master has died. It also checks each second.
             pass
 
-    def _limit_memory(self) -> None:
+    def _init_memory_limit(self) -> None:
         limit = self.settings.max_rss
-        if limit and resident() > limit:
-            self.server.log.warning("max_rss is %s bytes, but the worker has %s before its first request: it is not "
-                                    "applied, because every worker would be recycled at once. Raise it.",
-                                    limit, resident())
+        if limit and resident_bytes() > limit:
+            self.server.log.warning("max_rss is %s bytes, but the worker has %s before its first request: the limit is "
+                                    "ignored, because it would recycle every worker at once. Raise it.",
+                                    limit, resident_bytes())
         elif limit:
             self._max_rss = limit + randint(0, self.settings.max_rss_jitter)
 
     @property
     def is_replaced(self) -> bool:
-        """Whether others accept in this worker's place."""
+        """Whether other workers accept connections instead of this one."""
         return self.state.order == Order.REPLACED
 
     def beat(self, seconds: float) -> None:
-        """Tell the arbiter that all is well, then wait for a signal or a wake-up, at most for *seconds*."""
+        """Send a heartbeat to the arbiter, then wait for a signal or a wake-up for at most *seconds*."""
         if self._healthy:
             self.notify()
         if self.timeout:
-            # Gunicorn hands over half of the configured timeout; a beat is due well within the whole.
+            # Gunicorn passes half of the configured timeout, so this leaves a margin.
             seconds = min(seconds, self.timeout / 2)
         woken = self.hub.wait_readable(self.PIPE[0], seconds)
         while self.forking_greenlet is not None:
-            # This is no worker any more, but a process whose end is up to whoever has forked it.
+            # The application has forked this process. It exits when the greenlet that has forked it ends.
             if self.forking_greenlet.dead:
                 fork.exit_forked_child(self, None)
             self.hub.wait_readable(self.PIPE[0], HEARTBEAT)
         if woken:
             posix.read(self.PIPE[0], 4096)
-        self._reopen_if_told()
-        # Some are imported by the request that first needs them.
-        self.warn(self.server.log, self.new_drivers())
+        self._reopen_logs_if_asked()
+        # Some drivers are imported by the first request that uses them.
+        self.log_warnings(self.server.log, self.check_new_drivers())
         self.exit_if_asked()
 
-    def _write_log(self) -> None:
-        self._log_waits = self.log_streams.flush()
+    def _write_pending_log(self) -> None:
+        self._log_pending = self.log_streams.flush()
         dropped = self.log_streams.dropped()
         if dropped:
             self.server.log.warning("%s log lines were dropped because nothing reads the log. Check its reader.",
@@ -199,29 +134,29 @@ class GreenWorker(BootableWorker):
             self.server.log.error("The worker (pid:%s) cannot repair itself and stops its heartbeat, so that the "
                                   "arbiter replaces it after the timeout.", self.pid)
 
-    def _reopen_if_told(self) -> None:
-        if self._reopen_logs:
-            self._reopen_logs = False
-            # Not here: a handler that hangs holds its lock.
+    def _reopen_logs_if_asked(self) -> None:
+        if self._reopen_requested:
+            self._reopen_requested = False
+            # In the log greenlet, because a hanging log handler holds its lock.
             self.server.log.enqueue_always(self.log_streams.reopen)
 
     def exit_if_asked(self) -> None:
-        """Leave at once if a signal has said so."""
-        if self._quit:
+        """Exit at once if SIGQUIT or SIGINT has arrived."""
+        if self._quit_requested:
             self.cfg.worker_int(self)
             sys.exit(0)
 
     def wake(self) -> None:
-        """End the pause between two beats. May be called in the hub, and in a signal handler."""
+        """End the wait between two heartbeats. May be called in the hub and in a signal handler."""
         try:
-            # os.write may be patched, and this is called in the hub, which must not wait.
+            # os.write may be patched, and the hub must not wait.
             posix.write(self.PIPE[1], b".")
         except BlockingIOError:
-            # It is full of wake-ups already.
+            # The pipe is full, so a wake-up is pending.
             pass
 
     def notify(self) -> None:
-        """Beat the heart, and leave if the master has gone."""
+        """Send a heartbeat, and stop if the master has died."""
         super().notify()
         if self.ppid != os.getppid():
             if self.alive:
@@ -229,12 +164,12 @@ class GreenWorker(BootableWorker):
             self.alive = False
 
     def recycle(self) -> None:
-        """Make way for a successor: ``max_requests`` have been served."""
+        """Ask for a successor, because ``max_requests`` requests have been served."""
         if self.state.phase == Phase.READY:
-            self._retire("the worker has served %s requests", self.nr)
+            self._request_successor("the worker has served %s requests", self.nr)
 
-    def _retire(self, reason: str, *args: object) -> None:
-        """Go on until there is a successor, if there is somebody to see to it."""
+    def _request_successor(self, reason: str, *args: object) -> None:
+        """Serve until a successor is ready. Without managed reloads, stop now, and the arbiter boots another one."""
         if self.state.phase != Phase.READY:
             return
         self.server.log.info(f"Recycling the worker (pid:%s): {reason}", self.pid, *args)
@@ -244,39 +179,39 @@ class GreenWorker(BootableWorker):
             self.alive = False
             self.wake()
 
-    # Signals. Handlers run in whatever greenlet is running, the hub's too, which must not block:
-    # they leave a note for the main greenlet, which the wake-up descriptor has woken.
+    # Signal handlers run in the current greenlet, which may be the hub and must not block. So they only set an
+    # attribute. The wake-up file descriptor wakes the main greenlet, which reads it.
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: serve what has been begun, then leave."""
+        """SIGTERM: graceful shutdown."""
         if self.state.phase == Phase.BOOTING:
             super().handle_exit(sig, frame)
         self.alive = False
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGQUIT and SIGINT: leave at once."""
+        """SIGQUIT and SIGINT: exit at once."""
         if self.state.phase == Phase.BOOTING:
             super().handle_quit(sig, frame)
         self.alive = False
-        self._quit = True
+        self._quit_requested = True
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         """SIGUSR1: reopen the log files."""
-        self._reopen_logs = True
+        self._reopen_requested = True
 
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
-        """SIGABRT: the arbiter has had no heartbeat for ``timeout`` seconds."""
+        """SIGABRT: the arbiter has received no heartbeat for ``timeout`` seconds."""
         self.aborting = True
         super().handle_abort(sig, frame)
 
 
 class GeventWorker(GreenWorker):
-    """Serves on gevent."""
+    """A worker on gevent."""
 
     hub_name = "gevent"
 
 
 class EventletWorker(GreenWorker):
-    """Serves on eventlet."""
+    """A worker on eventlet."""
 
     hub_name = "eventlet"

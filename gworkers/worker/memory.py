@@ -1,4 +1,4 @@
-"""How much memory this process has."""
+"""The memory usage of this process."""
 from __future__ import annotations
 
 import os
@@ -6,19 +6,18 @@ import posix
 import resource
 import sys
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
-def resident() -> int:
-    """Return the bytes of memory that the process has, its resident set; elsewhere than on Linux the most it had."""
+def resident_bytes() -> int:
+    """Return the size of the resident set in bytes. Outside Linux this is its maximum so far."""
     try:
-        # proc(5): the second of the numbers, in pages.
-        # Not open() and os.read(), which may be patched.
+        # proc(5): the second field is the resident set, in pages. posix is never patched, unlike os.
         statm = posix.open("/proc/self/statm", posix.O_RDONLY)
         try:
-            return int(posix.read(statm, 256).split()[1]) * PAGE
+            return int(posix.read(statm, 256).split()[1]) * PAGE_SIZE
         finally:
             posix.close(statm)
     except OSError:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
+        maximum = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return maximum if sys.platform == "darwin" else maximum * 1024

@@ -1,4 +1,4 @@
-"""The listening sockets of a worker that opens its own (``reuse_port``)."""
+"""The listening sockets that a worker opens itself (setting ``reuse_port``)."""
 from __future__ import annotations
 
 import socket
@@ -9,12 +9,12 @@ from gworkers.findings import Finding
 
 
 class OwnSocket:
-    """A worker's own socket on an address that others listen on too (``reuse_port``).
+    """A worker's socket on an address that other workers listen on too (``reuse_port``).
 
-    Gunicorn makes it, listening, before the worker loads the application; clients that the kernel sends to it would
-    wait for that. This one is bound as early, while the process may have the rights for it, and listens when told.
+    Gunicorn's own socket listens before the worker loads the application, so that clients have to wait. This one is
+    bound as early, because the process may need its privileges for that, but listens only after :meth:`listen`.
 
-    :raises OSError: if the address cannot be had
+    :raises OSError: if the socket cannot be bound
     """
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -30,20 +30,20 @@ class OwnSocket:
         self.sock.setblocking(False)
 
     def __getattr__(self, name: str) -> Any:
-        # As Gunicorn's do, which hooks know.
+        # Gunicorn's socket objects do so too, and hooks may depend on it.
         return getattr(self.sock, name)
 
 
-def open_own(cfg: Any) -> list[OwnSocket]:
-    """Open the sockets of a worker that was forked like that.
+def open_own_sockets(cfg: Any) -> list[OwnSocket]:
+    """Open the sockets of a worker that has none from the master.
 
-    :raises StartError: if an address cannot be had
+    :raises StartError: if a socket cannot be bound
     """
     cfg.set("reuse_port", True)
     try:
         return [OwnSocket(address) for address in cfg.address]
     except OSError as error:
         raise StartError(Finding(
-            "worker-setup-failed", f"bind has an address that cannot be had: {error}",
-            "clients would not reach the worker", "Look who has it (ss -ltnp), or choose another",
+            "worker-setup-failed", f"an address in bind cannot be used: {error}",
+            "clients could not reach the worker", "Find the process that uses it (ss -ltnp), or choose another address",
             fatal=True)) from None

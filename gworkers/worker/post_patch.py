@@ -1,4 +1,4 @@
-"""How the function is called that the setting ``post_patch`` names."""
+"""The call of the function in the setting ``post_patch``."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -10,16 +10,16 @@ BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def call(function: Callable[..., Any], worker: object) -> Any:
-    """Call *function*, with *worker* if it has a parameter for it, and return what it returns.
+    """Call *function*, with *worker* if it has a parameter for it, and return its result.
 
-    That is one called ``worker``, a positional one without a default, or ``*args``. What else a function of a library
-    takes is its own: a path or a flag, which has a default.
+    Such a parameter is one called ``worker``, a positional one without a default, or ``*args``. Other parameters of a
+    library's function, such as a path or a flag, keep their defaults.
     """
     try:
         parameters = signature(function).parameters
     except Exception:
-        # Not all that is written in C has one, and annotations may name what cannot be imported.
-        return _call_unknown(function, worker)
+        # A function written in C may have no signature, and annotations may fail to evaluate.
+        return _call_without_signature(function, worker)
     named = parameters.get("worker")
     if named is not None and named.kind in BY_NAME:
         return function(worker=worker)
@@ -30,12 +30,12 @@ def call(function: Callable[..., Any], worker: object) -> Any:
     return function()
 
 
-def _call_unknown(function: Callable[..., Any], worker: object) -> Any:
-    """Call *function* without arguments, or with *worker* if it cannot be called without."""
+def _call_without_signature(function: Callable[..., Any], worker: object) -> Any:
+    """Call *function* without arguments, or with *worker* if it requires an argument."""
     try:
         return function()
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-            # The call was right, and the error is one of the function's own.
+            # The function was entered, so the arguments were right.
             raise
         return function(worker)

@@ -1,4 +1,4 @@
-"""psycopg2 on a hub: it can be told how to wait, which psycogreen does in the same way."""
+"""The wait callback that makes psycopg2 cooperative. psycogreen installs a similar one."""
 from __future__ import annotations
 
 import select
@@ -10,8 +10,8 @@ from gworkers.errors import SettingsError
 from gworkers.findings import invalid_setting
 
 
-def install() -> None:
-    """Let psycopg2 wait in ``select``, which is cooperative once it is patched.
+def install_wait_callback() -> None:
+    """Make psycopg2 wait with ``select.select``, which is cooperative after the patch.
 
     :raises SettingsError: if psycopg2 cannot be imported
     """
@@ -20,7 +20,7 @@ def install() -> None:
     except ImportError as error:
         raise SettingsError(invalid_setting(
             "gworkers setting psycopg2 is 'wait'", f"psycopg2 cannot be imported ({describe(error)})",
-            "pip install --upgrade --force-reinstall psycopg2-binary, or leave the setting alone")) from None
+            "pip install --upgrade --force-reinstall psycopg2-binary, or remove the setting")) from None
 
     def wait(connection: Any) -> None:
         while True:

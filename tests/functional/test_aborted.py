@@ -47,7 +47,7 @@ def test_application_reads_what_its_client_sent_and_no_more(server, client, tmp_
         client.send(b"x" * 10000)
     server.wait_for_log("^reading$")
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 request was aborted")
     gate.touch()
     server.wait_for_log(f"^{end}")
     client.read_to_end()
@@ -69,7 +69,7 @@ def test_socket_that_the_application_has_closed(server, client, tmp_path):
     assert client.receive().status == 101
     server.wait_for_log("^closed$")
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 request was aborted")
     (tmp_path / "gate").touch()
     assert server.wait_for_exit() == 0
     assert server.log("ERROR") == []

@@ -176,7 +176,7 @@ def test_what_does_not_end_is_told_to(start: Start, kind: str) -> None:
         assert client.read(10) == b"still here"
     assert not server.log(ENDS[kind])
     server.wait_for_log(f"^{ENDS[kind]}$")
-    server.wait_for_log(r"\[WARNING\] Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    server.wait_for_log(r"\[WARNING\] Worker graceful timeout \(pid:\d+\): 1 request was aborted")
     client.read_to_end()
     assert server.wait_for_exit() == 0
     assert not server.log("SIGKILL")
@@ -186,7 +186,7 @@ def test_what_was_cut_is_counted(start: Start) -> None:
     server = start("lasting:app", "--graceful-timeout", 2)
     clients = [opened(server, "stream") for _ in range(4)]
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 4 requests were cut")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 4 requests were aborted")
     server.wait_for_log("^stream ended$", count=4)
     for client in clients:
         client.read_to_end()
@@ -198,7 +198,7 @@ def test_what_does_not_look_at_its_client_ends_with_the_process(start: Start) ->
     client = opened(server, "silent-stream")
     (worker,) = server.worker_pids()
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 requests were cut")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 request was aborted")
     client.read_to_end()
     assert server.wait_for_exit() == 0
     until_gone(worker)
@@ -214,4 +214,4 @@ def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
     server.wait_for_log("^stream ended$")
     client.read_to_end()
     until_gone(old)
-    assert len(server.log(rf"Worker graceful timeout \(pid:{old}\): 1 requests were cut")) == 1
+    assert len(server.log(rf"Worker graceful timeout \(pid:{old}\): 1 request was aborted")) == 1

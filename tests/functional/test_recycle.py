@@ -158,7 +158,7 @@ def test_max_rss_jitter(start: Start, deployment: Deployment) -> None:
 
 def test_max_rss_below_the_size_of_a_new_worker_is_not_applied(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, settings={"max_rss": MEGABYTE})
-    server.wait_for_log(r"max_rss is 1048576 bytes, but the worker has \d+ before its first request: it is not applied")
+    server.wait_for_log(r"max_rss is 1048576 bytes, but the worker has \d+ before its first request: the limit ")
     with Load(server) as load:
         load.goes_on(200)
     assert not load.failures

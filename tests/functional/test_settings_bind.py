@@ -221,5 +221,5 @@ def test_reuse_port_that_another_does_not_share(start: Start) -> None:
         sock.listen()
         server = start("probe:app", "--reuse-port", bind=[f"127.0.0.1:{sock.getsockname()[1]}"], ready=False)
         assert server.wait_for_exit() == 3
-    (line,) = server.log(r"\[ERROR\] bind has an address", since=0)
+    (line,) = server.log(r"\[ERROR\] an address in bind cannot be used", since=0)
     assert line.endswith("[worker-setup-failed]")
