@@ -51,9 +51,9 @@ class ControlServerStart:
             os.register_at_fork(before=self.wait)
 
     def wait(self) -> None:
-        """Return when the control server, if there is one, can be stopped."""
+        """Wait until the control server can be stopped, if there is one."""
         server, until = self._server, time.monotonic() + START_TIMEOUT
         while (server is not None and server._running and server._server is None and server._thread.is_alive()
                and time.monotonic() < until):
-            # In a master that is patched the thread is a greenlet, which runs in this pause.
+            # In a patched master the thread is a greenlet, which runs in this pause.
             time.sleep(0.001)

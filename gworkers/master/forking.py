@@ -24,5 +24,6 @@ def worker_exits(master_pid: int) -> Iterator[None]:
         if os.getpid() == master_pid:
             raise
         print_traceback(error)
+        # If the exception was raised while the worker exited, the status of that exit counts.
         replaced = error.__context__
         sys.exit(replaced.code if isinstance(replaced, SystemExit) else 1)

@@ -54,7 +54,7 @@ def sort_queue(arbiter: Any) -> None:
 def quick_stop_requested(arbiter: Any) -> bool:
     """Whether the next signal asks for a quick stop. It stays in the queue, for Gunicorn's own ``stop()``.
 
-    Gunicorn 23 does not offer a quick stop once a graceful one has begun.
+    Any other signal is discarded, as in Gunicorn. Gunicorn 23 offers no quick stop during a graceful one.
     """
     if GUNICORN_23:
         return False

@@ -24,7 +24,7 @@ class ServerStop:
         self._begun = False
 
     def begin(self) -> None:
-        """Prepare Gunicorn's ``stop()``, in which neither workers nor missing socket files may raise an error."""
+        """Prepare Gunicorn's ``stop()``, so that no exit status and no missing socket file interrupts it."""
         self._reaper.ignore_boot_failures()
         self._reaper.reap()
         listeners = self._arbiter.LISTENERS

@@ -27,7 +27,7 @@ STOPS = [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT]
 PROMPT = 10.0
 
 
-def stops(server: Server, number: int) -> None:
+def assert_stops(server: Server, number: int) -> None:
     workers = server.worker_pids()
     started = time.monotonic()
     server.signal(number)
@@ -44,7 +44,7 @@ def test_stop_while_the_new_generation_boots(start: Start, deployment: Deploymen
     deployment.hold()
     server.signal(signal.SIGHUP)
     new = deployment.booting(2, but=old)
-    stops(server, number)
+    assert_stops(server, number)
     assert not any(map(is_alive, new))
 
 
@@ -53,7 +53,7 @@ def test_stop_while_the_first_generation_boots(start: Start, deployment: Deploym
     deployment.hold()
     server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, workers=2, ready=False)
     new = deployment.booting(2, but=set())
-    stops(server, number)
+    assert_stops(server, number)
     assert not any(map(is_alive, new))
 
 
@@ -96,7 +96,7 @@ def hanging_dry_run(server: Server, tmp_path: Path) -> int:
 def test_stop_while_a_dry_run_hangs(start: Start, tmp_path: Path, number: int) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     dry_run = hanging_dry_run(server, tmp_path)
-    stops(server, number)
+    assert_stops(server, number)
     assert not is_alive(dry_run)
 
 
@@ -105,7 +105,7 @@ def test_stop_after_many_signals(start: Start, tmp_path: Path) -> None:
     dry_run = hanging_dry_run(server, tmp_path)
     for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGWINCH) * 3:
         server.signal(number)
-    stops(server, signal.SIGTERM)
+    assert_stops(server, signal.SIGTERM)
     assert not is_alive(dry_run)
 
 
@@ -132,7 +132,7 @@ def test_quick_stop_while_the_old_worker_drains(start: Start, tmp_path: Path, nu
     held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGHUP)
     until(lambda: set(server.worker_pids()) - {old}, "the new worker")
-    stops(server, number)
+    assert_stops(server, number)
     with pytest.raises(ClosedError):
         held.client.receive()
 
@@ -142,7 +142,7 @@ def test_term_between_attempts_to_boot_broken_code(start: Start, deployment: Dep
     deployment.release("sys.exit(1)\n")
     os.kill(server.worker_pids()[0], signal.SIGKILL)
     server.wait_for_log("A worker failed to boot.* The next attempt is in 2 s", 30)
-    stops(server, signal.SIGTERM)
+    assert_stops(server, signal.SIGTERM)
 
 
 # Processes that die during a reload
