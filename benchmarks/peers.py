@@ -22,7 +22,7 @@ FLASK = "flask==3.1.3"
 PACKAGING = "packaging==26.3"
 SHARED = {FLASK, PACKAGING}
 """Installed with every peer, or only because another package does not declare it."""
-GWORKERS = ("-e", f"{ROOT}[gevent,eventlet]", GUNICORN, H1C, *GEVENT, *EVENTLET[:1], FLASK)
+GWORKERS = ("-e", f"{ROOT}[gevent,eventlet]", GUNICORN, *GEVENT, *EVENTLET[:1], FLASK)
 
 BYSTANDER = 1
 """The connection that detects starvation, in addition to those of the workload."""

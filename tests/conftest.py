@@ -28,8 +28,9 @@ from typing import Any
 
 import pytest
 
-from fuzz.verdicts import FAST
+from gworkers.http1.fast import FastParser
 from support import matrix
+from support.heads import no_fast_parser
 from support.launch import LOG_HANDLER, Setup, hubs, parsers
 from support.paths import ROOT
 from support.server import Server
@@ -98,10 +99,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"TEST_LOG_HANDLER={LOG_HANDLER}: {mark.kwargs[LOG_HANDLER]}")
 
 
-@pytest.fixture(params=[pytest.param(FAST, id="fast", marks=pytest.mark.skipif(FAST is None, reason="no gunicorn_h1c")),
-                        pytest.param(None, id="python")])
+@pytest.fixture(params=[pytest.param(FastParser, id="fast"), pytest.param(no_fast_parser, id="python")])
 def fast(request: pytest.FixtureRequest) -> Any:
-    """The fast parser, and none."""
+    """Makes a fast parser from a configuration, and none."""
     return request.param
 
 

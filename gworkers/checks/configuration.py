@@ -14,7 +14,6 @@ from gworkers.files import open_regular_file
 from gworkers.findings import CODES, Finding, invalid_setting
 from gworkers.gunicorn_compat import RELEASE, incompatible
 from gworkers.gunicorn_internals import Feature
-from gworkers.http1.fast import fast_parser
 from gworkers.settings import Settings
 
 #: The first line of a gunicorn.conf.py that patches the master.
@@ -84,7 +83,7 @@ def check_heartbeat_files(cfg: Any) -> list[Finding]:
 
 def check_gunicorn(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
     """Return findings for *cfg*, Gunicorn's configuration, in a worker that runs on *hub*."""
-    found = [*_unsupported(cfg), *_ports(cfg), *_parser(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
+    found = [*_unsupported(cfg), *_ports(cfg), *_certificate(cfg), *_preload(cfg, settings, hub)]
     conflict = other_patch_finding(hub)
     return found if conflict is None else [conflict, *found]
 
@@ -123,14 +122,6 @@ def _ports(cfg: Any) -> list[Finding]:
     # Gunicorn accepts every number.
     return [invalid_setting(f"bind has port {address[1]}", "a port is a number from 0 to 65535", "Correct the port")
             for address in cfg.address if isinstance(address, tuple) and not 0 <= address[1] <= 65535]
-
-
-def _parser(cfg: Any) -> list[Finding]:
-    try:
-        fast_parser(cfg)
-    except SettingsError as error:
-        return [error.finding]
-    return []
 
 
 def _certificate(cfg: Any) -> list[Finding]:

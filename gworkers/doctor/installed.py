@@ -8,7 +8,6 @@ from typing import Any
 
 import gworkers
 from gworkers import hubs
-from gworkers.errors import SettingsError
 from gworkers.http1.fast import fast_parser
 from gworkers.versions import format_version, installed_version
 
@@ -21,17 +20,12 @@ def versions() -> dict[str, str | None]:
         "python": f"{platform.python_implementation()} {platform.python_version()}{pypy_version}",
         "gworkers": gworkers.__version__,
         "gunicorn": version("gunicorn"),
-        **{name: installed_version(name) for name in ("greenlet", *hubs.HUBS, "gunicorn_h1c")},
+        **{name: installed_version(name) for name in ("greenlet", *hubs.HUBS)},
     }
 
 
-def parser(cfg: Any) -> str | None:
-    """Return the parser for request heads; None if *cfg* requires one that is not installed."""
-    try:
-        fast = fast_parser(cfg)
-    except SettingsError:
-        return None
-    if fast is not None:
-        return f"gunicorn_h1c {installed_version('gunicorn_h1c') or ''}".rstrip()
-    why = "http_parser is 'python'" if getattr(cfg, "http_parser", "auto") == "python" else "no gunicorn_h1c"
-    return f"Gunicorn's in Python ({why})"
+def parser(cfg: Any) -> str:
+    """Return the parser for request heads."""
+    if fast_parser(cfg) is None:
+        return "Gunicorn's Python parser, because http_parser is 'python'"
+    return "gworkers' fast parser, and Gunicorn's Python parser for unusual heads"

@@ -1,27 +1,107 @@
-"""The C parser, if it is there and wanted."""
+"""Parse ordinary request heads, and leave all others to Gunicorn's parser.
+
+The fast parser may decline, never disagree: it returns a request only for a head that Gunicorn's
+Python parser is certain to accept and to read in the same way. It declines whatever is unusual:
+another method, version or form of the request target, a repeated field, an underscore in a name,
+an expectation, a transfer coding other than ``chunked``, a byte that HTTP does not allow, a limit
+that is exceeded, contradicting scheme headers. It raises nothing.
+"""
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from gworkers.errors import SettingsError
-from gworkers.findings import invalid_setting
+from gworkers.http1.field_lines import FieldLines
+from gworkers.http1.fields import environ_key, keeps_alive
+from gworkers.http1.limits import HeadLimits
+from gworkers.http1.request import Request
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+#: Versions by what a request line ends in.
+VERSIONS = {"HTTP/1.0\r": (1, 0), "HTTP/1.1\r": (1, 1)}
+
+END = b"\r\n\r\n"
+#: A body of more digits goes to Gunicorn's parser: int() refuses very long ones.
+LENGTH_DIGITS = 18
 
 
-def fast_parser(cfg: Any) -> Callable[[bytes], Any] | None:
-    """Return ``gunicorn_h1c.parse_request_fast`` as the setting ``http_parser`` wants it, or None.
-
-    :raises SettingsError: if it is required and missing
-    """
+def fast_parser(cfg: Any) -> FastParser | None:
+    """Return the fast parser, or None if the setting ``http_parser`` is ``python``."""
     # Gunicorn has the setting since release 25.
-    wanted = getattr(cfg, "http_parser", "auto")
-    if wanted == "python":
-        return None
-    try:
-        from gunicorn_h1c import parse_request_fast
-    except ImportError:
-        if wanted == "fast":
-            raise SettingsError(invalid_setting("http_parser is 'fast'", "gunicorn_h1c is not installed",
-                                        "pip install gunicorn_h1c, or set http_parser to 'auto'")) from None
-        return None
-    return parse_request_fast  # type: ignore[no-any-return]
+    return None if getattr(cfg, "http_parser", "auto") == "python" else FastParser(cfg)
+
+
+class FastParser:
+    """Parses the ordinary request heads of one worker.
+
+    :param cfg: Gunicorn's configuration
+    """
+
+    def __init__(self, cfg: Any) -> None:
+        limits = HeadLimits(cfg)
+        # With its CR.
+        self._line_limit = limits.line + 1
+        self._fields_limit = limits.fields
+        self._field_lines = FieldLines(limits.field)
+        self._known = self._field_lines.known
+        self._scheme = "https" if cfg.is_ssl else "http"
+        # Gunicorn compares names in upper case, so others never match; a field with an underscore is declined.
+        self._secure_schemes = {environ_key(name): value for name, value in cfg.secure_scheme_headers.items()
+                                if name == name.upper() and "_" not in name}
+
+    def parse(self, data: bytes | bytearray, trusted: bool) -> Request | None:
+        """Return the request whose head *data* starts with, or None to decline.
+
+        :param trusted: whether the peer is a proxy in ``forwarded_allow_ips``
+        """
+        end = data.find(END)
+        # Each line keeps its CR, because to split at one character takes half the time. An unfinished head has no line.
+        lines = data[:end + 1].decode("latin-1").split("\n")
+        request_line = lines.pop(0)
+        parts = request_line.split(" ")
+        if len(parts) != 3:
+            return None
+        method, uri, protocol = parts
+        # Of ASCII, the printable characters are those from the space, which has just been excluded, to the tilde.
+        if (method not in METHODS or protocol not in VERSIONS or uri[:1] != "/" or "#" in uri
+                or not (uri.isascii() and uri.isprintable())
+                or len(request_line) > self._line_limit or len(lines) > self._fields_limit):
+            return None
+        items: list[Any] = list(map(self._known.get, lines))
+        if None in items and not self._field_lines.complete(items, lines):
+            return None
+        fields = dict(items)
+        if len(fields) != len(lines) or "HTTP_EXPECT" in fields:
+            # A repeated field, or an expectation.
+            return None
+        version = VERSIONS[protocol]
+        length: int | None = 0
+        if "CONTENT_LENGTH" in fields:
+            digits = fields["CONTENT_LENGTH"]
+            if not (digits.isascii() and digits.isdigit() and len(digits) <= LENGTH_DIGITS):
+                return None
+            length = int(digits)
+        if "HTTP_TRANSFER_ENCODING" in fields:
+            if (fields["HTTP_TRANSFER_ENCODING"].lower() != "chunked" or "CONTENT_LENGTH" in fields
+                    or version != (1, 1)):
+                return None
+            length = None
+        if "HTTP_CONNECTION" in fields:
+            keepalive = keeps_alive(fields["HTTP_CONNECTION"], version)
+        else:
+            keepalive = protocol == "HTTP/1.1\r"
+        scheme = self._scheme
+        if trusted:
+            for key in self._secure_schemes:
+                if key in fields:
+                    scheme = self._said_scheme(fields)
+                    if not scheme:
+                        return None
+                    break
+        path, _, query = uri.partition("?")
+        return Request(end + len(END), method, uri, path, query, version, scheme, fields, length, keepalive)
+
+    def _said_scheme(self, fields: dict[str, str]) -> str:
+        """Return the scheme that *fields* of a trusted proxy give; an empty string if they contradict each other."""
+        said = {"https" if fields[key] == secure else "http"
+                for key, secure in self._secure_schemes.items() if key in fields}
+        return said.pop() if len(said) == 1 else ""

@@ -13,8 +13,7 @@ refused here.
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import lru_cache
-from typing import Any, Callable
+from typing import Any
 
 from gunicorn.http.errors import (
     InvalidHeader,
@@ -28,47 +27,31 @@ from gunicorn.http.errors import (
 from gunicorn.http.unreader import IterUnreader
 
 from gworkers.http1.chunked import ChunkLimits
-from gworkers.http1.fields import FieldNames, environ_fields, environ_key
+from gworkers.http1.fast import END, FastParser
+from gworkers.http1.fields import environ_fields, keeps_alive
+from gworkers.http1.limits import LONGEST_LINE, HeadLimits
 from gworkers.http1.proxy import FIXED, TELLING, proxy_header_end, proxy_mode
 from gworkers.http1.refusal import refusal_for
 from gworkers.http1.request import Request
 from gworkers.http1.strict import BARE_LF, StrictConfig, StrictRequest
-
-METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
-HTTP_11 = (1, 1)
-VERSIONS = {0: (1, 0), 1: HTTP_11}
-
-END = b"\r\n\r\n"
-#: Gunicorn's own bounds, where its settings say none or too much.
-MAX_LINE, MAX_FIELDS = 8190, 32768
-#: A line that Gunicorn does not limit still ends somewhere.
-LONGEST_LINE = 1024 * 1024
 
 
 class HeadParser:
     """Parses the request heads of one worker.
 
     :param cfg: Gunicorn's configuration
-    :param fast: ``gunicorn_h1c.parse_request_fast``, or None to leave everything to Gunicorn's parser
+    :param fast: parses ordinary heads; None to leave all of them to Gunicorn's parser
     """
 
-    def __init__(self, cfg: Any, fast: Callable[[bytes], Any] | None) -> None:
+    def __init__(self, cfg: Any, fast: FastParser | None) -> None:
         self._fast = fast
         self._trusting = StrictConfig(cfg, trusting=True)
         self._distrusting = StrictConfig(cfg, trusting=False)
         self._proxy_mode = proxy_mode(cfg.proxy_protocol)
         self._proxied = self._proxy_mode != "off"
-        self._names = FieldNames()
-        self._scheme = "https" if cfg.is_ssl else "http"
-        # Gunicorn compares names in upper case, so others are never met; with an underscore they are declined.
-        self._secure_schemes = {environ_key(name): value for name, value in cfg.secure_scheme_headers.items()
-                                if name == name.upper() and "_" not in name}
-        self._line_limit = min(cfg.limit_request_line, MAX_LINE) or LONGEST_LINE
-        self._fields_limit = min(cfg.limit_request_fields or MAX_FIELDS, MAX_FIELDS)
-        self._field_limit = self._trusting.limit_request_field_size
-        self._section_limit = self._fields_limit * (self._field_limit + 2) + 4
+        self._limits = HeadLimits(cfg)
         #: bounds on the framing of chunked bodies, likewise
-        self.chunk_limits = ChunkLimits(self._field_limit, self._section_limit)
+        self.chunk_limits = ChunkLimits(self._limits.field, self._limits.section)
 
     def parse(self, data: bytes | bytearray, seen: int, peer: Any, trusted: bool, number: int) -> Request | None:
         """Parse the head that *data* starts with.
@@ -83,9 +66,8 @@ class HeadParser:
         """
         request = None
         proxied = self._proxied and number == 1
-        if (not seen or data.find(END, max(seen - 3, 0)) >= 0) and self._fast is not None and not proxied:
-            # What came in one piece is bytes already, and most heads do.
-            request = self._parse_fast(bytes(data) if seen else data, trusted)  # type: ignore[arg-type]
+        if self._fast is not None and not proxied and (not seen or data.find(END, max(seen - 3, 0)) >= 0):
+            request = self._fast.parse(data, trusted)
         if request is None:
             try:
                 request = self._parse_slow(data, seen, peer, trusted, proxied)
@@ -96,66 +78,9 @@ class HeadParser:
                 return None
         request.peer_addr = peer
         request.req_number = number
-        return request
-
-    def _parse_fast(self, data: bytes, trusted: bool) -> Request | None:
-        try:
-            head = self._fast(data)  # type: ignore[misc]
-            uri: str = head.path.decode("ascii")
-            method = METHODS[head.method]
-            version = VERSIONS[head.minor_version]
-        except Exception:
-            return None
-        size: int = head.consumed
-        headers = head.headers
-        count = len(headers)
-        line = len(method) + len(uri) + 10
-        # An ordinary request line has single spaces, and each line ends in CRLF. The parser accepts
-        # less, but it counts a line for each LF, so that a bare one makes the sum wrong. A folded
-        # line is counted too, as a field without a name.
-        if (data[line:line + 2] != b"\r\n" or data.count(b"\r\n", 0, size) != count + 2
-                or line > self._line_limit or count > self._fields_limit
-                or (size > self._field_limit and longest_line(data[:size]) > self._field_limit)
-                or uri[:1] != "/" or "#" in uri):
-            return None
-        fields = self._names.fields(headers)
-        if fields is None or "HTTP_EXPECT" in fields:
-            return None
-        length: int | None = 0
-        if "CONTENT_LENGTH" in fields:
-            digits = fields["CONTENT_LENGTH"]
-            if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-                return None
-            length = int(digits)
-        if "HTTP_TRANSFER_ENCODING" in fields:
-            if fields["HTTP_TRANSFER_ENCODING"].lower() != "chunked" or "CONTENT_LENGTH" in fields or version < (1, 1):
-                return None
-            length = None
-        keepalive = version is HTTP_11
-        if "HTTP_CONNECTION" in fields:
-            keepalive = keeps_alive(fields["HTTP_CONNECTION"], version)
-        scheme = self._scheme
-        if trusted:
-            for key in self._secure_schemes:
-                if key in fields:
-                    scheme = self._said_scheme(fields)
-                    if not scheme:
-                        return None
-                    break
-        path, query = uri, ""
-        if "?" in uri:
-            path, _, query = uri.partition("?")
-        request = Request(size, method, uri, path, query, version, scheme, fields, length, keepalive)
-        request.raw_headers = headers
-        if length is None:
+        if request.length is None:
             request.parse_trailers = self._parse_trailers
         return request
-
-    def _said_scheme(self, fields: dict[str, str]) -> str:
-        """Return the scheme that *fields* of a trusted proxy say; nothing if they contradict each other."""
-        said = {"https" if fields[key] == secure else "http"
-                for key, secure in self._secure_schemes.items() if key in fields}
-        return said.pop() if len(said) == 1 else ""
 
     def _parse_slow(self, data: bytes | bytearray, seen: int, peer: Any, trusted: bool,
                     proxied: bool) -> Request | None:
@@ -198,7 +123,6 @@ class HeadParser:
         request.script_name = script_name
         request.proxy_protocol_info = head.proxy_protocol_info
         request.expects_continue = "HTTP_EXPECT" in environ and head.version >= (1, 1)
-        request.parse_trailers = self._parse_trailers
         return request
 
     def _check_unfinished(self, data: bytes | bytearray, seen: int, start: int, fields: int) -> None:
@@ -208,13 +132,13 @@ class HeadParser:
         :param fields: where the header fields start, 0 if the request line has not ended
         """
         if not fields:
-            if len(data) - start - 2 > self._line_limit:
-                raise LimitRequestLine(len(data) - start, self._line_limit)
+            if len(data) - start - 2 > self._limits.line:
+                raise LimitRequestLine(len(data) - start, self._limits.line)
             return
         new = max(fields, seen - data.endswith(b"\r", 0, seen))
         if data.count(b"\n", new) != data.count(b"\r\n", new):
             raise InvalidHeader(BARE_LF)
-        if len(data) - fields > self._section_limit:
+        if len(data) - fields > self._limits.section:
             raise LimitRequestHeaders("max buffer headers")
 
     def _judge(self, data: bytes | bytearray, peer: Any, trusted: bool, *, proxied: bool) -> None:
@@ -238,15 +162,3 @@ class HeadParser:
             return request.parse_headers(section, from_trailer=True)
         except ParseException as error:
             raise refusal_for(error) from None
-
-
-def longest_line(head: bytes) -> int:
-    """Return the size of the longest line of *head*, its end included."""
-    return max(map(len, head.split(b"\r\n"))) + 2
-
-
-@lru_cache(maxsize=64)
-def keeps_alive(connection: str, version: tuple[int, int]) -> bool:
-    """Whether a *connection* field leaves the connection open after a request (RFC 9112 section 9.3)."""
-    options = [option.strip(" \t") for option in connection.lower().split(",")]
-    return "close" not in options and (version >= (1, 1) or "keep-alive" in options)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Callable
 
-from gworkers.http1.fields import environ_fields
+from gworkers.http1.fields import environ_fields, header_name
 
 
 class Request:
@@ -27,7 +27,6 @@ class Request:
     expects_continue: bool = False
     must_close: bool = False
     body: Any = None
-    raw_headers: Sequence[tuple[bytes, bytes]] = ()
     #: Gunicorn's configuration; for hooks
     cfg: Any = None
 
@@ -52,7 +51,7 @@ class Request:
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
         """The header fields in their order, names in upper case; made when first asked for."""
-        return [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in self.raw_headers]
+        return [(header_name(key), value) for key, value in self.fields.items()]
 
     def adopt_headers(self) -> None:
         """Let a hook's changes of :attr:`headers`, if it has looked at them at all, reach the application."""

@@ -20,6 +20,7 @@ from gunicorn.http.errors import (
 from gunicorn.http.message import Request as GunicornRequest
 
 from gworkers.errors import Refusal
+from gworkers.http1.limits import DEFAULT_FIELD
 
 BARE_LF = "bare LF as line terminator"
 
@@ -46,10 +47,9 @@ class StrictConfig:
 
     def __init__(self, cfg: Any, trusting: bool) -> None:
         self._cfg = cfg
-        # gunicorn_h1c accepts heads that the Python parser refuses, so it must not be the authority.
+        # Gunicorn's parser in C, gunicorn_h1c, accepts heads that its Python parser refuses.
         self.http_parser = "python"
-        # An older release takes 0 for no limit, the newest for the default.
-        self.limit_request_field_size: int = cfg.limit_request_field_size or 8190
+        self.limit_request_field_size: int = cfg.limit_request_field_size or DEFAULT_FIELD
         self.forwarded_allow_ips = ["*"] if trusting else []
         self.forwarded_allow_networks = list
 

@@ -32,7 +32,7 @@ def test_fine(ask: Run, hub: str) -> None:
     assert report["application"] == "hello:app"
     assert report["worker_class"] == f"gworkers.worker.green.{WORKERS[hub].rpartition('.')[2]}"
     versions = report["versions"]
-    assert set(versions) == {"python", "gworkers", "gunicorn", "greenlet", "gevent", "eventlet", "gunicorn_h1c"}
+    assert set(versions) == {"python", "gworkers", "gunicorn", "greenlet", "gevent", "eventlet"}
     assert versions["python"].split()[1] == sys.version.split()[0]
     assert versions["gworkers"] == gworkers.__version__
     assert report["hub"] == f"{hub} {versions[hub]}"
@@ -64,8 +64,10 @@ def test_loop_and_resolver_are_what_is_asked_for(ask: Run) -> None:
 
 
 def test_parser_that_is_there(ask: Run) -> None:
-    without = 'import sys\nsys.modules["gunicorn_h1c"] = None\n'
-    assert "in Python" in ask(config=without).report["parser"]
+    assert ask().report["parser"].startswith("gworkers' fast parser")
+    if "http_parser" in GUNICORN_SETTINGS:
+        assert ask(config="http_parser = 'fast'\n").report["parser"].startswith("gworkers' fast parser")
+        assert ask(config="http_parser = 'python'\n").report["parser"].startswith("Gunicorn's Python parser")
 
 
 def test_what_is_not_patched(ask: Run, hub: str) -> None:

@@ -170,38 +170,17 @@ def test_casefold_http_method(serve: Serve) -> None:
 needs_http_parser = pytest.mark.skipif("http_parser" not in GUNICORN_SETTINGS, reason="no such setting")
 one_parser = pytest.mark.only(parser="fast")
 
-#: Stands in for an installation without the C parser.
-ABSENT = 'import sys\nsys.modules["gunicorn_h1c"] = None\n'
-
-
 @needs_http_parser
 @one_parser
 @pytest.mark.parametrize("choice", ["auto", "fast", "python"])
 def test_http_parser(serve: Serve, choice: str) -> None:
-    if choice == "fast":
-        pytest.importorskip("gunicorn_h1c")
     server = serve("echo:app", "--http-parser", choice)
     assert exchange(server, "X-A: b")[1]["HTTP_X_A"] == "b"
 
 
 @needs_http_parser
 @one_parser
-def test_http_parser_fast_leaves_to_the_other_what_it_cannot_do(serve: Serve) -> None:
-    pytest.importorskip("gunicorn_h1c")
+def test_http_parser_fast_leaves_unusual_heads_to_the_other(serve: Serve) -> None:
     server = serve("echo:app", "--http-parser", "fast", "--permit-obsolete-folding", "--strip-header-spaces")
     _, seen = exchange(server, "X-Long: a", "\tb", "X-Space : c")
     assert (seen["HTTP_X_LONG"], seen["HTTP_X_SPACE"]) == ("a b", "c")
-
-
-@one_parser
-def test_http_parser_auto_does_without(serve: Serve) -> None:
-    assert exchange(serve("echo:app", config=ABSENT), "X-A: b")[1]["HTTP_X_A"] == "b"
-
-
-@needs_http_parser
-@one_parser
-def test_http_parser_fast_is_refused_without(start: Serve) -> None:
-    server = start("echo:app", "--http-parser", "fast", config=ABSENT, ready=False)
-    assert server.wait_for_exit() != 0
-    assert len(server.log("http_parser")) == 1
-    assert not server.log("Traceback")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .campaign import Campaign, differ, shorten, verdict_line
 from .cases import make_case
-from .verdicts import FAST, gworkers_verdict
+from .verdicts import gworkers_verdict, warm_parser
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def compare(seed: int, indices: range, expected: list[str]) -> int:
             if different <= 20:
                 case = make_case(seed, index)
                 say(shorten(f"--seed {seed} --first {index}: {found}, expected {line}\n{case!r}\n"
-                            f"{gworkers_verdict(case, [case.data], FAST)}\n"))
+                            f"{gworkers_verdict(case, [case.data], warm_parser(case.settings))}\n"))
         elif found != line and found.isdigit():
             other_status += 1
     say(f"{len(expected)} verdicts: {different} different, {other_status} refused for another of several faults")

@@ -10,15 +10,16 @@ import gunicorn
 from .cases import Case, make_case
 from .verdicts import (
     ACCEPTED,
-    FAST,
     REFUSED,
     UNFINISHED,
     Verdict,
     configuration,
     gunicorn_verdict,
     gworkers_verdict,
-    head_parser,
+    primed_parser,
+    python_parser,
     trusts,
+    warm_parser,
 )
 
 #: Older parsers are not what gworkers must agree with; what they lack, verdicts.txt has.
@@ -27,21 +28,22 @@ NEWEST = tuple(map(int, gunicorn.__version__.split(".")[:2])) >= (27, 0)
 
 def disagreements(case: Case) -> Iterator[str]:
     """Say in what the readers of *case* disagree."""
-    whole = gworkers_verdict(case, [case.data], FAST)
-    if FAST is not None:
-        slow = gworkers_verdict(case, [case.data], None)
-        if whole != slow:
-            yield f"fast: {whole}\nnot fast: {slow}"
+    warm, python = warm_parser(case.settings), python_parser(case.settings)
+    whole = gworkers_verdict(case, [case.data], python)
+    for name, parser in (("warm", warm), ("primed", primed_parser(case))):
+        fast = gworkers_verdict(case, [case.data], parser)
+        if fast != whole:
+            yield f"fast, {name}: {fast}\nnot fast: {whole}"
     if NEWEST:
         theirs = gunicorn_verdict(case, [case.data])
         if not _agree(case, whole, theirs):
             yield f"gworkers: {whole}\nGunicorn: {theirs}"
     if case.cuts:
         parts_theirs = gunicorn_verdict(case, case.pieces) if NEWEST else None
-        for fast in {FAST, None}:
-            parts = gworkers_verdict(case, case.pieces, fast)
+        for name, parser in (("fast", warm), ("not fast", python)):
+            parts = gworkers_verdict(case, case.pieces, parser)
             if not _agree_in_pieces(parts, whole, parts_theirs):
-                yield (f"in pieces, {'fast' if fast else 'not fast'}: {parts}\nwhole: {whole}\n"
+                yield (f"in pieces, {name}: {parts}\nwhole: {whole}\n"
                        f"Gunicorn in pieces: {parts_theirs}")
 
 
@@ -103,12 +105,12 @@ class Campaign:
             if len(self.found) < 20:
                 self.found.append("\n".join(map(shorten, (name, repr(case), *found[0].split("\n")))))
             return
-        verdict = gworkers_verdict(case, [case.data], FAST)
+        verdict = gworkers_verdict(case, [case.data], python_parser(case.settings))
         self.outcomes[str(verdict.status or verdict.outcome)] += 1
         if verdict.outcome == ACCEPTED:
             self.accepted += 1
-            parser = head_parser(case.settings, FAST)
-            if FAST is not None and parser._parse_fast(case.data, trusts(case)) is not None:
+            fast = warm_parser(case.settings)._fast
+            if fast.parse(case.data, trusts(case.settings, case.peer)) is not None:
                 self.fast += 1
 
     def summary(self) -> str:
@@ -123,7 +125,9 @@ class Campaign:
 def verdict_line(seed: int, index: int) -> str:
     """What gworkers makes of a case, in one word; ``none`` if this release of Gunicorn has not its settings."""
     case = make_case(seed, index)
-    return "none" if configuration(case.settings) is None else gworkers_verdict(case, [case.data], FAST).line
+    if configuration(case.settings) is None:
+        return "none"
+    return gworkers_verdict(case, [case.data], warm_parser(case.settings)).line
 
 
 def differ(found: str, expected: str) -> bool:

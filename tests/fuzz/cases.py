@@ -1,6 +1,7 @@
 """Mutated requests: each one is made from a seed and its index, and so can be made again alone."""
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import Callable, NamedTuple
 
@@ -24,6 +25,14 @@ PEERS = {"proxy": ("127.0.0.1", 4711), "stranger": ("192.0.2.99", 4711), "unix":
 _SETTINGS = ["default"] * 6 + list(SETTINGS)
 
 
+class Earlier(NamedTuple):
+    """A head that arrived on another connection before."""
+
+    settings: str
+    peer: str
+    data: bytes
+
+
 class Case(NamedTuple):
     """Bytes that arrive on a connection, and where.
 
@@ -31,6 +40,7 @@ class Case(NamedTuple):
     :param peer: who sends, a key of PEERS
     :param number: which request this is on its connection
     :param cuts: offsets at which the bytes fall into pieces
+    :param earlier: heads with similar lines, which a parser may remember
     """
 
     settings: str
@@ -38,6 +48,7 @@ class Case(NamedTuple):
     number: int
     data: bytes
     cuts: tuple[int, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def pieces(self) -> list[bytes]:
@@ -80,7 +91,10 @@ def make_case(seed: int, index: int) -> Case:
     elif rng.random() < 0.15:
         data += rng.choice(ORDINARY)
     number = 2 if rng.random() < 0.1 else 1
-    return Case(settings, rng.choice(list(PEERS)), number, data or b"\r", _cuts(rng, len(data)))
+    peer = rng.choice(list(PEERS))
+    cuts = _cuts(rng, len(data))
+    # Last, so that the cases of a seed do not depend on it.
+    return Case(settings, peer, number, data or b"\r", cuts, _earlier(rng, settings, data))
 
 
 def _cuts(rng: Random, size: int) -> tuple[int, ...]:
@@ -97,6 +111,49 @@ def _spoil(rng: Random, data: bytes) -> bytes:
     at = rng.randrange(len(data) + 1)
     byte = rng.choice(DANGEROUS)
     return data[:at] + rng.choice([byte, byte, b"", byte * rng.randrange(2, 5)]) + data[at + rng.randrange(2):]
+
+
+def _earlier(rng: Random, settings: str, data: bytes) -> tuple[Earlier, ...]:
+    """Heads that a fast path accepts and that have lines of *data*, or lines that differ in one respect."""
+    lines = data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    heads = []
+    for _ in range(rng.choice([0, 1, 1, 2, 4])):
+        fields = {}
+        for line in lines:
+            similar = rng.choice(SIMILAR)(rng, line)
+            # A repeated field would make the fast path decline.
+            fields[similar.partition(b":")[0].lower()] = similar
+        order = list(fields.values())
+        if rng.random() < 0.5:
+            rng.shuffle(order)
+        # Each line alone, so that one of them that is declined does not keep the others from being remembered.
+        groups = [order] if rng.random() < 0.5 else [[line] for line in order]
+        heads += [Earlier(settings if rng.random() < 0.8 else rng.choice(_SETTINGS), rng.choice(list(PEERS)),
+                          b"\r\n".join([b"GET / HTTP/1.1", *group, b"", b""])) for group in groups]
+    return tuple(heads)
+
+
+def _other_case(rng: Random, line: bytes) -> bytes:
+    name, colon, value = line.partition(b":")
+    return rng.choice([name.lower(), name.upper(), name.title(), name.swapcase()]) + colon + value
+
+
+def _other_value(rng: Random, line: bytes) -> bytes:
+    name, colon, value = line.partition(b":")
+    return name + colon + rng.choice([value[:-1], value.swapcase(), value + b"x", b"", value.strip(), b" " + value,
+                                      value + b" ", value + b"f" * rng.randrange(300)])
+
+
+def _legal(rng: Random, line: bytes) -> bytes:
+    """Without what made it invalid."""
+    name, colon, value = line.partition(b":")
+    return re.sub(rb"[^!#$%&'*+.^`|~0-9A-Za-z-]", b"", name) + colon + re.sub(rb"[\x00-\x08\n-\x1f\x7f]", b"", value)
+
+
+#: What an earlier head may have in place of a line.
+SIMILAR: list[Callable[[Random, bytes], bytes]] = [
+    lambda rng, line: line, lambda rng, line: line, lambda rng, line: line, _other_case, _other_value, _legal,
+]
 
 
 # What can be done to a draft

@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 from functools import cache
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 from gunicorn.http import errors
 from gunicorn.http.body import ChunkedReader
@@ -15,18 +15,12 @@ from gunicorn.http.unreader import IterUnreader
 from gworkers.errors import ClientDisconnected, Refusal
 from gworkers.http1.body import EMPTY, Body, LengthBody
 from gworkers.http1.chunked import ChunkedBody
+from gworkers.http1.fast import FastParser
 from gworkers.http1.head import HeadParser
 from gworkers.http1.request import Request
 
 from .cases import PEERS, Case
 from .corpus import configure
-
-try:
-    import gunicorn_h1c
-except ImportError:
-    FAST = None
-else:
-    FAST = gunicorn_h1c.parse_request_fast
 
 #: As Gunicorn 27 answers; 400 to all others.
 STATUSES = {"ForbiddenProxyRequest": 403, "LimitRequestLine": 414, "ExpectationFailed": 417, "LimitRequestHeaders": 431,
@@ -74,12 +68,30 @@ def configuration(settings: str) -> Any:
 
 
 @cache
-def head_parser(settings: str, fast: Callable[[bytes], Any] | None) -> HeadParser:
-    return HeadParser(configuration(settings), fast)
+def python_parser(settings: str) -> HeadParser:
+    """The parser without its fast path."""
+    return HeadParser(configuration(settings), None)
 
 
-def trusts(case: Case) -> bool:
-    return case.peer != "stranger" or configuration(case.settings).forwarded_allow_ips == ["*"]
+@cache
+def warm_parser(settings: str) -> HeadParser:
+    """The parser whose fast path has seen all cases before this one."""
+    return HeadParser(configuration(settings), FastParser(configuration(settings)))
+
+
+def primed_parser(case: Case) -> HeadParser:
+    """A new parser whose fast path has seen the earlier heads of *case* only."""
+    parsers = {}
+    for settings, peer, data in (*case.earlier, (case.settings, "", b"")):
+        if configuration(settings) is not None:
+            if settings not in parsers:
+                parsers[settings] = FastParser(configuration(settings))
+            parsers[settings].parse(data, trusts(settings, peer))
+    return HeadParser(configuration(case.settings), parsers[case.settings])
+
+
+def trusts(settings: str, peer: str) -> bool:
+    return peer != "stranger" or configuration(settings).forwarded_allow_ips == ["*"]
 
 
 # Gunicorn's own parser
@@ -175,9 +187,8 @@ class NoDeadline:
         pass
 
 
-def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], Any] | None) -> Verdict:
-    """What HeadParser and the bodies make of *pieces*."""
-    parser = head_parser(case.settings, fast)
+def gworkers_verdict(case: Case, pieces: list[bytes], parser: HeadParser) -> Verdict:
+    """What *parser* and the bodies make of *pieces*."""
     pieces = list(pieces)
     data: bytes | bytearray = b""
     request = None
@@ -185,7 +196,7 @@ def gworkers_verdict(case: Case, pieces: list[bytes], fast: Callable[[bytes], An
         seen = len(data)
         data = bytearray(data) + pieces.pop(0) if seen else pieces.pop(0)
         try:
-            request = parser.parse(data, seen, PEERS[case.peer], trusts(case), case.number)
+            request = parser.parse(data, seen, PEERS[case.peer], trusts(case.settings, case.peer), case.number)
         except Refusal as refusal:
             return Verdict(REFUSED, refusal.status, fault_of(refusal.message))
     if request is None:

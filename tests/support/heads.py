@@ -11,11 +11,16 @@ from gworkers.http1.head import HeadParser
 PEER = ("192.0.2.1", 4711)
 
 
+def no_fast_parser(cfg):
+    """Stands in for FastParser where all heads go to Gunicorn's parser."""
+
+
 def heads(fast, **settings):
+    """A HeadParser; *fast* is FastParser or no_fast_parser."""
     config = Config()
     for name, value in settings.items():
         config.set(name, value)
-    return HeadParser(config, fast)
+    return HeadParser(config, fast(config))
 
 
 def parse(heads, data, trusted=False, number=1):

@@ -41,8 +41,8 @@ _log_handler.install()
 """ if LOG_HANDLER else ""
 ANNOUNCE += INSTALL_LOG_HANDLER
 
-#: Gunicorn before 25 has no http_parser setting: there the fast parser counts as not installed.
-WITHOUT_FAST_PARSER = 'import sys as _sys\n_sys.modules["gunicorn_h1c"] = None\n'
+#: Gunicorn before 25 has no http_parser setting.
+WITHOUT_FAST_PARSER = "import gworkers.http1.fast as _fast\n_fast.fast_parser = lambda cfg: None\n"
 
 
 @dataclass(frozen=True)
@@ -119,5 +119,5 @@ def hubs() -> list[str]:
 
 
 def parsers() -> list[str]:
-    """To test; the first is what most users have."""
-    return ["fast", "python"] if importable("gunicorn_h1c") else ["python"]
+    """To test; the first is the default."""
+    return ["fast", "python"]

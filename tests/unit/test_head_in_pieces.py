@@ -14,7 +14,9 @@ from fuzz.corpus import ORDINARY, PROXIES, SETTINGS, UNUSUAL, configure, lines
 from fuzz.verdicts import NoDeadline
 from gworkers.errors import Refusal
 from gworkers.http1 import head as head_module
-from gworkers.http1.head import LONGEST_LINE, HeadParser
+from gworkers.http1.fast import FastParser
+from gworkers.http1.head import HeadParser
+from gworkers.http1.limits import LONGEST_LINE
 from gworkers.http1.strict import StrictRequest
 from gworkers.serving.connection import Connection
 from support.heads import PEER, feed, heads, parse, refusal
@@ -79,16 +81,18 @@ def test_slow_sender_costs_its_bytes(fast, monkeypatch):
             asked.append("Gunicorn")
             return super().parse(unreader)
 
-    def counted(data):
-        asked.append("fast")
-        return fast(data)
+    class CountedFast(FastParser):
+        def parse(self, data, trusted):
+            asked.append("fast")
+            return super().parse(data, trusted)
 
     monkeypatch.setattr(head_module, "StrictRequest", Counted)
     data = lines("GET /" + "t" * 900 + " HTTP/1.1", *(f"X-{number}: {'v' * 90}" for number in range(50)))
-    request, taken = feed(heads(counted if fast else None), [data[at:at + 1] for at in range(len(data))])
+    parser = heads(CountedFast if fast is FastParser else fast)
+    request, taken = feed(parser, [data[at:at + 1] for at in range(len(data))])
     assert (request.size, taken) == (len(data), len(data))
     # When its request line is complete, and when it is complete; the fast way tries at once, too.
-    assert asked == (["fast", "Gunicorn", "fast"] if fast else ["Gunicorn", "Gunicorn"])
+    assert asked == (["fast", "Gunicorn", "fast"] if fast is FastParser else ["Gunicorn", "Gunicorn"])
 
 
 def test_connection_does_not_copy_what_has_arrived_before(fast):
@@ -139,7 +143,7 @@ def test_head_without_an_end_is_bounded(fast, settings, start):
     config = configure(settings)
     if config is None:
         pytest.skip("this Gunicorn knows the first version of the PROXY protocol only")
-    parser = HeadParser(config, fast)
+    parser = HeadParser(config, fast(config))
     bound = config.limit_request_line + config.limit_request_fields * (config.limit_request_field_size + 2) + 1000
     pieces = [ENDLESS[start], *([b"x" * 997] * (bound // 997 + 2))]
     with pytest.raises(Refusal) as caught:

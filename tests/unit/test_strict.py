@@ -12,10 +12,11 @@ from gunicorn.http.unreader import IterUnreader
 
 from fuzz.campaign import NEWEST
 from fuzz.corpus import lines
-from fuzz.verdicts import FAST
 from gworkers.errors import Refusal
+from gworkers.http1.fast import FastParser
 from gworkers.http1.head import HeadParser
 from gworkers.http1.strict import StrictConfig
+from support.heads import no_fast_parser
 
 pytestmark = pytest.mark.smoke
 
@@ -32,10 +33,11 @@ def config(settings):
     return config
 
 
-def verdict(data, settings, fast=None):
+def verdict(data, settings, fast=no_fast_parser):
     """The status and message of the refusal of *data*; None and the request if it is accepted."""
     try:
-        request = HeadParser(config(settings), fast).parse(data, 0, "", True, 1)
+        cfg = config(settings)
+        request = HeadParser(cfg, fast(cfg)).parse(data, 0, "", True, 1)
     except Refusal as refusal:
         return refusal.status, refusal.message
     assert request is not None
@@ -170,13 +172,13 @@ ACCEPTED = [
 def test_refused(data, settings, status, fault):
     found, message = verdict(data, settings)
     assert (found, fault in message) == (status, True), message
-    assert verdict(data, settings, FAST) == (found, message)
+    assert verdict(data, settings, FastParser) == (found, message)
 
 
 @pytest.mark.parametrize(("data", "settings"), ACCEPTED)
 def test_accepted(data, settings):
     assert verdict(data, settings)[0] is None
-    assert verdict(data, settings, FAST)[0] is None
+    assert verdict(data, settings, FastParser)[0] is None
 
 
 @pytest.mark.skipif(not NEWEST, reason="about the newest release")

@@ -1,0 +1,101 @@
+"""Read header field lines, and remember those that clients repeat.
+
+Nearly all field lines of browsers and proxies are the same from request to request, so each one
+is checked once, and looked up the next time. Only a line whose name is in :data:`REPEATED` is
+remembered: such a line holds no secret, and most of its values are few. Cookies, credentials, tokens,
+addresses of clients and all fields that are not listed here are read anew each time and never kept.
+"""
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gworkers.http1.fields import environ_key
+
+#: A field name (RFC 9110 section 5.1) without an underscore: as that and a hyphen are the same in an
+#: environ, a name with one is left to Gunicorn's parser and its settings.
+_PLAIN = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
+#: The bytes of a field line (RFC 9110 section 5.5).
+_LEGAL = bytes({*range(0x20, 0x100), *b"\t"} - {0x7F})
+
+#: Fields whose lines are remembered.
+REPEATED = """
+    Accept Accept-Charset Accept-Encoding Accept-Language Access-Control-Request-Headers
+    Access-Control-Request-Method Cache-Control CF-IPCountry CF-Visitor Connection Content-Encoding Content-Length
+    Content-Type DNT Host Keep-Alive Origin Pragma Priority Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-Fetch-Dest
+    Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-GPC Sec-WebSocket-Extensions Sec-WebSocket-Version TE Trailer
+    Transfer-Encoding Upgrade Upgrade-Insecure-Requests User-Agent Via X-Forwarded-Host X-Forwarded-Port
+    X-Forwarded-Prefix X-Forwarded-Proto X-Forwarded-Protocol X-Forwarded-SSL X-Requested-With
+    """.split()
+#: Other common fields, of which only the names are remembered.
+VARYING = """
+    Authorization CF-Connecting-IP CF-Ray Cookie Date Expect Forwarded From If-Match
+    If-Modified-Since If-None-Match If-Range If-Unmodified-Since Proxy-Authorization Range Referer
+    Sec-WebSocket-Key Sec-WebSocket-Protocol Traceparent Tracestate X-Amzn-Trace-Id X-CSRFToken X-Client-IP
+    X-Correlation-ID X-Forwarded-For X-Real-IP X-Request-ID
+    """.split()
+
+_REPEATED_KEYS = frozenset(map(environ_key, REPEATED))
+_COMMON_KEYS = {spelling: environ_key(name) for name in REPEATED + VARYING
+                for spelling in (name, name.lower(), name.title())}
+
+#: How many lines a worker remembers, and the longest of them. With the longest ones that is less than 1 MB.
+LINES, LONGEST_LINE = 1024, 256
+#: How many names a worker remembers, the common ones included, and the longest of them.
+NAMES, LONGEST_NAME = 1024, 64
+
+
+class FieldLines:
+    """Maps the field lines of request heads to items of an environ.
+
+    A line is decoded from Latin-1 and has its CR, but no LF.
+
+    :param limit: the size that a line may have, its CRLF included
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._keys = dict(_COMMON_KEYS)
+        #: the lines that are remembered, with their items; always the same dict
+        self.known: dict[str, tuple[str, str]] = {}
+
+    def complete(self, items: list[Any], lines: list[str]) -> bool:
+        """Put the missing items of *lines* in their places.
+
+        :param items: the items of *lines*, None for each line that is not known
+        :returns: whether all lines are certain to be valid
+        """
+        known, keys = self.known, self._keys
+        new = [line for line, item in zip(lines, items) if item is None]
+        text = "".join(new)
+        # One CR for each line, which is at its end as checked below, and no other control character.
+        if (text.encode("latin-1").translate(None, _LEGAL) != b"\r" * len(new)
+                or (len(text) >= self._limit and max(map(len, new)) >= self._limit)):
+            return False
+        index = -1
+        for line in new:
+            name, _, value = line.partition(":")
+            # Without a colon the name is the whole line, and its CR makes it invalid.
+            key = keys.get(name) or self._learn(name)
+            if not key or line[-1] != "\r":
+                return False
+            index = items.index(None, index + 1)
+            items[index] = item = key, value.strip(" \t\r")
+            if key in _REPEATED_KEYS and len(line) <= LONGEST_LINE:
+                if len(known) >= LINES:
+                    # Lines that come once must not keep out those that come again, which are soon known again.
+                    known.clear()
+                known[line] = item
+        return True
+
+    def _learn(self, name: str) -> str:
+        """Return the key for a *name* that is not known yet, an empty string if it is not plain."""
+        if not _PLAIN.fullmatch(name):
+            return ""
+        key = environ_key(name)
+        if len(name) <= LONGEST_NAME:
+            if len(self._keys) >= NAMES:
+                self._keys.clear()
+                self._keys.update(_COMMON_KEYS)
+            self._keys[name] = key
+        return key
