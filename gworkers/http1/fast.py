@@ -20,7 +20,7 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 VERSIONS = {"HTTP/1.0\r": (1, 0), "HTTP/1.1\r": (1, 1)}
 
 END = b"\r\n\r\n"
-#: A body of more digits goes to Gunicorn's parser: int() refuses very long ones.
+#: Digits that a Content-Length may have here. int() refuses very long numbers.
 LENGTH_DIGITS = 18
 
 
@@ -38,7 +38,7 @@ class FastParser:
 
     def __init__(self, cfg: Any) -> None:
         limits = HeadLimits(cfg)
-        # With its CR.
+        # Lines are counted with their CR.
         self._line_limit = limits.line + 1
         self._fields_limit = limits.fields
         self._field_lines = FieldLines(limits.field)
@@ -93,15 +93,15 @@ class FastParser:
         if trusted:
             for key in self._secure_schemes:
                 if key in fields:
-                    scheme = self._said_scheme(fields)
+                    scheme = self._scheme_of(fields)
                     if not scheme:
                         return None
                     break
         path, _, query = uri.partition("?")
         return Request(end + len(END), method, uri, path, query, version, scheme, fields, length, keepalive)
 
-    def _said_scheme(self, fields: dict[str, str]) -> str:
+    def _scheme_of(self, fields: dict[str, str]) -> str:
         """Return the scheme that *fields* of a trusted proxy give; an empty string if they contradict each other."""
-        said = {"https" if fields[key] == secure else "http"
-                for key, secure in self._secure_schemes.items() if key in fields}
-        return said.pop() if len(said) == 1 else ""
+        schemes = {"https" if fields[key] == secure else "http"
+                   for key, secure in self._secure_schemes.items() if key in fields}
+        return schemes.pop() if len(schemes) == 1 else ""

@@ -1,9 +1,9 @@
 """Read header field lines, and remember those that clients repeat.
 
-Nearly all field lines of browsers and proxies are the same from request to request, so each one
-is checked once, and looked up the next time. Only a line whose name is in :data:`REPEATED` is
-remembered: such a line holds no secret, and most of its values are few. Cookies, credentials, tokens,
-addresses of clients and all fields that are not listed here are read anew each time and never kept.
+Browsers and proxies repeat nearly all field lines from request to request. Such a line is checked
+once and looked up afterwards. Only lines of the fields in :data:`REPEATED` are remembered: they hold
+no secrets and have few different values. Cookies, credentials, tokens, addresses of clients and
+fields that are not listed are read each time and never kept.
 """
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from gworkers.http1.fields import environ_key
 
-#: A field name (RFC 9110 section 5.1) without an underscore: as that and a hyphen are the same in an
-#: environ, a name with one is left to Gunicorn's parser and its settings.
+#: A field name (RFC 9110 section 5.1) without an underscore. An environ does not tell an underscore
+#: from a hyphen, so Gunicorn's settings decide what becomes of a name with one.
 _PLAIN = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 #: The bytes of a field line (RFC 9110 section 5.5).
 _LEGAL = bytes({*range(0x20, 0x100), *b"\t"} - {0x7F})
@@ -83,7 +83,7 @@ class FieldLines:
             items[index] = item = key, value.strip(" \t\r")
             if key in _REPEATED_KEYS and len(line) <= LONGEST_LINE:
                 if len(known) >= LINES:
-                    # Lines that come once must not keep out those that come again, which are soon known again.
+                    # Otherwise lines that come once would keep out lines that come again.
                     known.clear()
                 known[line] = item
         return True
