@@ -20,6 +20,11 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     if name in ("GeventWorker", "EventletWorker"):
+        from gworkers.gunicorn_compat import UnusableWorker, works
+        from gworkers.gunicorn_internals import Feature
+
+        if not works(Feature.SERVING):
+            return UnusableWorker
         from gworkers.worker import green
 
         return getattr(green, name)

@@ -53,6 +53,14 @@ def doctor(words: list[str]) -> int:
     # Not imported yet: doctor reports modules that are imported before the patch.
     printer = "gworkers.doctor.plain_text" if find_spec("rich") is None else "gworkers.doctor.tables"
     try:
+        from gworkers.gunicorn_compat import incompatible
+        from gworkers.gunicorn_internals import Feature
+
+        for feature in (Feature.SERVING, Feature.DOCTOR):
+            finding = incompatible(feature)
+            if finding is not None:
+                sys.stderr.write(f"gworkers doctor: {finding}\n")
+                return 1
         from gworkers.doctor.examine import examine
         from gworkers.doctor.gunicorn_application import UsageError
     except ValueError as error:

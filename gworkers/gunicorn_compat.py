@@ -9,6 +9,7 @@ from typing import Any
 
 import gunicorn
 
+from gworkers.errors import RequirementError
 from gworkers.findings import Finding
 from gworkers.gunicorn_internals import NEEDS, TESTED, Feature, Need
 from gworkers.versions import Version, format_version, parse_version
@@ -23,6 +24,23 @@ PIN = f"pip install 'gunicorn<={format_version(TESTED)}'"
 def works(feature: Feature) -> bool:
     """Return whether the installed Gunicorn has what *feature* needs."""
     return not differences(feature)
+
+
+class UnusableWorker:
+    """Takes the place of the worker classes where they cannot be built: Gunicorn calls its ``setup()`` at start."""
+
+    @classmethod
+    def configure(cls, **settings: object) -> type[UnusableWorker]:
+        """Ignore *settings*: Gunicorn would report an exception in its configuration file with a traceback."""
+        return cls
+
+    @classmethod
+    def setup(cls) -> None:
+        """Say why no worker can serve.
+
+        :raises RequirementError: always
+        """
+        raise RequirementError(_finding(Feature.SERVING, ", ".join(differences(Feature.SERVING))))
 
 
 def optional(name: str, stand_in: Any) -> Any:
@@ -45,11 +63,18 @@ def check() -> list[Finding]:
 def incompatible(feature: Feature) -> Finding | None:
     """Return the finding that *feature* is off; None if it works."""
     different = differences(feature)
-    if not different:
-        return None
+    return _finding(feature, ", ".join(different)) if different else None
+
+
+def failed(feature: Feature, error: str) -> Finding:
+    """Return the finding that *feature* is off because of *error*, which the comparison has not foreseen."""
+    return _finding(feature, f"has changed: {error}")
+
+
+def _finding(feature: Feature, reason: str) -> Finding:
     return Finding(
-        "gunicorn-incompatible", f"{feature.state} because Gunicorn {gunicorn.__version__} {', '.join(different)}",
-        feature.loss, f"Upgrade gworkers, or install a release of Gunicorn that it was tested with: {PIN}",
+        "gunicorn-incompatible", f"{feature.state} because Gunicorn {gunicorn.__version__} {reason}", feature.loss,
+        f"Upgrade gworkers, or install a release of Gunicorn that it was tested with: {PIN}",
         fatal=feature is Feature.SERVING)
 
 

@@ -89,8 +89,8 @@ _ERRORS = "gunicorn.http.errors"
 
 #: The first release whose arbiter waits on a queue of signals. Before, signals are in a list, beside a pipe.
 SIGNAL_QUEUE: Version = (24,)
-#: The releases whose control server may miss a request to stop that comes soon after its start.
-CONTROL_SERVER: tuple[Version, Version] = ((25, 1), (26, 1))
+#: The first release that has a control server.
+CONTROL_SERVER: Version = (25, 1)
 
 NEEDS = (
     # A worker process
@@ -190,7 +190,7 @@ NEEDS = (
          overrides=_mapping(unlink="self", validate="self"), relies=_mapping(create="validate")),
     Need(_ARBITER, Feature.CONTROL_SERVER, "master/", names="_control_server",
          overrides=_mapping(_start_control_server="self", _stop_control_server="self"),
-         since=CONTROL_SERVER[0], until=CONTROL_SERVER[1]),
+         since=CONTROL_SERVER),
 
     # Findings
 

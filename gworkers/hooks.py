@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gworkers.master.generations import take_charge
+from gworkers.master.install import take_charge
 
 __all__ = ["when_ready"]
 

@@ -10,7 +10,7 @@ from gunicorn import SERVER_SOFTWARE, util
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from gworkers import hubs
+from gworkers import gunicorn_compat, hubs
 from gworkers.checks import application, config_file, configuration, deployment, drivers, requirements
 from gworkers.doctor import installed
 from gworkers.doctor.gunicorn_application import GunicornApplication, SettingValue, UsageError
@@ -72,7 +72,8 @@ def _check_configuration(report: Report, app: GunicornApplication, worker_class:
         report.silence = settings.silence
     found += [*config_file.check(cfg, worker_class), *configuration.check_gworkers(settings, hub),
               *configuration.check_heartbeat_files(cfg)]
-    report.findings += [*found, *configuration.check_gunicorn(cfg, settings, hub), *deployment.check(cfg, library)]
+    report.findings += [*found, *configuration.check_gunicorn(cfg, settings, hub), *deployment.check(cfg, library),
+                        *gunicorn_compat.check()]
     report.parser = installed.parser(cfg)
     return not any(finding.fatal for finding in found)
 

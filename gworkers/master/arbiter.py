@@ -5,6 +5,8 @@ from typing import Any
 
 from gunicorn.arbiter import Arbiter
 
+from gworkers.gunicorn_compat import works
+from gworkers.gunicorn_internals import Feature
 from gworkers.master import signals
 from gworkers.master.control_server import ControlServerStart
 from gworkers.master.pidfile import PidfileKeeper
@@ -68,13 +70,14 @@ class ResilientArbiter(Arbiter):  # type: ignore[misc]
 
     # The control server
 
-    def _start_control_server(self) -> None:
-        super()._start_control_server()
-        self._control_server_start.watch(self._control_server)
+    def _start_control_server(self, *args: Any) -> None:
+        super()._start_control_server(*args)
+        if works(Feature.CONTROL_SERVER):
+            self._control_server_start.watch(self._control_server)
 
-    def _stop_control_server(self) -> None:
+    def _stop_control_server(self, *args: Any) -> None:
         self._control_server_start.wait()
-        super()._stop_control_server()
+        super()._stop_control_server(*args)
 
     # Two masters
 

@@ -9,6 +9,9 @@ from typing import Any
 #: Seconds that the control server may take to start. After that the master does not wait for it any longer.
 START_TIMEOUT = 1.0
 
+#: The attributes by which a control server that is starting is recognized.
+STATE = ("_running", "_server", "_thread")
+
 #: How Python's warning about a fork in a process with threads begins.
 FORK_WARNING = r"This process \(pid=\d+\) is multi-threaded, use of fork\(\)"
 
@@ -45,7 +48,7 @@ class ControlServerStart:
         """Gunicorn has started *server*: wait for it before each fork, and ignore the warning about that."""
         if server is not None:
             ignore_fork_warning()
-        if hasattr(server, "_server") and not hasattr(server, "_ready"):
+        if not hasattr(server, "_ready") and all(hasattr(server, name) for name in STATE):
             self._server = server
             # Registered after Gunicorn's own function, it is called before that.
             os.register_at_fork(before=self.wait)

@@ -40,25 +40,6 @@ from gworkers.shared_state import SERVER_STATE, Order, Phase, state_of
 FIRST_ATTEMPTS = 3
 
 
-def install_when_ready(cfg: Any) -> None:
-    """Take charge of the arbiter in its ``when_ready`` hook, before the configured hook is called."""
-    own = cfg.when_ready
-
-    def when_ready(arbiter: Any) -> None:
-        take_charge(arbiter)
-        own(arbiter)
-
-    cfg.set("when_ready", when_ready)
-
-
-def take_charge(arbiter: Any) -> None:
-    """Let *arbiter* manage generations from now on. A second call has no effect."""
-    if not isinstance(arbiter, Generations):
-        # An application may bring a class of its own, which stays a base of the new one.
-        arbiter.__class__ = type("Generations", (Generations, type(arbiter)), {})
-        arbiter.begin()
-
-
 @dataclass
 class Trial:
     """A new generation of which no worker is ready yet, and the state to return to if none can boot."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from gunicorn import sock
 
+from gworkers.gunicorn_compat import works
+from gworkers.gunicorn_internals import Feature
 from gworkers.master.reload import log_refused
 
 
@@ -103,7 +105,8 @@ def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:
 @contextmanager
 def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
     """The context in which the arbiter forks a worker. Gunicorn does not open the worker's own sockets in it."""
-    own = cfg.reuse_port and not listeners and all(isinstance(address, tuple) for address in cfg.address)
+    own = (works(Feature.OWN_SOCKETS) and cfg.reuse_port and not listeners
+           and all(isinstance(address, tuple) for address in cfg.address))
     if own:
         cfg.set("reuse_port", False)
     try:

@@ -6,8 +6,8 @@ from functools import partial
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.arbiter import Arbiter
-
+from gworkers.gunicorn_compat import RELEASE
+from gworkers.gunicorn_internals import SIGNAL_QUEUE
 from gworkers.master.signal_queue import SignalQueue
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STOPPING = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
 
 #: Gunicorn 23 keeps at most five signals, in a list, and reaps workers in a signal handler.
-GUNICORN_23 = not hasattr(Arbiter, "wait_for_signals")
+GUNICORN_23 = RELEASE < SIGNAL_QUEUE
 
 
 def keep_all(arbiter: Any) -> None:

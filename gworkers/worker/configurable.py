@@ -5,11 +5,11 @@ import os
 import sys
 from typing import Any
 
-from gworkers import hubs
+from gworkers import gunicorn_compat, hubs
 from gworkers.checks import config_file, configuration, deployment, requirements
 from gworkers.errors import RequirementError, SettingsError, StartError
 from gworkers.findings import invalid_setting
-from gworkers.master.generations import install_when_ready
+from gworkers.master.install import install_when_ready
 from gworkers.settings import Settings
 from gworkers.shared_state import SERVER_STATE
 from gworkers.worker.boot import BootableWorker
@@ -60,7 +60,7 @@ class ConfigurableWorker(BootableWorker):
         configuration.refuse_invalid(cfg, settings, cls.hub_name)
         library = hubs.HUBS[cls.hub_name].library
         for finding in (*requirements.check(requirements.inspect_runtime(library)), *config_file.check(cfg, cls),
-                        *deployment.check(cfg, library)):
+                        *deployment.check(cfg, library), *gunicorn_compat.check()):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
         install_when_ready(cfg)

@@ -20,7 +20,7 @@ LAYERS = {"": 0, "hubs": 1, "logs": 2, "http1": 3, "checks": 4, "serving": 4, "m
 ENTRY_POINTS = {"__init__", "__main__", "cli", "hooks"}
 
 #: Gunicorn tells only the worker class that it starts, so the class has to reach the arbiter.
-EXCEPTIONS = {("worker.configurable", "master.generations")}
+EXCEPTIONS = {("worker.configurable", "master.install")}
 
 
 def modules() -> dict[str, Path]:

@@ -133,8 +133,8 @@ def strings(tree: ast.AST) -> Iterator[str]:
         if (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call)
                 and ast.unparse(node.value.func) == "import_module"):
             (argument,) = node.value.args
-            if isinstance(argument, ast.Constant) and str(argument.value).startswith("gunicorn"):
-                yield f"{argument.value}:{node.attr}"
+            if isinstance(argument, ast.Constant) and ast.unparse(argument).startswith("'gunicorn"):
+                yield f"{ast.literal_eval(argument)}:{node.attr}"
 
 
 def asked_for(tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -142,7 +142,7 @@ def asked_for(tree: ast.AST) -> Iterator[tuple[str, str]]:
     for node in walk(tree):
         if isinstance(node, ast.Call) and (ast.unparse(node.func), len(node.args)) in (("getattr", 3), ("hasattr", 2)):
             variable, name, *_ = node.args
-            if isinstance(name, ast.Constant):
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
                 yield last_name(variable), name.value
 
 

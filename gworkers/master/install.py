@@ -1,0 +1,43 @@
+"""Installing the management of reloads in Gunicorn's arbiter, if the installed Gunicorn permits that."""
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from gworkers.error_text import describe
+from gworkers.gunicorn_compat import failed, works
+from gworkers.gunicorn_internals import Feature
+
+
+def install_when_ready(cfg: Any) -> None:
+    """Take charge of the arbiter in its ``when_ready`` hook, before the configured hook is called."""
+    if not works(Feature.MANAGED_RELOADS):
+        return
+    own = cfg.when_ready
+
+    def when_ready(arbiter: Any) -> None:
+        take_charge(arbiter)
+        own(arbiter)
+
+    cfg.set("when_ready", when_ready)
+
+
+def take_charge(arbiter: Any) -> None:
+    """Let *arbiter* manage generations from now on. A second call has no effect.
+
+    If that fails, the arbiter stays Gunicorn's own, and a warning is logged.
+    """
+    if not works(Feature.MANAGED_RELOADS):
+        return
+    # Not earlier: its modules import what has just been compared.
+    generations = import_module("gworkers.master.generations").Generations
+    original = type(arbiter)
+    if issubclass(original, generations):
+        return
+    try:
+        # An application may bring a class of its own, which stays a base of the new one.
+        arbiter.__class__ = type("Generations", (generations, original), {})
+        arbiter.begin()
+    except (AttributeError, TypeError) as error:
+        arbiter.__class__ = original
+        arbiter.log.warning("%s", failed(Feature.MANAGED_RELOADS, describe(error)))
