@@ -1,4 +1,4 @@
-"""What is found when Gunicorn starts, on a real one: refused in one line, or logged once and served all the same."""
+"""The findings of a real Gunicorn: fatal ones stop it with one line, warnings are logged once."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def early(tmp_path: Path) -> str:
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy's greenlets cannot be broken")
 @pytest.mark.smoke
-def test_greenlets_that_share_a_context(start: Start, tmp_path: Path) -> None:
+def test_shared_contexts_stop_the_start(start: Start, tmp_path: Path) -> None:
     path = at_start(tmp_path, SHARING)
-    # What stops a worker cannot be silenced.
+    # A fatal finding cannot be silenced.
     server = start("probe:app", env={"PYTHONPATH": path, "GWORKERS_SILENCE": "contexts-shared"}, ready=False)
     assert "[contexts-shared]" in refusal(server)
 
 
-def test_unknown_code_to_silence(start: Start) -> None:
+def test_unknown_code_in_silence_is_refused(start: Start) -> None:
     line = refusal(start("probe:app", settings={"silence": "rooot"}, ready=False))
     assert "'rooot'" in line
     assert "root" in line
 
 
-def test_unknown_part_to_patch(start: Start) -> None:
+def test_unknown_part_in_patch_is_refused(start: Start) -> None:
     assert "'sockets'" in refusal(start("probe:app", settings={"patch": "sockets"}, ready=False))
 
 
@@ -56,26 +56,26 @@ def test_findings_are_logged_once_for_all_workers(start: Start, early: str) -> N
     assert "(imported by early_shop <- gunicorn.conf.py)" in line
 
 
-def test_silence(start: Start, early: str) -> None:
+def test_silenced_findings_are_not_logged(start: Start, early: str) -> None:
     server = start("probe:app", "--worker-connections", 10 ** 7, config=early,
                    settings={"silence": "imported-too-early,open-file-limit,root"})
     assert findings(server) == []
 
 
 @pytest.mark.smoke
-def test_nothing_to_find(start: Start) -> None:
+def test_good_deployment_has_no_findings(start: Start) -> None:
     assert findings(start("probe:app")) == []
 
 
 @pytest.mark.smoke
-def test_driver_that_comes_with_the_application(start: Start, tmp_path: Path) -> None:
+def test_driver_imported_by_the_application_is_reported(start: Start, tmp_path: Path) -> None:
     (tmp_path / "MySQLdb.py").touch()
     (tmp_path / "shop.py").write_text("import MySQLdb\nfrom probe import app\n")
     server = start("shop:app", "--chdir", tmp_path)
     assert findings(server) == ["driver-blocks"]
 
 
-def test_driver_that_comes_with_a_request(start: Start, tmp_path: Path) -> None:
+def test_driver_imported_by_a_request_is_reported(start: Start, tmp_path: Path) -> None:
     (tmp_path / "pyodbc.py").touch()
     (tmp_path / "shop.py").write_text("from probe import app as own\ndef app(environ, start_response):\n"
                                       "    import pyodbc\n    return own(environ, start_response)\n")
@@ -85,7 +85,7 @@ def test_driver_that_comes_with_a_request(start: Start, tmp_path: Path) -> None:
     server.wait_for_log(r"pyodbc .*\[driver-blocks\]$")
 
 
-def test_namesake_of_a_driver_is_none(start: Start, tmp_path: Path) -> None:
+def test_other_module_with_the_name_of_a_driver_is_ignored(start: Start, tmp_path: Path) -> None:
     (tmp_path / "oracledb.py").touch()
     (tmp_path / "shop.py").write_text("import oracledb\nfrom probe import app\n")
     server = start("shop:app", "--chdir", tmp_path)
@@ -93,10 +93,10 @@ def test_namesake_of_a_driver_is_none(start: Start, tmp_path: Path) -> None:
     assert findings(server) == []
 
 
-def test_psycopg2_can_wait_on_the_hub(start: Start, hub: str, tmp_path: Path) -> None:
+def test_psycopg2_wait_makes_psycopg2_cooperative(start: Start, hub: str, tmp_path: Path) -> None:
     pytest.importorskip("psycopg2")
     (tmp_path / "shop.py").write_text("import psycopg2\nfrom probe import app\n")
-    # eventlet sees to it by itself.
+    # eventlet sets a wait callback by itself.
     server = start("shop:app", "--chdir", tmp_path)
     assert findings(server) == ["driver-blocks"] * (hub == "gevent")
     for line in server.log("driver-blocks", since=0):
@@ -107,7 +107,8 @@ def test_psycopg2_can_wait_on_the_hub(start: Start, hub: str, tmp_path: Path) ->
 # Patching
 
 
-def test_post_patch_is_between_patch_and_application(start: Start, hub: str, tmp_path: Path) -> None:
+def test_post_patch_runs_after_the_patch_and_before_the_application(
+        start: Start, hub: str, tmp_path: Path) -> None:
     (tmp_path / "prepared.py").write_text(
         "import sys, socket\nready = []\ndef prepare(worker):\n"
         "    ready.append((type(worker).__name__, socket.socket.__module__, 'shop' in sys.modules))\n")
@@ -122,26 +123,26 @@ def test_post_patch_is_between_patch_and_application(start: Start, hub: str, tmp
     assert loaded == "False"
 
 
-def test_post_patch_as_a_function(start: Start, hub: str) -> None:
+def test_post_patch_may_be_a_function(start: Start, hub: str) -> None:
     config = ("import sys\ndef prepare(worker):\n    print('prepared', file=sys.stderr, flush=True)\n"
               + configured(hub, "post_patch=prepare"))
     server = start("probe:app", worker_class="from config", config=config)
     assert server.log("^prepared$", since=0)
 
 
-def test_post_patch_without_a_parameter(start: Start, tmp_path: Path) -> None:
+def test_post_patch_may_have_no_parameter(start: Start, tmp_path: Path) -> None:
     (tmp_path / "prepared.py").write_text(
         "import sys\ndef prepare():\n    print('prepared', file=sys.stderr, flush=True)\n")
     server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "prepared:prepare"})
     assert server.log("^prepared$", since=0)
 
 
-def test_post_patch_that_is_nowhere(start: Start) -> None:
+def test_post_patch_in_a_missing_module_is_refused(start: Start) -> None:
     line = refusal(start("probe:app", settings={"post_patch": "no_such_module:function"}, ready=False))
     assert "post_patch is 'no_such_module:function'" in line
 
 
-def test_post_patch_that_cannot_be_imported(start: Start) -> None:
+def test_missing_post_patch_function_stops_the_start(start: Start) -> None:
     server = start("probe:app", settings={"post_patch": "os:no_such_function"}, ready=False)
     assert server.wait_for_exit() == 3
     (line,) = server.log(r"\[ERROR\] gworkers setting", since=0)
@@ -150,16 +151,17 @@ def test_post_patch_that_cannot_be_imported(start: Start) -> None:
     assert not server.log("Traceback", since=0)
 
 
-def test_psycopg2_that_is_not_installed(start: Start) -> None:
+def test_psycopg2_wait_without_psycopg2_is_refused(start: Start) -> None:
     if importable("psycopg2"):
-        pytest.skip("it is installed")
+        pytest.skip("psycopg2 is installed")
     assert "pip install psycopg2" in refusal(start("probe:app", settings={"psycopg2": "wait"}, ready=False))
 
 
 @pytest.mark.parametrize(("parts", "patched"), [
     ("all", {"socket", "thread"}), ("socket", {"socket"}), ("thread", {"thread"}), ("", set())])
 @pytest.mark.smoke
-def test_parts(start: Start, hub: str, tmp_path: Path, parts: str, patched: set[str]) -> None:
+def test_only_the_configured_parts_are_patched(
+        start: Start, hub: str, tmp_path: Path, parts: str, patched: set[str]) -> None:
     (tmp_path / "shop.py").write_text(
         "import sys, socket, threading\nfrom probe import app\n"
         "print('parts', socket.socket.__module__, type(threading.Lock()).__module__, file=sys.stderr, flush=True)\n")
@@ -171,7 +173,7 @@ def test_parts(start: Start, hub: str, tmp_path: Path, parts: str, patched: set[
 
 
 @pytest.mark.smoke
-def test_preload_without_a_patched_master(start: Start, hub: str) -> None:
+def test_preload_without_a_patched_master_is_refused(start: Start, hub: str) -> None:
     server = start("probe:app", "--preload", ready=False)
     line = refusal(server)
     assert "[preload-unpatched]" in line
@@ -179,16 +181,16 @@ def test_preload_without_a_patched_master(start: Start, hub: str) -> None:
     assert hub in line
 
 
-def test_preload_with_nothing_to_patch(start: Start) -> None:
+def test_preload_works_if_no_part_is_patched(start: Start) -> None:
     assert start("probe:app", "--preload", settings={"patch": ""}).connect().request().status == 200
 
 
 # Reload
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="it is not root")
-@pytest.mark.parametrize("user", ["", "user = group = 65534\n"], ids=["root", "nobody first"])
-def test_running_as_root_is_warned_of_once_for_each_master(start: Start, user: str) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is warned")
+@pytest.mark.parametrize("user", ["", "user = group = 65534\n"], ids=["root", "other user first"])
+def test_running_as_root_is_logged_once_per_master(start: Start, user: str) -> None:
     server = start("probe:app", config=user)
     assert len(server.log(r"\[root\]$", since=0)) == (not user)
     file = server.directory / "gunicorn.conf.py"
@@ -200,7 +202,7 @@ def test_running_as_root_is_warned_of_once_for_each_master(start: Start, user: s
 
 
 BROKEN = {
-    "syntax": "this is no Python",
+    "syntax": "this is not Python",
     "setting": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(head_timout=5)\n",
     "preload": "preload_app = True\n",
     "class": "worker_class = 'gworkers.GevntWorker'\n",
@@ -212,10 +214,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.smoke
-def test_reload_that_cannot_work_is_refused(start: Start, hub: str, kind: str) -> None:
+def test_reload_with_a_broken_configuration_is_refused(start: Start, hub: str, kind: str) -> None:
     own_class = kind not in ("syntax", "preload")
     if own_class and hub != "gevent":
-        pytest.skip("the same with the other")
+        pytest.skip("independent of the hub")
     server = start("probe:app", worker_class="from config" if own_class else "",
                    config="worker_class = 'gworkers.GeventWorker'\n" if own_class else "")
     good = (server.directory / "gunicorn.conf.py").read_text()

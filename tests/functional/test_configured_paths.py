@@ -1,4 +1,4 @@
-"""What is at a configured path is not always a file. The master must not wait at a FIFO: it would hear no signal."""
+"""Configured paths that lead to a FIFO. The master must not wait for its peer, which would block signals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_certificate_that_is_a_fifo_stops_the_start(start: Start, fifo: Path, na
     assert f"{name} is '{fifo}': it cannot be read (it is a FIFO, not a regular file)" in line
 
 
-def test_certificate_that_is_a_fifo_is_seen_by_doctor(run: Run, fifo: Path) -> None:
+def test_certificate_that_is_a_fifo_is_reported_by_doctor(run: Run, fifo: Path) -> None:
     visit = run("doctor", "--json", "-k", WORKERS[HUB], "--certfile", str(fifo), "hello:app")
     assert "it is a FIFO" in visit.finding("invalid-setting")["impact"]
 
@@ -56,7 +56,7 @@ def test_reload_with_a_certificate_that_is_a_fifo_is_refused(start: Start, fifo:
 
 
 def test_configuration_from_a_fifo_is_read_once(start: Start, fifo: Path, hub: str) -> None:
-    """Gunicorn has read it by then, and no process writes to it again."""
+    """gworkers must not read it again: no process writes to it any more."""
     server = start("probe:app", "-c", fifo, ready=False)
     text = (server.directory / "gunicorn.conf.py").read_text()
     fifo.write_text(f"keepalive = 5\n{text}")
@@ -106,7 +106,7 @@ def test_stop_with_a_fifo_in_place_of_the_pidfile(start: Start, pidfile: Path) -
 
 
 def test_promotion_with_a_fifo_in_place_of_the_pidfile(start: Start, pidfile: Path) -> None:
-    """The new master goes on, and takes the name as soon as it is free."""
+    """The new master continues, and uses the name as soon as it is free."""
     server = start("probe:app", "--pid", pidfile)
     server.signal(signal.SIGUSR2)
     next_pidfile = pidfile.with_name("pid.2")

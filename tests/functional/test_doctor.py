@@ -20,11 +20,11 @@ from support.launch import GUNICORN_SETTINGS, WORKERS, hubs
 CLASS = WORKERS[HUB].rpartition(".")[2]
 
 
-# What is fine
+# Deployments without errors
 
 
 @pytest.mark.smoke
-def test_fine(ask: Run, hub: str) -> None:
+def test_good_deployment_has_no_fatal_finding(ask: Run, hub: str) -> None:
     visit = ask(hub=hub)
     assert visit.err == ""
     report = visit.report
@@ -42,19 +42,19 @@ def test_fine(ask: Run, hub: str) -> None:
     assert set(report["settings"]) == {field.name for field in fields(Settings)}
 
 
-def test_factory(run: Run) -> None:
+def test_application_factory_is_called(run: Run) -> None:
     app = f"{HELLO}\ndef create_app(): return app\n"
     visit = run("doctor", "--json", "-k", WORKERS[HUB], "hello:create_app()", app=app)
     assert visit.report["application"] == "hello:create_app()"
     assert visit.status == 0
 
 
-def test_application_finds_nothing_imported_that_a_worker_would_not_have(ask: Run, hub: str) -> None:
+def test_application_is_loaded_with_no_more_imports_than_in_a_worker(ask: Run, hub: str) -> None:
     others = {"gevent", "eventlet", "rich"} - {hub}
     assert ask(hub=hub, app=f"import sys\nassert not {others!r} & set(sys.modules)\n{HELLO}").report["ok"]
 
 
-def test_loop_and_resolver_are_what_is_asked_for(ask: Run) -> None:
+def test_loop_and_resolver_follow_the_environment(ask: Run) -> None:
     if "gevent" not in hubs():
         pytest.skip("gevent's variables")
     report = ask(hub="gevent", env={"GEVENT_RESOLVER": "block", "GEVENT_BACKEND": "poll"}).report
@@ -63,20 +63,20 @@ def test_loop_and_resolver_are_what_is_asked_for(ask: Run) -> None:
     assert "epoll" not in report["backend"]
 
 
-def test_parser_that_is_there(ask: Run) -> None:
+def test_parser_is_reported(ask: Run) -> None:
     assert ask().report["parser"].startswith("gworkers' fast parser")
     if "http_parser" in GUNICORN_SETTINGS:
         assert ask(config="http_parser = 'fast'\n").report["parser"].startswith("gworkers' fast parser")
         assert ask(config="http_parser = 'python'\n").report["parser"].startswith("Gunicorn's Python parser")
 
 
-def test_what_is_not_patched(ask: Run, hub: str) -> None:
+def test_unpatched_parts_are_not_reported_as_patched(ask: Run, hub: str) -> None:
     report = ask(hub=hub, env={"GWORKERS_PATCH": "time"}).report
     assert "time" in report["patched"]
     assert "socket" not in report["patched"]
 
 
-def test_what_others_print_is_not_in_the_report(ask: Run) -> None:
+def test_output_of_user_code_goes_to_stderr(ask: Run) -> None:
     said = "import os\nprint('{0} prints')\nos.write(1, b'{0} writes\\n')\n"
     visit = ask(config=said.format("file"), app=said.format("application") + HELLO)
     assert visit.report["ok"]
@@ -84,26 +84,26 @@ def test_what_others_print_is_not_in_the_report(ask: Run) -> None:
         "", "application prints", "application writes", "file prints", "file writes"]
 
 
-def test_hook_between_patch_and_application(ask: Run, place: Path) -> None:
+def test_post_patch_is_called_before_the_application_is_loaded(ask: Run, place: Path) -> None:
     (place / "hook.py").write_text("def run(worker):\n    import hook\n    hook.ran = type(worker).__name__\n")
     visit = ask(app=f"import hook\nassert hook.ran == {CLASS!r}\n{HELLO}", env={"GWORKERS_POST_PATCH": "hook:run"})
     assert visit.report["ok"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
-def test_application_is_loaded_as_the_user_that_workers_are(ask: Run) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")
+def test_application_is_loaded_as_the_configured_user(ask: Run) -> None:
     app = f"import os\nassert os.getuid() == os.getgid() == 65534\n{HELLO}"
     visit = ask("--user", "65534", "--group", "65534", app=app)
     assert visit.report["ok"]
     assert "root" not in [finding["code"] for finding in visit.findings]
 
 
-def test_thread_that_does_not_end(ask: Run) -> None:
+def test_running_thread_does_not_delay_the_exit(ask: Run) -> None:
     app = f"import threading\nthreading.Thread(target=threading.Event().wait).start()\n{HELLO}"
     assert ask(app=app).report["ok"]
 
 
-def test_directories_and_paths(run: Run, place: Path) -> None:
+def test_chdir_and_pythonpath_are_applied(run: Run, place: Path) -> None:
     (place / "site").mkdir()
     (place / "library").mkdir()
     shutil.move(place / "hello.py", place / "site" / "hello.py")
@@ -113,10 +113,10 @@ def test_directories_and_paths(run: Run, place: Path) -> None:
     assert run("doctor", "--json", *words).report["ok"]
 
 
-# Where settings come from
+# Origins of settings
 
 
-def test_origins_of_gunicorns_settings(ask: Run, place: Path) -> None:
+def test_origins_of_settings_of_gunicorn(ask: Run, place: Path) -> None:
     visit = ask(
         "--graceful-timeout", "7",
         config="timeout = 9\nworkers = 4\ngraceful_timeout = 8\nkeepalive = 2\ndef pre_request(worker, req): pass\n",
@@ -133,7 +133,7 @@ def test_origins_of_gunicorns_settings(ask: Run, place: Path) -> None:
     }
 
 
-def test_origins_of_own_settings(run: Run) -> None:
+def test_origins_of_settings_of_gworkers(run: Run) -> None:
     visit = run(
         "doctor", "--json", "--env", "GWORKERS_BODY_TIMEOUT=3", "hello:app",
         config=f"from gworkers import {CLASS}\nworker_class = {CLASS}.configure(head_timeout=1, silence=['root'])\n",
@@ -147,44 +147,44 @@ def test_origins_of_own_settings(run: Run) -> None:
             if name not in ("head_timeout", "silence", "body_timeout", "write_timeout")} == {"default"}
 
 
-def test_named_configuration_file_and_application(run: Run, place: Path) -> None:
+def test_configuration_file_may_name_the_application(run: Run, place: Path) -> None:
     (place / "other.py").write_text(f"wsgi_app = 'hello:app'\nworker_class = {WORKERS[HUB]!r}\n")
     report = run("doctor", "--json", "-c", "other.py").report
     assert report["application"] == "hello:app"
     assert report["gunicorn"]["wsgi_app"]["origin"] == "configuration file other.py"
 
 
-def test_values_of_raw_env_are_kept_secret(ask: Run) -> None:
+def test_values_of_raw_env_are_hidden(ask: Run) -> None:
     visit = ask("--env", "PASSWORD=sesame")
     assert visit.report["gunicorn"]["raw_env"]["value"] == ["PASSWORD=..."]
     assert "sesame" not in visit.out + visit.err
 
 
-# Findings that a worker can live with
+# Warnings
 
 
-def test_deployment(ask: Run) -> None:
+def test_deployment_warnings_are_reported(ask: Run) -> None:
     visit = ask("--bind", "0.0.0.0:8000", "--forwarded-allow-ips", "*", "--keep-alive", "5")
     assert visit.report["ok"]
     for code in ("trusts-everyone", "keepalive-short"):
         assert not visit.finding(code)["fatal"]
 
 
-def test_driver(ask: Run, place: Path) -> None:
+def test_blocking_driver_is_reported(ask: Run, place: Path) -> None:
     (place / "MySQLdb.py").write_text("")
     visit = ask(app=f"import MySQLdb\n{HELLO}")
     assert visit.report["ok"]
     assert "MySQLdb" in visit.finding("driver-blocks")["problem"]
 
 
-def test_import_before_the_patch(ask: Run, place: Path, hub: str) -> None:
+def test_import_before_the_patch_is_reported(ask: Run, place: Path, hub: str) -> None:
     (place / "early.py").write_text("from time import sleep\n")
     visit = ask(config="import early\n", hub=hub)
     assert visit.report["ok"]
     assert re.search(r"\bearly\b.*time\.sleep.*gunicorn\.conf\.py", visit.finding("imported-too-early")["problem"])
 
 
-def test_silence(ask: Run, run: Run, place: Path) -> None:
+def test_silenced_findings_are_hidden_in_text_and_marked_in_json(ask: Run, run: Run, place: Path) -> None:
     pytest.importorskip("rich")
     words = ["-k", WORKERS[HUB], "--forwarded-allow-ips", "*", "--bind", "0.0.0.0:8000", "hello:app"]
     env = {"GWORKERS_SILENCE": "trusts-everyone"}
@@ -197,7 +197,7 @@ def test_silence(ask: Run, run: Run, place: Path) -> None:
     assert "Silenced: trusts-everyone." in shown
 
 
-# Findings that it cannot
+# Fatal findings
 
 
 @pytest.mark.parametrize(("app", "said"), [
@@ -209,7 +209,7 @@ def test_silence(ask: Run, run: Run, place: Path) -> None:
     ("apple = 1\n", r"Failed to find attribute 'app'"),
     ("app = 1\n", r"must be callable"),
 ], ids=["import", "raises", "syntax", "exits", "unprintable", "nameless", "uncallable"])
-def test_application_that_cannot_be_loaded(ask: Run, hub: str, app: str, said: str) -> None:
+def test_broken_application_is_reported(ask: Run, hub: str, app: str, said: str) -> None:
     visit = ask(app=app, hub=hub)
     finding = visit.finding("application")
     assert visit.status == 1
@@ -217,7 +217,7 @@ def test_application_that_cannot_be_loaded(ask: Run, hub: str, app: str, said: s
     assert visit.report["patched"]
 
 
-def test_factory_that_is_not_called(ask: Run) -> None:
+def test_factory_without_brackets_is_reported(ask: Run) -> None:
     visit = ask(app="def app():\n    return None\n")
     assert visit.status == 1
     finding = visit.finding("not-wsgi")
@@ -227,12 +227,12 @@ def test_factory_that_is_not_called(ask: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["./hello:app", "hello.py:app"])
-def test_application_that_is_named_as_a_file(run: Run, name: str) -> None:
-    mend = run("doctor", "--json", "-k", WORKERS[HUB], name, app=HELLO).finding("application")["fix"]
-    assert mend.endswith("as a file: hello:app")
+def test_application_named_as_a_file_is_reported(run: Run, name: str) -> None:
+    fix = run("doctor", "--json", "-k", WORKERS[HUB], name, app=HELLO).finding("application")["fix"]
+    assert fix.endswith("as a file: hello:app")
 
 
-def test_no_command_for_what_cannot_be_written_in_one(run: Run, place: Path) -> None:
+def test_no_traceback_command_for_a_module_that_cannot_be_imported_by_name(run: Run, place: Path) -> None:
     (place / "my-app.py").write_text("1 / 0\n")
     finding = run("doctor", "--json", "-k", WORKERS[HUB], "my-app:app").finding("application")
     assert "ZeroDivisionError" in finding["problem"]
@@ -244,35 +244,35 @@ def test_no_command_for_what_cannot_be_written_in_one(run: Run, place: Path) -> 
     ("wrokers = 2\n", "Did you mean workers?"), ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
     ("preload = True\n", "Did you mean preload_app?"),
 ])
-def test_setting_that_is_ignored(ask: Run, config: str, said: str) -> None:
+def test_ignored_setting_is_reported(ask: Run, config: str, said: str) -> None:
     visit = ask(config=config)
     assert visit.status == 0
     assert said in visit.finding("setting-ignored")["fix"]
 
 
-def test_names_that_are_used(ask: Run) -> None:
+def test_names_used_in_the_configuration_are_not_reported(ask: Run) -> None:
     visit = ask(config="import os\nbind_to = '127.0.0.1:0'\nbind = bind_to\ndrain_delay = 1\nworkers = drain_delay\n"
                        "names: list[str] = []\n")
     assert "setting-ignored" not in [finding["code"] for finding in visit.findings]
 
 
-def test_application_that_does_not_exist(run: Run) -> None:
+def test_missing_application_is_reported(run: Run) -> None:
     finding = run("doctor", "--json", "-k", WORKERS[HUB], "nowhere.to_be:found").finding("application")
     assert "--chdir" in finding["fix"]
 
 
-def test_command_for_the_whole_traceback(ask: Run) -> None:
-    mend = ask(app="raise ValueError('deep down')").finding("application")["fix"]
-    done = subprocess.run(mend.partition(": ")[2], shell=True, env=environment(), stderr=subprocess.PIPE, text=True,
+def test_traceback_command_works(ask: Run) -> None:
+    fix = ask(app="raise ValueError('deep down')").finding("application")["fix"]
+    done = subprocess.run(fix.partition(": ")[2], shell=True, env=environment(), stderr=subprocess.PIPE, text=True,
                           timeout=60, check=False)
     assert "ValueError: deep down" in done.stderr
 
 
-def test_command_for_the_whole_traceback_with_what_the_application_needs(run: Run, tmp_path: Path) -> None:
+def test_traceback_command_sets_pythonpath_but_not_raw_env(run: Run, tmp_path: Path) -> None:
     (tmp_path / "elsewhere.py").write_text("import os\nraise ValueError(os.environ['COLOUR'])\n")
-    mend = run("doctor", "--json", "-k", WORKERS[HUB], "--pythonpath", str(tmp_path), "--env", "COLOUR=green",
+    fix = run("doctor", "--json", "-k", WORKERS[HUB], "--pythonpath", str(tmp_path), "--env", "COLOUR=green",
                "elsewhere:app").finding("application")["fix"]
-    said, _, command = mend.partition(": ")
+    said, _, command = fix.partition(": ")
     assert "raw_env" in said
     done = subprocess.run(command, shell=True, env={**environment(), "COLOUR": "green"}, stderr=subprocess.PIPE,
                           text=True, timeout=60, check=False)
@@ -288,56 +288,56 @@ def test_command_for_the_whole_traceback_with_what_the_application_needs(run: Ru
     ("bind = '127.0.0.1:http'\n", "http"),
     ("user = 'nobody of that name'\n", "user cannot be 'nobody of that name'"),
 ], ids=["value", "import", "syntax", "exits", "raw_env", "bind", "user"])
-def test_configuration_that_cannot_be_read(ask: Run, config: str, said: str) -> None:
+def test_broken_configuration_is_reported(ask: Run, config: str, said: str) -> None:
     visit = ask(config=config)
     assert visit.status == 1
     assert re.search(said, visit.finding("configuration")["problem"])
     assert visit.report["hub"] is None
 
 
-def test_configuration_file_that_does_not_exist(ask: Run) -> None:
+def test_missing_configuration_file_is_reported(ask: Run) -> None:
     assert "nowhere.py" in ask("-c", "nowhere.py").finding("configuration")["problem"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("HEAD_TIMOUT", "1"), ("HEAD_TIMEOUT", "soon"), ("PATCH", "everything"),
                                              ("SILENCE", "everyone")])
-def test_own_setting_that_cannot_be_used(ask: Run, name: str, value: str) -> None:
+def test_invalid_setting_of_gworkers_is_reported(ask: Run, name: str, value: str) -> None:
     visit = ask(env={f"GWORKERS_{name}": value})
     assert visit.status == 1
     assert name.lower() in visit.finding("invalid-setting")["problem"].lower()
     assert visit.report["patched"] is None
 
 
-def test_gunicorns_setting_that_cannot_be_used(ask: Run) -> None:
+def test_invalid_setting_of_gunicorn_is_reported(ask: Run) -> None:
     visit = ask("--certfile", "nowhere.pem")
     assert visit.status == 1
     assert "nowhere.pem" in visit.finding("invalid-setting")["problem"]
-    # What else is wrong is found nevertheless.
+    # Other problems are reported too.
     assert visit.report["patched"]
 
 
 @pytest.mark.skipif("http_protocols" not in GUNICORN_SETTINGS, reason="this Gunicorn has no such setting")
 @pytest.mark.parametrize("protocols", ["h2", "h2,h1"])
-def test_http2_is_refused_and_nothing_is_to_be_installed_for_it(ask: Run, protocols: str) -> None:
+def test_http2_is_refused_without_advice_to_install_h2(ask: Run, protocols: str) -> None:
     visit = ask("--http-protocols", protocols)
     assert visit.status == 1
     assert [finding["problem"] for finding in visit.findings if finding["fatal"]] == ["http_protocols has h2"]
     assert "gunicorn[http2]" not in visit.out + visit.err
 
 
-def test_port_that_is_none(ask: Run) -> None:
+def test_invalid_port_is_reported(ask: Run) -> None:
     visit = ask("--bind", "127.0.0.1:99999")
     assert visit.status == 1
     assert visit.finding("invalid-setting")["problem"] == "bind has port 99999"
 
 
-def test_preload_without_a_patch(ask: Run, hub: str) -> None:
+def test_preload_without_a_patch_is_fatal(ask: Run, hub: str) -> None:
     visit = ask("--preload", hub=hub)
     assert visit.status == 1
     assert visit.finding("preload-unpatched")["fatal"]
 
 
-def test_preload_with_a_patch(ask: Run, hub: str) -> None:
+def test_preload_with_a_patch_is_fine(ask: Run, hub: str) -> None:
     patch = {"gevent": "from gevent.monkey import patch_all as patch\n",
              "eventlet": "from eventlet import monkey_patch as patch\n"}
     assert ask("--preload", config=f"{patch[hub]}patch()\n", hub=hub).report["ok"]
@@ -349,7 +349,7 @@ def test_preload_with_a_patch(ask: Run, hub: str) -> None:
     ({"GWORKERS_POST_PATCH": "hook:leaves"}, "worker-setup-failed", "SystemExit: no database"),
     ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "invalid-setting", "/nowhere/to/be/found"),
 ])
-def test_worker_that_cannot_be_set_up(ask: Run, place: Path, env: dict[str, str], code: str, said: str) -> None:
+def test_failing_worker_setup_is_reported(ask: Run, place: Path, env: dict[str, str], code: str, said: str) -> None:
     (place / "hook.py").write_text("def raises(worker): {}['database']\n"
                                    "def leaves(worker): raise SystemExit('no database')\n")
     visit = ask(env=env)

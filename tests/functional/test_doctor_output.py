@@ -1,4 +1,4 @@
-"""``gworkers doctor``: its command line, how its report looks, and the page that explains what it finds."""
+"""``gworkers doctor``: its command line, the format of its report, and the page about findings."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from support.doctor_run import HUB, DoctorRun, Run, environment
 from support.launch import WORKERS
 from support.paths import ROOT
 
-#: As where rich is not installed.
+#: A command line that behaves as if rich was not installed.
 WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from gworkers.cli import main; sys.exit(main())"
 PAGE = (ROOT / "docs/checks.md").read_text()
 
 
-# What is no question
+# Command line
 
 
 @pytest.mark.parametrize(("words", "said"), [
@@ -40,14 +40,14 @@ PAGE = (ROOT / "docs/checks.md").read_text()
     (["doctor", "-k", "gworkers.worker.green.GreenWorker", "hello:app"], "GreenWorker"),
 ], ids=lambda value: value.strip("'-") if isinstance(value, str) else "")
 @pytest.mark.parametrize("form", [["--json"], []], ids=["json", "tables"])
-def test_bad_usage(run: Run, form: list[str], words: list[str], said: str) -> None:
+def test_invalid_usage_is_one_line(run: Run, form: list[str], words: list[str], said: str) -> None:
     line = run(*words, *form).refusal()
     assert said in line
     assert line.startswith("gworkers doctor: ")
 
 
 @pytest.mark.parametrize("words", [[], ["docter"]], ids=["nothing", "docter"])
-def test_no_such_command(run: Run, words: list[str]) -> None:
+def test_unknown_command_prints_the_usage(run: Run, words: list[str]) -> None:
     visit = run(*words)
     assert visit.status == 2
     assert visit.out == ""
@@ -63,16 +63,16 @@ def test_help_and_version(run: Run, words: list[str], said: str) -> None:
     assert said in visit.out
 
 
-def test_bad_web_concurrency(ask: Run) -> None:
+def test_invalid_web_concurrency_is_one_line(ask: Run) -> None:
     assert "several" in ask(env={"WEB_CONCURRENCY": "several"}).refusal()
 
 
-# How it looks
+# Format
 
 
 @pytest.fixture(params=["with rich", "without rich"])
 def shown(request: pytest.FixtureRequest, run: Run) -> Run:
-    """As ``run``, for a report that people read."""
+    """``run`` with and without rich, for a report in text form."""
     if request.param == "without rich":
         return partial(run, command=("-c", WITHOUT_RICH))
     pytest.importorskip("rich")
@@ -80,7 +80,7 @@ def shown(request: pytest.FixtureRequest, run: Run) -> Run:
 
 
 def lines_of(visit: DoctorRun, status: int = 0) -> list[str]:
-    """Of a report in plain text."""
+    """The lines of a report in plain text."""
     assert visit.status == status, visit.err
     assert visit.out.isascii()
     assert "\x1b" not in visit.out
@@ -90,7 +90,7 @@ def lines_of(visit: DoctorRun, status: int = 0) -> list[str]:
     return lines
 
 
-def test_report_in_a_pipe(shown: Run, ask: Run, run: Run, hub: str) -> None:
+def test_report_in_a_pipe_is_plain_text(shown: Run, ask: Run, run: Run, hub: str) -> None:
     words = ["-k", WORKERS[hub], "--bind", "0.0.0.0:8000", "hello:app"]
     visit = shown("doctor", "--all", *words, env={"TERM": "xterm-256color", "COLUMNS": "40"}, app="1 / 0\n")
     lines = lines_of(visit, 1)
@@ -138,7 +138,7 @@ def test_defaults_are_shown_on_request_only(shown: Run, run: Run) -> None:
     assert set(run("doctor", "--json", *words, env=env).report["settings"]) == own
 
 
-def test_tables_on_a_narrow_terminal(place: Path) -> None:
+def test_tables_fit_a_narrow_terminal(place: Path) -> None:
     pytest.importorskip("rich")
     words = ["doctor", "-k", WORKERS[HUB], "--bind", "0.0.0.0:8000", "hello:app"]
     env = {"TERM": "xterm-256color", "COLUMNS": "60", "LINES": "25"}
@@ -151,7 +151,7 @@ def test_tables_on_a_narrow_terminal(place: Path) -> None:
         while piece := os.read(terminal, 65536):
             data += piece
     except OSError:
-        pass  # Linux's way of saying that the other end is closed
+        pass  # Linux reports this error when the other end is closed
     os.close(terminal)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, b"")
@@ -163,7 +163,7 @@ def test_tables_on_a_narrow_terminal(place: Path) -> None:
     assert "\u2026" not in plain
 
 
-def test_reader_that_leaves(place: Path) -> None:
+def test_reader_that_closes_the_pipe_causes_no_error(place: Path) -> None:
     pytest.importorskip("rich")
     command = f"{sys.executable} -m gworkers doctor -k {WORKERS[HUB]} hello:app | true"
     done = subprocess.run(command, shell=True, cwd=place, env=environment(), capture_output=True, text=True, timeout=60,
@@ -171,7 +171,7 @@ def test_reader_that_leaves(place: Path) -> None:
     assert done.stderr == ""
 
 
-def test_workers_do_not_import_it() -> None:
+def test_workers_do_not_import_doctor() -> None:
     code = ("import sys, gworkers.worker.green, gworkers.serving.server; "
             "print([name for name in sys.modules if name.startswith({!r})])")
     names = ("rich", "gworkers.cli", "gworkers.doctor")
@@ -180,12 +180,12 @@ def test_workers_do_not_import_it() -> None:
     assert done.stdout == "[]\n"
 
 
-#: What pip makes of the entry point.
+#: The script that pip creates for the entry point.
 COMMAND = Path(sys.executable).parent / "gworkers"
 
 
 @pytest.mark.skipif(not COMMAND.exists(), reason="not installed with its command")
-def test_command(place: Path) -> None:
+def test_installed_command_works(place: Path) -> None:
     done = subprocess.run([COMMAND, "doctor", "--json", "-k", WORKERS[HUB], "hello:app"],
                           cwd=place, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert DoctorRun(done).report["ok"]

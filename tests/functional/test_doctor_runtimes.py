@@ -1,4 +1,4 @@
-"""``gworkers doctor`` on runtimes that a worker must refuse; test_runtimes.py has some that are made by pip."""
+"""``gworkers doctor`` on simulated runtimes that a worker must refuse. test_runtimes.py installs real ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gworkers.findings import CODES
 from support.broken_installs import SHARING, UNMEASURED, at_start, bare, release, unimportable, without_extensions
 from support.doctor_run import DoctorRun, Run
 
-on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in")
+on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="greenlet is part of PyPy")
 
 OLD_GREENLET = "import greenlet\ngreenlet.__version__ = '0.4.17'\n"
 OLD_PYPY = "import sys\nsys.pypy_version_info = (7, 3, 6, 'final', 0)\n"
 
 Made = Callable[[Path, str], str]
 
-#: by code: a runtime with that hub's library, and what is said of it
+#: by code: a function that creates such a runtime, and a part of the finding
 RUNTIMES: dict[str, tuple[Made, str]] = {
     "contexts-shared": (lambda place, hub: at_start(place, SHARING), "does not isolate the context variables"),
     "greenlet-broken": (lambda place, hub: without_extensions(place, "greenlet"), "greenlet/__init__.py"),
@@ -29,7 +29,7 @@ RUNTIMES: dict[str, tuple[Made, str]] = {
     "pypy-old": (lambda place, hub: at_start(place, OLD_PYPY), "PyPy 7.3.6"),
 }
 LOSE: dict[str, Made] = {"gevent": without_extensions, "eventlet": unimportable}
-#: by code: what is installed besides Gunicorn
+#: by code: the packages that are installed besides Gunicorn
 BARE: dict[str, tuple[str, ...]] = {"library-missing": ("greenlet",), "greenlet-missing": ()}
 
 PARAMETERS = [pytest.param(code, marks=on_cpython) if code in ("contexts-shared", "greenlet-broken", "greenlet-old")
@@ -37,7 +37,7 @@ PARAMETERS = [pytest.param(code, marks=on_cpython) if code in ("contexts-shared"
 
 
 def stopped(visit: DoctorRun, code: str) -> str:
-    """What is said of a runtime that nothing was tried on."""
+    """The problem of a fatal finding, after checking that no worker was tried."""
     assert visit.status == 1
     assert visit.report["hub"] is None
     assert visit.report["patched"] is None
@@ -48,7 +48,8 @@ def stopped(visit: DoctorRun, code: str) -> str:
 
 
 @pytest.mark.parametrize("code", PARAMETERS)
-def test_refused(ask: Run, place: Path, hub: str, code: str) -> None:
+def test_unsuitable_runtime_is_reported_before_the_application_is_loaded(
+        ask: Run, place: Path, hub: str, code: str) -> None:
     make, said = RUNTIMES[code]
     visit = ask(hub=hub, env={"PYTHONPATH": make(place, hub), **UNMEASURED}, app="print('loaded')\n")
     assert said in stopped(visit, code)
@@ -57,21 +58,21 @@ def test_refused(ask: Run, place: Path, hub: str, code: str) -> None:
 
 @on_cpython
 @pytest.mark.parametrize("code", BARE)
-def test_not_installed(ask: Run, place: Path, hub: str, code: str) -> None:
+def test_missing_package_is_reported(ask: Run, place: Path, hub: str, code: str) -> None:
     env = {"PYTHONPATH": bare(place, *BARE[code]), **UNMEASURED}
     visit = ask(hub=hub, env=env, command=("-S", "-m", "gworkers"), app="print('loaded')\n")
     missing = hub if code == "library-missing" else "greenlet"
     assert stopped(visit, code) == f"{missing} is not installed"
 
 
-def test_asked_for_what_there_is_not(ask: Run, hub: str) -> None:
+def test_invalid_library_variable_is_reported(ask: Run, hub: str) -> None:
     variable = {"gevent": "GEVENT_RESOLVER", "eventlet": "EVENTLET_HUB"}[hub]
     visit = ask(hub=hub, env={variable: "nope"}, app="print('loaded')\n")
     assert "nope" in stopped(visit, "library-broken")
     assert variable in visit.finding("library-broken")["fix"]
 
 
-def test_warning_stops_nothing(ask: Run, place: Path, hub: str) -> None:
+def test_incompatible_release_is_a_warning(ask: Run, place: Path, hub: str) -> None:
     release(place, hub, {"gevent": "26.4.0", "eventlet": "0.41.1"}[hub])
     visit = ask(hub=hub, env={"PYTHONPATH": at_start(place, "import greenlet\ngreenlet.__version__ = '3.5.1'\n")})
     assert visit.status == 0
@@ -79,6 +80,6 @@ def test_warning_stops_nothing(ask: Run, place: Path, hub: str) -> None:
     assert visit.report["hub"] is not None
 
 
-def test_each_requirement_is_provoked() -> None:
+def test_each_requirement_has_a_test() -> None:
     provoked = {*RUNTIMES, *BARE, "library-incompatible"}
     assert {code for code in CODES if code.startswith(("greenlet-", "library-", "pypy-", "contexts-"))} == provoked

@@ -1,4 +1,4 @@
-"""The drivers that are said to block the hub, and those that are not: real ones, which pip installs for these tests."""
+"""The check for blocking drivers, with real drivers that pip installs for these tests."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ pytestmark = [
 Start = Callable[..., Server]
 Load = Callable[..., Server]
 
-#: What is installed; drivers for which this takes more than pip are not here.
+#: The installed packages. Drivers that need more than pip are left out.
 PACKAGES = ("grpcio", "mysql-connector-python", "oracledb", "psycogreen", "psycopg[binary]", "psycopg2-binary",
             "pymssql", "pymysql", "pyzmq")
-#: Those in Python alone, of which there is no wheel.
+#: Pure Python packages without a wheel.
 SOURCES = ("psycogreen",)
 
-#: module, and on which hubs it blocks
+#: the hubs that a module blocks
 BLOCKING = {"grpc": {"gevent", "eventlet"}, "psycopg": {"eventlet"}, "psycopg2": {"gevent"},
             "pymssql": {"gevent", "eventlet"}, "zmq": {"gevent", "eventlet"}}
-#: what an application does besides, which tames it
-TAMED = [
+#: code that imports a driver and makes it cooperative
+COOPERATIVE = [
     "import oracledb",
     "import os; os.environ['PSYCOPG_WAIT_FUNC'] = 'wait_selector'; import psycopg",
     "import pymysql",
@@ -59,7 +59,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def load(start: Start, installed: Path, tmp_path: Path) -> Load:
-    """Starts an application with that code, and gworkers' settings, which serves; nothing else is found."""
+    """Return a function that starts an application with *code*, and checks that it serves without other findings."""
 
     def load(code: str, **settings: str) -> Server:
         (tmp_path / "shop.py").write_text(f"{code}\nfrom probe import app\n")
@@ -76,32 +76,32 @@ def found(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "hubs"), BLOCKING.items(), ids=BLOCKING)
-def test_blocks(load: Load, hub: str, name: str, hubs: set[str]) -> None:
+def test_driver_is_reported_if_it_blocks(load: Load, hub: str, name: str, hubs: set[str]) -> None:
     lines = found(load(f"import {name}"))
     assert len(lines) == (hub in hubs)
     for line in lines:
         assert f" {name} waits for its server" in line
 
 
-def test_blocks_with_its_extension(load: Load) -> None:
-    # The one in its wheel needs a newer OpenSSL than some systems have.
+def test_mysql_connector_is_reported_with_its_extension(load: Load) -> None:
+    # The extension in its wheel needs a newer OpenSSL than some systems have.
     server = load("import mysql.connector, sys\n"
                   "print('extension', mysql.connector.HAVE_CEXT, file=sys.stderr, flush=True)")
     (line,) = server.log("^extension ", since=0)
     assert len(found(server)) == (line == "extension True")
 
 
-@pytest.mark.parametrize("code", TAMED, ids=lambda code: code.split()[-1])
-def test_tamed(load: Load, code: str) -> None:
+@pytest.mark.parametrize("code", COOPERATIVE, ids=lambda code: code.split()[-1])
+def test_driver_with_a_workaround_is_not_reported(load: Load, code: str) -> None:
     assert found(load(code)) == []
 
 
-def test_green(load: Load, hub: str) -> None:
+def test_green_variant_of_a_driver_is_not_reported(load: Load, hub: str) -> None:
     for code in GREEN[hub]:
         assert found(load(code)) == []
 
 
-def test_psycogreen_in_post_patch(load: Load, hub: str) -> None:
+def test_psycogreen_works_in_post_patch(load: Load, hub: str) -> None:
     server = load("import psycopg2.extensions, sys\n"
                   "print('waits in', psycopg2.extensions.get_wait_callback().__module__, file=sys.stderr, flush=True)",
                   post_patch=f"psycogreen.{hub}:patch_psycopg")
@@ -109,7 +109,7 @@ def test_psycogreen_in_post_patch(load: Load, hub: str) -> None:
     assert found(server) == []
 
 
-def test_grpc_in_post_patch(load: Load, hub: str) -> None:
+def test_grpc_init_works_in_post_patch(load: Load, hub: str) -> None:
     if hub != "gevent":
-        pytest.skip("grpc has nothing for eventlet")
+        pytest.skip("grpc does not support eventlet")
     assert found(load("import grpc", post_patch="grpc.experimental.gevent:init_gevent")) == []

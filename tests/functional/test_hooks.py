@@ -1,4 +1,4 @@
-"""Server hooks: when each is called, in which process, and with which objects."""
+"""Server hooks: the time, the process and the arguments of each call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 Start = Callable[..., Server]
 
 
-#: Keeps the real os.write: eventlet's may switch, and hooks run where that is not allowed.
+#: Imports os.write before the patch: eventlet's version may switch, which is not allowed in some hooks.
 SAY = """
 import json, os
 from os import write
@@ -27,7 +27,7 @@ def say(hook, **more):
     write(2, b"hook %s\\n" % json.dumps(dict(more, hook=hook, pid=os.getpid())).encode())
 """
 
-#: Every hook of master and worker, each saying what its arguments are.
+#: All hooks of the master and the worker. Each logs its arguments.
 LIFE = SAY + """
 def on_starting(server): say("on_starting", server=server.pid, listeners=len(server.LISTENERS))
 def when_ready(server): say("when_ready", server=server.pid, listeners=len(server.LISTENERS))
@@ -47,13 +47,13 @@ def pre_exec(server): say("pre_exec", server=server.pid)
 
 
 def said(server: Server, hook: str = "") -> list[dict[str, Any]]:
-    """What hooks, or that hook, have said since the server started."""
+    """The records that all hooks, or *hook*, have logged since the start."""
     records = [json.loads(line[len("hook "):]) for line in server.log("^hook ", since=0)]
     return [record for record in records if hook in ("", record["hook"])]
 
 
 @pytest.mark.smoke
-def test_life_of_a_server(start: Start) -> None:
+def test_hooks_of_a_start_and_a_stop_are_called_in_order(start: Start) -> None:
     server = start("probe:app", config=LIFE, workers=2)
     workers = server.worker_pids()
     assert server.connect().request().status == 200
@@ -84,7 +84,7 @@ def test_life_of_a_server(start: Start) -> None:
     assert sorted(record["worker"] for record in said(server, "child_exit")) == sorted(workers)
 
 
-def test_reload(start: Start) -> None:
+def test_hooks_of_a_reload_are_called(start: Start) -> None:
     server = start("probe:app", config=LIFE)
     old = server.worker_pids()
     server.signal(signal.SIGHUP)
@@ -96,7 +96,7 @@ def test_reload(start: Start) -> None:
     assert server.connect().request().status == 200
 
 
-def test_number_of_workers(start: Start) -> None:
+def test_nworkers_changed_is_called(start: Start) -> None:
     server = start("probe:app", config=LIFE)
     server.signal(signal.SIGTTIN)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
@@ -108,7 +108,7 @@ def test_number_of_workers(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
-def test_worker_int(start: Start, number: int) -> None:
+def test_worker_int_is_called(start: Start, number: int) -> None:
     server = start("probe:app", config=LIFE)
     (old,) = server.worker_pids()
     os.kill(old, number)
@@ -117,7 +117,7 @@ def test_worker_int(start: Start, number: int) -> None:
     assert [record["worker"] for record in said(server, "worker_exit")] == [old]
 
 
-def test_worker_int_before_the_application_is_loaded(start: Start, tmp_path: Path) -> None:
+def test_worker_int_is_called_before_the_application_is_loaded(start: Start, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
         "import os, sys, time\nfrom probe import app\nprint('loading', file=sys.stderr, flush=True)\n"
         "while not os.path.exists('go'):\n    time.sleep(0.01)\n")
@@ -144,8 +144,8 @@ def post_worker_init(worker):
     assert json.loads(start("echo:app", config=config).connect().request().body)["HTTP_X_WRAPPED"] == "yes"
 
 
-def test_a_hook_that_fails_in_the_worker(start: Start) -> None:
-    # As in Gunicorn: a worker whose post_worker_init fails cannot boot, and without it there is no server.
+def test_failing_worker_hook_stops_the_start(start: Start) -> None:
+    # As in Gunicorn, a worker whose post_worker_init fails cannot boot, which stops the server.
     config = "def post_worker_init(worker):\n    raise ValueError('no such thing')\n"
     server = start("probe:app", config=config, ready=False)
     assert server.wait_for_exit() == 3

@@ -1,4 +1,4 @@
-"""pre_request and post_request: called for each request, with what Gunicorn's own worker gives them."""
+"""The hooks pre_request and post_request: their arguments equal those in Gunicorn's worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.only(transport="tcp")
 Serve = Callable[..., Server]
 
 
-#: Says all that hooks in use read. Ports are left out: they differ from one connection to the next.
+#: Logs the attributes that hooks usually read. Ports are left out, because they differ between connections.
 RECORD = """
 import json
 from os import write
@@ -52,7 +52,7 @@ def post_request(worker, req, environ, resp):
              configuration=req.cfg is worker.cfg, **of_request(req)))
 """
 
-#: Says what there is to read.
+#: Logs the names of all attributes.
 ATTRIBUTES = """
 import json
 from os import write
@@ -66,12 +66,12 @@ def post_request(worker, req, environ, resp):
     write(2, b"attributes %s\\n" % json.dumps(seen).encode())
 """
 
-#: What Gunicorn's request and response have and these do not: its parser's own limits and buffer, and its name.
+#: Attributes of Gunicorn's request and response that are missing here: limits and buffer of its parser, its name.
 #: docs/settings.md lists them.
 OMITTED = {"unreader", "limit_request_line", "limit_request_fields", "limit_request_field_size",
            "max_buffer_headers", "version of the response"}
 
-#: Says who the client of a Unix socket is.
+#: Logs the address of the client of a Unix socket.
 PEERS = """
 import json
 from os import write
@@ -87,23 +87,23 @@ def post_request(worker, req, environ, resp):
 REQUESTS = {
     "a query": request("/uplo%61d?d=e&f=%20#g", headers=["X-One: 1", "X-One: 2", "Cookie: a=b"]),
     "an old client": request("/", version="1.0"),
-    "an old client that stays": request("/", version="1.0", headers=["Connection: keep-alive"]),
-    "a client that leaves": request("/", headers=["Connection: close"]),
+    "an old client with keep-alive": request("/", version="1.0", headers=["Connection: keep-alive"]),
+    "a client with Connection: close": request("/", headers=["Connection: close"]),
     "a body": request("/upload", method="POST", body=b"x" * 1000),
     "a body in chunks": request("/upload", method="POST", headers=["Transfer-Encoding: chunked"],
                                 body=chunked(b"abc", b"def")),
-    "a body that nobody reads": request("/", method="POST", body=b"x" * 10),
-    "an answer in chunks": request("/stream?parts=3"),
-    "an answer to an old client": request("/stream?parts=3", version="1.0"),
+    "an unread body": request("/", method="POST", body=b"x" * 10),
+    "a chunked response": request("/stream?parts=3"),
+    "a response to an old client": request("/stream?parts=3", version="1.0"),
     "an absolute target": request("http://example.org/upload?b"),
 }
 if gunicorn.version_info >= (27,):
-    # Older ones send a body with the answer, or count it.
+    # Older releases send or count a body.
     REQUESTS["HEAD"] = request("/", method="HEAD")
 
 
 def records(server: Server, data: bytes) -> list[dict[str, Any]]:
-    """What the hooks say of one exchange on a connection of its own."""
+    """The records of the hooks for one exchange on a new connection."""
     client = server.connect()
     before = len(server.lines)
     client.send(data)
@@ -116,7 +116,7 @@ def records(server: Server, data: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("data", REQUESTS.values(), ids=REQUESTS)
-def test_same_as_in_gunicorns_own_worker(serve: Serve, data: bytes) -> None:
+def test_hooks_receive_the_same_as_in_gunicorns_worker(serve: Serve, data: bytes) -> None:
     pytest.importorskip("gevent", reason="Gunicorn's own worker runs on gevent")
     ours = records(serve("probe:app", config=RECORD), data)
     theirs = records(serve("probe:app", config=RECORD, worker_class="gevent"), data)
@@ -130,7 +130,7 @@ def attributes(server: Server) -> dict[str, list[str]]:
 
 
 @pytest.mark.smoke
-def test_what_there_is_to_read(serve: Serve) -> None:
+def test_attributes_equal_those_of_gunicorns_worker(serve: Serve) -> None:
     pytest.importorskip("gevent", reason="Gunicorn's own worker runs on gevent")
     ours = attributes(serve("probe:app", config=ATTRIBUTES))
     theirs = attributes(serve("probe:app", config=ATTRIBUTES, worker_class="gevent"))
@@ -148,8 +148,8 @@ def test_omissions_are_documented() -> None:
 
 @pytest.mark.only(transport="unix")
 @pytest.mark.parametrize("named", [False, True])
-def test_client_of_a_unix_socket(serve: Serve, named: bool) -> None:
-    """Its address is no tuple: a path if it has bound one, which hardly any client does, and else empty."""
+def test_peer_of_a_unix_socket(serve: Serve, named: bool) -> None:
+    """Its address is a string: the path that it is bound to, usually empty."""
     for worker_class in ("", "gevent") if importable("gevent") else ("",):
         server = serve("echo:app", "--access-logfile", "-", "--access-logformat", "access from [%(h)s]",
                        config=PEERS, worker_class=worker_class)
@@ -166,19 +166,19 @@ def test_client_of_a_unix_socket(serve: Serve, named: bool) -> None:
         assert len(server.log("^(peers|address|access) ")) == 3
 
 
-def test_an_application_that_fails(serve: Serve) -> None:
+def test_hooks_are_called_for_a_failing_application(serve: Serve) -> None:
     server = serve("probe:app", config=RECORD)
     assert server.connect().request("/boom").status == 500
     server.expect_traceback("ValueError: asked for")
     server.wait_for_log('^hook .*"post_request"')
     before, after = (json.loads(line[len("hook "):]) for line in server.log("^hook "))
     assert (before["hook"], before["uri"]) == ("pre_request", "/boom")
-    # Gunicorn's own worker has no status to show here, although it has answered too.
+    # In Gunicorn's worker the response has no status here, although it was sent.
     assert (after["response"]["status"], after["response"]["code"]) == ("500 Internal Server Error", 500)
     assert (after["response"]["headers_sent"], after["response"]["closes"]) == (False, True)
 
 
-def test_once_for_each_request_on_a_connection(serve: Serve) -> None:
+def test_hooks_are_called_once_per_request(serve: Serve) -> None:
     server = serve("probe:app", config=RECORD)
     client = server.connect()
     client.send(b"".join(request(f"/?{number}") for number in range(3)))
@@ -191,7 +191,7 @@ def test_once_for_each_request_on_a_connection(serve: Serve) -> None:
     assert [record["nr"] - found[0]["nr"] for record in found] == [0, 1, 1, 2, 2, 3]
 
 
-def test_proxy_protocol_info(serve: Serve) -> None:
+def test_proxy_protocol_info_is_set(serve: Serve) -> None:
     server = serve("probe:app", config="proxy_protocol = True\n" + RECORD)
     client = server.connect()
     client.send(b"PROXY TCP4 192.0.2.7 198.51.100.3 56324 443\r\n" + request("/") + request("/"))
@@ -205,7 +205,7 @@ def test_proxy_protocol_info(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["worker, req", "worker, req, environ", "worker, req, environ, resp"])
-def test_post_request_with_fewer_arguments(serve: Serve, arguments: str) -> None:
+def test_post_request_may_have_fewer_parameters(serve: Serve, arguments: str) -> None:
     last = arguments.split(", ")[-1]
     config = (f"from os import write\ndef post_request({arguments}):\n"
               f"    write(2, b'last is %s\\n' % type({last}).__name__.encode())\n")
@@ -215,7 +215,7 @@ def test_post_request_with_fewer_arguments(serve: Serve, arguments: str) -> None
     server.wait_for_log(f"^last is {expected}$")
 
 
-def test_what_pre_request_changes_is_what_the_application_sees(serve: Serve) -> None:
+def test_pre_request_may_change_the_request(serve: Serve) -> None:
     config = """
 def pre_request(worker, req):
     req.headers.append(("X-ADDED", "by a hook"))
@@ -231,14 +231,14 @@ def pre_request(worker, req):
     assert "HTTP_X_REMOVED" not in seen
 
 
-def test_pre_request_may_tell_the_connection_to_close(serve: Serve) -> None:
+def test_pre_request_may_close_the_connection(serve: Serve) -> None:
     server = serve("echo:app", config="def pre_request(worker, req):\n    req.force_close()\n")
     client = server.connect()
     assert client.request().closes
     client.expect_close()
 
 
-def test_pre_request_that_fails(serve: Serve) -> None:
+def test_failing_pre_request_is_answered_with_500(serve: Serve) -> None:
     config = """
 from os import write
 def pre_request(worker, req):
@@ -255,7 +255,7 @@ def post_request(worker, req, environ, resp):
     server.wait_for_log("^post_request after all, with b'/a'")
 
 
-def test_post_request_that_fails(serve: Serve) -> None:
+def test_failing_post_request_is_logged(serve: Serve) -> None:
     server = serve("probe:app", config="def post_request(worker, req):\n    raise ValueError('not today')\n")
     client = server.connect()
     for _ in range(2):
@@ -264,14 +264,14 @@ def test_post_request_that_fails(serve: Serve) -> None:
     assert len(server.log("Exception in post_request hook")) == 2
 
 
-def test_default_pre_request_speaks_at_debug_level(serve: Serve) -> None:
+def test_default_pre_request_logs_at_debug_level(serve: Serve) -> None:
     server = serve("probe:app", "--log-level", "debug")
     assert server.connect().request("/variable?name=A").status == 200
     server.wait_for_log(r"\[DEBUG\] GET /variable$")
 
 
-def test_a_hook_may_wait(serve: Serve) -> None:
-    # It runs in the greenlet of its request, so the others go on.
+def test_hook_may_wait(serve: Serve) -> None:
+    # It runs in the request greenlet, so other requests continue.
     config = """
 import time
 waiting = []

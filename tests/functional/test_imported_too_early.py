@@ -1,4 +1,4 @@
-"""What a patch has not reached, told by a real Gunicorn; and that it is so, and that the rest works all the same."""
+"""Imports before the patch: the findings of a real Gunicorn, and the behaviour of early and harmless objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
-#: Modules by their source: what each keeps if it is imported too early, and what comes of it.
+#: By source code of a module: what it keeps if it is imported too early, and the impact.
 KEEPING = {
     "from time import sleep": ("time.sleep", BLOCKS),
     "from socket import socket": ("socket.socket", BLOCKS),
@@ -53,7 +53,7 @@ KEEPING = {
 if sys.implementation.name == "cpython":
     KEEPING["import queue\njobs = queue.SimpleQueue()"] = ("an object of queue.SimpleQueue", WAITS)
 
-#: What the patch of one hub replaces, or what it leaves behind, the other's does not.
+#: The same, for originals that only one hub replaces or keeps.
 KEEPING_ON = {
     "gevent": {
         "import threading\nlock = threading.RLock()": ("an object of threading.RLock", RLOCK),
@@ -64,7 +64,7 @@ KEEPING_ON = {
     "eventlet": {"from threading import RLock": ("threading.RLock", RLOCK)},
 }
 
-#: What works although it is as it was before the patch.
+#: A module with names and objects from before the patch that stay usable.
 HARMLESS = """
 import functools, queue, socket, ssl, signal, subprocess, threading, time
 from os import close, read
@@ -85,11 +85,11 @@ class Mine:
 def sleep(seconds): return time.sleep(seconds)
 """
 
-#: A late patch of the master; gevent warns of it too, and eventlet of locks that it could not replace.
+#: A late patch of the master, without the warnings of the hub libraries about it.
 LATE = {hub: f"import warnings\nwarnings.simplefilter('ignore')\n{line}\n" for hub, line in MASTER_PATCH_CODE.items()}
 
-#: Imports as they may be found in an application, those which are installed.
-USUAL = (
+#: Modules that applications usually import.
+COMMON_MODULES = (
     "asyncio", "concurrent.futures.process", "concurrent.futures.thread", "ctypes", "decimal", "email.message",
     "http.client", "http.server", "json", "logging.config", "logging.handlers", "multiprocessing.pool", "queue",
     "sched", "selectors", "smtplib", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile", "threading",
@@ -99,23 +99,23 @@ USUAL = (
 )
 
 
-def keeping(hub: str) -> dict[str, tuple[str, str]]:
-    """Names of modules, and what is told of them."""
-    return {f"early_{number}": expected
-            for number, expected in enumerate({**KEEPING, **KEEPING_ON[hub]}.values())}
+def expected(hub: str) -> dict[str, tuple[str, str]]:
+    """The expected findings, by module: what it keeps, and the impact."""
+    return {f"early_{number}": finding
+            for number, finding in enumerate({**KEEPING, **KEEPING_ON[hub]}.values())}
 
 
 @pytest.fixture
 def imports(tmp_path: Path, hub: str) -> str:
-    """A configuration that imports all of them."""
+    """A configuration that imports all these modules."""
     for number, source in enumerate({**KEEPING, **KEEPING_ON[hub]}):
         (tmp_path / f"early_{number}.py").write_text(source + "\n")
     (tmp_path / "harmless.py").write_text(HARMLESS)
-    return f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport harmless, {', '.join(keeping(hub))}\n"
+    return f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport harmless, {', '.join(expected(hub))}\n"
 
 
-def told(server: Server) -> dict[str, tuple[str, str]]:
-    """Names of modules, and what was told of them."""
+def reported(server: Server) -> dict[str, tuple[str, str]]:
+    """The findings in the log, by module: what it keeps, and the impact."""
     found = {}
     for line in server.log(r"\[imported-too-early\]$", since=0):
         module, _, rest = line.partition("[WARNING] ")[2].partition(" was imported before the patch and keeps ")
@@ -126,52 +126,52 @@ def told(server: Server) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_imported_into_a_master_without_a_patch(start: Start, hub: str, imports: str) -> None:
-    assert told(start("probe:app", config=imports)) == keeping(hub)
+def test_imports_into_an_unpatched_master_are_reported(start: Start, hub: str, imports: str) -> None:
+    assert reported(start("probe:app", config=imports)) == expected(hub)
 
 
-def test_imported_before_a_late_patch_of_the_master(start: Start, hub: str, imports: str) -> None:
-    assert told(start("probe:app", config=imports + LATE[hub])) == keeping(hub)
+def test_imports_before_a_late_patch_of_the_master_are_reported(start: Start, hub: str, imports: str) -> None:
+    assert reported(start("probe:app", config=imports + LATE[hub])) == expected(hub)
 
 
-def test_imported_after_the_patch_of_the_master(start: Start, hub: str, imports: str) -> None:
-    usual = ", ".join(name for name in USUAL if importable(name.partition(".")[0]))
+def test_imports_after_the_patch_of_the_master_are_not_reported(start: Start, hub: str, imports: str) -> None:
+    usual = ", ".join(name for name in COMMON_MODULES if importable(name.partition(".")[0]))
     server = start("probe:app", config=f"{MASTER_PATCH_CODE[hub]}\nimport {usual}\n{imports}")
-    assert told(server) == {}
+    assert reported(server) == {}
     assert server.connect().request().status == 200
 
 
-def test_usual_application(start: Start, tmp_path: Path, imports: str) -> None:
-    usual = ", ".join(name for name in USUAL if importable(name.partition(".")[0]))
+def test_imports_of_the_application_are_not_reported(start: Start, tmp_path: Path, imports: str) -> None:
+    usual = ", ".join(name for name in COMMON_MODULES if importable(name.partition(".")[0]))
     (tmp_path / "shop.py").write_text(f"import {usual}\n{imports}\nfrom probe import app\n")
-    assert told(start("shop:app", "--chdir", tmp_path)) == {}
+    assert reported(start("shop:app", "--chdir", tmp_path)) == {}
 
 
-def test_imported_by_post_patch(start: Start, tmp_path: Path, imports: str) -> None:
+def test_imports_of_post_patch_are_not_reported(start: Start, tmp_path: Path, imports: str) -> None:
     (tmp_path / "prepared.py").write_text(f"def prepare(worker):\n    {imports.replace(chr(10), chr(10) + '    ')}\n")
     server = start("probe:app", "--chdir", tmp_path, settings={"post_patch": "prepared:prepare"})
-    assert told(server) == {}
+    assert reported(server) == {}
 
 
-def test_nothing_is_patched(start: Start, imports: str) -> None:
-    assert told(start("probe:app", config=imports, settings={"patch": ""})) == {}
+def test_nothing_is_reported_without_a_patch(start: Start, imports: str) -> None:
+    assert reported(start("probe:app", config=imports, settings={"patch": ""})) == {}
 
 
-def test_only_sockets_are_patched(start: Start, imports: str) -> None:
-    found = {what for what, _ in told(start("probe:app", config=imports, settings={"patch": "socket"})).values()}
+def test_only_originals_of_patched_parts_are_reported(start: Start, imports: str) -> None:
+    found = {what for what, _ in reported(start("probe:app", config=imports, settings={"patch": "socket"})).values()}
     assert "socket.socket" in found
-    # eventlet replaces some of queue and threading whatever it is told to patch.
+    # eventlet always replaces some names in queue and threading.
     assert not found & {"time.sleep", "threading.local", "threading.Lock", "threading.get_ident", "subprocess.Popen"}
 
 
-def test_configuration_itself(start: Start, hub: str) -> None:
+def test_names_in_the_configuration_are_reported(start: Start, hub: str) -> None:
     server = start("probe:app", config="import threading\nfrom time import sleep\n")
     (line,) = server.log(r"\[imported-too-early\]$", since=0)
     assert "gunicorn.conf.py has time.sleep from before the patch" in line
     assert line.endswith(f"; or begin gunicorn.conf.py with: {MASTER_PATCH_CODE[hub]} [imported-too-early]")
 
 
-def test_configuration_of_another_name(start: Start, hub: str, tmp_path: Path) -> None:
+def test_configuration_file_is_reported_by_its_name(start: Start, hub: str, tmp_path: Path) -> None:
     (tmp_path / "early.py").write_text("from time import sleep\n")
     (tmp_path / "shop.conf").write_text(
         f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport early\nfrom time import sleep\n{ANNOUNCE}")
@@ -184,7 +184,7 @@ def test_configuration_of_another_name(start: Start, hub: str, tmp_path: Path) -
         assert "gunicorn.conf.py" not in line
 
 
-def test_configuration_that_is_a_module(start: Start, hub: str, tmp_path: Path) -> None:
+def test_configuration_in_a_module_is_reported(start: Start, hub: str, tmp_path: Path) -> None:
     (tmp_path / "shop_conf.py").write_text(f"from time import sleep\n{ANNOUNCE}")
     path = os.pathsep.join(filter(None, [str(APPS), str(tmp_path), os.environ.get("PYTHONPATH")]))
     server = start("probe:app", "-c", "python:shop_conf", env={"PYTHONPATH": path})
@@ -193,7 +193,7 @@ def test_configuration_that_is_a_module(start: Start, hub: str, tmp_path: Path) 
                          f"file with: {MASTER_PATCH_CODE[hub]} [imported-too-early]")
 
 
-# Whether it is so. The configuration imports made_early, and the application uses it.
+# Behaviour. The configuration imports the module made_early, which the application uses.
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def late(start: Start) -> Server:
 
 
 @pytest.mark.parametrize("what", ["barrier", "condition", "event", "event_class", "queue", "queue_class", "semaphore"])
-def test_harmless(late: Server, what: str) -> None:
+def test_early_object_works(late: Server, what: str) -> None:
     waiting, other = late.connect(), late.connect()
     waiting.send(request(f"/wait?{what}"))
     late.wait_for_log(f"^waiting for {what}$")
@@ -216,18 +216,18 @@ def test_early_local_is_shared(late: Server) -> None:
     assert late.connect().request("/store?yours").body == b"mine"
 
 
-def test_early_get_ident_tells_all_the_same(late: Server) -> None:
+def test_early_get_ident_returns_one_value_to_all_requests(late: Server) -> None:
     waiting, other = late.connect(), late.connect()
     waiting.send(request("/identify"))
     late.wait_for_log("^identified$")
     assert other.request("/identify?end").body == waiting.receive().body
 
 
-def test_early_reentrant_lock_lets_all_in(late: Server, hub: str) -> None:
+def test_early_reentrant_lock_is_held_by_several_requests(late: Server, hub: str) -> None:
     waiting, other = late.connect(), late.connect()
     waiting.send(request("/enter"))
     late.wait_for_log("^entered$")
-    # eventlet replaces those that it finds.
+    # eventlet replaces existing locks.
     assert other.request("/try").body == (b"True" if hub == "gevent" else b"False")
     assert other.request("/leave").status == 200
     assert waiting.receive().status == 200
@@ -238,7 +238,7 @@ def test_early_tls_fails(late: Server) -> None:
 
 
 @pytest.mark.parametrize("what", ["lock", pytest.param("simple_queue", marks=pytest.mark.skipif(
-    sys.implementation.name != "cpython", reason="it is written in Python there"))])
+    sys.implementation.name != "cpython", reason="it is written in Python on PyPy"))])
 def test_early_lock_blocks(start: Start, what: str) -> None:
     server = start("used_late:app", "--timeout", 1, config=(
         f"import sys\nsys.path.insert(0, {str(APPS)!r})\nimport made_early\n"))

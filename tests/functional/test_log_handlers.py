@@ -1,4 +1,4 @@
-"""Log handlers that raise, wait, hang or find their lock taken cost log lines, and nothing else."""
+"""Log handlers that raise, wait, hang or cannot acquire their lock lose log lines, but have no other effect."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def assert_serves(server, count=20):
 
 @pytest.fixture
 def failing(start):
-    """A server whose handlers print tracebacks of their own."""
+    """Return a function that starts a server whose log handlers print tracebacks."""
     servers = []
 
     def failing(*options, **more):
-        # A handler that hangs may do so in a worker's last line, which takes as long.
+        # A handler may hang in the last log line of a worker, until the graceful timeout.
         servers.append(start("log_handlers:app", "--graceful-timeout", 3, *options, **more))
         return servers[-1]
 
     yield failing
     for server in servers:
-        # Gunicorn itself logs the end of a worker, and gevent reports a handler that still hangs then.
+        # Gunicorn logs the exit of a worker, and gevent reports a handler that still hangs.
         server.stop()
         for _ in server.unexpected_tracebacks():
             server.expect_traceback("the application has failed|CancelledError|this handler|LoopExit|un-acquired")
@@ -69,7 +69,7 @@ def test_application_errors_are_answered(failing, handler):
     assert_serves(server)
 
 
-def test_handler_whose_lock_a_native_thread_holds(failing):
+def test_log_lock_held_by_a_native_thread_does_not_block_the_worker(failing):
     server = failing("--worker-connections", 20)
     assert server.connect().request("/hold-the-lock", headers=["Connection: close"]).status == 200
     server.wait_for_log("^the lock is held$")
@@ -81,7 +81,7 @@ def test_handler_whose_lock_a_native_thread_holds(failing):
     server.wait_for_log("Invalid request", count=25)
 
 
-def test_post_request_hook_that_raises_a_base_exception(failing):
+def test_base_exception_in_post_request_is_logged(failing):
     server = failing(config="from log_handlers import cancel as post_request\n")
     clients = [server.connect() for _ in range(20)]
     for client in clients:
@@ -92,8 +92,8 @@ def test_post_request_hook_that_raises_a_base_exception(failing):
     assert_serves(server)
 
 
-def test_usr1_does_not_wait_for_a_handler_that_hangs(failing):
-    """It needs the handler's lock; the heartbeat must go on meanwhile."""
+def test_usr1_does_not_wait_for_a_hanging_handler(failing):
+    """SIGUSR1 needs the lock of the handler. The heartbeat must continue."""
     server = failing("--timeout", 2, "--error-logfile", "error.log", "--access-logfile", "access.log",
                      config=with_handler("hanging"), ready=False, bind=["unix:listener"])
     server.wait_for_log(r"^worker \d+ is ready$", since=0)
@@ -103,14 +103,14 @@ def test_usr1_does_not_wait_for_a_handler_that_hangs(failing):
     server.signal(signal.SIGUSR1)
     log = server.directory / "error.log"
     until(lambda: "Handling signal: usr1" in log.read_text(), "the signal's log line")
-    # Several heartbeats later, any of which could have been the last.
+    # This takes several heartbeats.
     assert server.connect().request("/wait-a-while").status == 200
     assert server.worker_pids() == [worker]
     assert "WORKER TIMEOUT" not in log.read_text()
 
 
 def test_invalid_requests_are_logged_up_to_a_limit(failing):
-    """The rest is counted, and the count is logged."""
+    """Further ones are counted, and the count is logged."""
     server = failing(config="from log_handlers import shorten_intervals as post_worker_init\n")
     for _ in range(13):
         send_nonsense(server).close()

@@ -1,4 +1,4 @@
-"""A log that cannot be written, or that nothing reads, costs log lines and nothing else."""
+"""An unwritable or unread log loses log lines, but has no other effect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
 
-#: Another formatter than Gunicorn's, so that lines go through the logging module.
+#: A formatter other than Gunicorn's, which turns the fast access log off.
 FORMATTED = """
 import logging
 def post_worker_init(worker):
@@ -57,22 +57,22 @@ def get(server, count, header):
     client.close()
 
 
-@pytest.mark.parametrize("config", ["", FORMATTED], ids=["short way", "logging"])
+@pytest.mark.parametrize("config", ["", FORMATTED], ids=["fast", "logging"])
 @pytest.mark.log_handler(waits="the handler is slower than the reader")
-def test_access_log_that_nothing_reads(fifo, start, config):
-    """Lines are kept up to 1 MiB, then dropped; the kept ones are complete when the reader comes back."""
+def test_unread_access_log_does_not_block_the_worker(fifo, start, config):
+    """Up to 1 MiB of lines is buffered, further lines are dropped. The buffered lines are written later, complete."""
     server = start("crowd:app", "--access-logfile", fifo.path, "--timeout", 3, config=config)
     worker = server.worker_pids()
     get(server, 1500, "User-Agent: " + "x" * 1000)
     assert server.worker_pids() == worker
     server.wait_for_log(r"[1-9]\d* log lines were dropped because nothing reads the log")
-    until(lambda: len(re.findall('"x{1000}"\n', fifo.read())) > 900, "the lines that were kept")
+    until(lambda: len(re.findall('"x{1000}"\n', fifo.read())) > 900, "the buffered lines")
     get(server, 1, "User-Agent: afterwards")
-    until(lambda: "afterwards" in fifo.read(), "a line after that")
+    until(lambda: "afterwards" in fifo.read(), "a later line")
     assert re.sub('(formatted )?127[^\n]*"(x{1000}|afterwards)"\n', "", fifo.text) == ""
 
 
-def test_error_log_that_nothing_reads(fifo, start):
+def test_unread_error_log_does_not_block_the_worker(fifo, start):
     server = start("crowd:app", "--error-logfile", fifo.path, "--timeout", 3, ready=False, bind=["unix:listener"])
     server.wait_for_log(r"^worker \d+ is ready$", since=0)
     server.addresses = [f"{server.directory}/listener"]
@@ -83,13 +83,13 @@ def test_error_log_that_nothing_reads(fifo, start):
         assert client.receive().status == 400
         client.close()
     get(server, 10, "X: y")
-    until(lambda: fifo.read().count("Invalid request") == 90, "the lines that were kept")
+    until(lambda: fifo.read().count("Invalid request") == 90, "the buffered lines")
 
 
 @needs_linux
-@pytest.mark.parametrize("config", ["", FORMATTED], ids=["short way", "logging"])
-def test_full_disk(start, config):
-    """It is reported, now and then, without the cookies of each request."""
+@pytest.mark.parametrize("config", ["", FORMATTED], ids=["fast", "logging"])
+def test_full_disk_does_not_stop_requests(start, config):
+    """The error is reported at intervals, without the content of the lines."""
     server = start("crowd:app", "--access-logfile", "/dev/full", "--access-logformat", "%(r)s %({cookie}i)s",
                    config=config)
     get(server, 50, "Cookie: secret=value")
@@ -98,7 +98,7 @@ def test_full_disk(start, config):
     assert server.log("secret") == []
 
 
-def test_pipelined_requests_with_an_access_log_have_a_line_each(fifo, start):
+def test_each_pipelined_request_has_an_access_log_line(fifo, start):
     server = start("crowd:app", "--access-logfile", fifo.path)
     client = server.connect()
     client.send(request("/one") + request("/two"))

@@ -1,4 +1,4 @@
-"""The access log: one line for each request, with the atoms that Gunicorn's own worker gives."""
+"""The access log: one line for each request, with the same atoms as in Gunicorn's worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 Serve = Callable[..., Server]
 
 
-#: Atoms that are the same whichever worker served, then those that are not.
+#: Atoms that are equal for both workers, then the other ones.
 SAME = ("%(h)s", "%(l)s", "%(u)s", "%(r)s", "%(s)s", "%(m)s", "%(U)s", "%(q)s", "%(H)s", "%(b)s", "%(B)s", "%(f)s",
         "%(a)s", "%({X-One}i)s", "%({host}i)s", "%({nothing}i)s", "%({Content-Type}o)s", "%({content-length}o)s",
         "%({transfer-encoding}o)s", "%({server}o)s", "%({x-made}o)s", "%({raw_uri}e)s", "%({HTTP_HOST}e)s",
@@ -34,8 +34,8 @@ REQUESTS = {
     "escapes": request("/uplo%61d"),
     "an old client": request("/", version="1.0"),
     "a body": request("/upload", method="POST", body=b"x" * 1000),
-    "an answer in chunks": request("/stream?parts=2"),
-    "an answer until the end": request("/stream?parts=2", version="1.0"),
+    "a chunked response": request("/stream?parts=2"),
+    "a response until the close": request("/stream?parts=2", version="1.0"),
     "agent and referrer": request("/", headers=['User-Agent: "a \\ b"', "Referer: http://example.org/?%s"]),
     "user": request("/", headers=["Authorization: Basic " + base64.b64encode(b"alice:secret").decode()]),
     "a broken user": request("/", headers=["Authorization: Basic ???"]),
@@ -44,12 +44,12 @@ REQUESTS = {
     "latin-1": b"GET / HTTP/1.1\r\nHost: test\r\nX-One: \xe4\r\nUser-Agent: \xff\r\n\r\n",
 }
 if gunicorn.version_info >= (27,):
-    # Older ones send a body with the answer, or count it.
+    # Older releases send or count a body.
     REQUESTS["HEAD"] = request("/", method="HEAD")
 
 
 def access_line(server: Server, data: bytes) -> list[str]:
-    """The access log's atoms for one request on a connection of its own."""
+    """The atoms in the access log for one request on a new connection."""
     client = server.connect()
     before = len(server.lines)
     client.send(data)
@@ -58,7 +58,7 @@ def access_line(server: Server, data: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("data", REQUESTS.values(), ids=REQUESTS)
-def test_atoms_are_those_of_gunicorns_own_worker(serve: Serve, data: bytes) -> None:
+def test_atoms_equal_those_of_gunicorns_worker(serve: Serve, data: bytes) -> None:
     pytest.importorskip("gevent", reason="Gunicorn's own worker runs on gevent")
     options = ("probe:app", "--access-logfile", "-", "--access-logformat", FORMAT)
     ours = access_line(serve(*options), data)
@@ -66,7 +66,7 @@ def test_atoms_are_those_of_gunicorns_own_worker(serve: Serve, data: bytes) -> N
     assert dict(zip(SAME, ours)) == dict(zip(SAME, theirs))
 
 
-def test_atoms_of_time_and_process(serve: Serve) -> None:
+def test_atoms_of_time_and_process_are_right(serve: Serve) -> None:
     server = serve("probe:app", "--access-logfile", "-", "--access-logformat", FORMAT)
     seen = dict(zip(SAME + OTHER, access_line(server, request("/spin?seconds=0.25"))))
     assert re.fullmatch(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]", seen["%(t)s"])
@@ -78,7 +78,7 @@ def test_atoms_of_time_and_process(serve: Serve) -> None:
     assert seen["%({REMOTE_PORT}e)s"].isdigit()
 
 
-def test_an_application_that_fails(serve: Serve) -> None:
+def test_failing_application_is_logged_with_500(serve: Serve) -> None:
     server = serve("probe:app", "--access-logfile", "-", "--access-logformat", FORMAT)
     seen = dict(zip(SAME, access_line(server, request("/boom"))))
     assert (seen["%(s)s"], seen["%(r)s"]) == ("500", "GET /boom HTTP/1.1")
@@ -86,7 +86,7 @@ def test_an_application_that_fails(serve: Serve) -> None:
     assert len(server.log(r"^access\|")) == 1
 
 
-def test_each_request_of_a_connection(serve: Serve) -> None:
+def test_each_request_of_a_connection_is_logged(serve: Serve) -> None:
     server = serve("probe:app", "--access-logfile", "-", "--access-logformat", FORMAT)
     client = server.connect()
     client.send(b"".join(request(f"/?{number}") for number in range(3)))
@@ -97,7 +97,7 @@ def test_each_request_of_a_connection(serve: Serve) -> None:
 
 
 @pytest.mark.smoke
-def test_default_format(serve: Serve) -> None:
+def test_default_format_is_the_combined_log(serve: Serve) -> None:
     server = serve("probe:app", "--access-logfile", "-")
     response = server.connect().request("/?a=b", headers=["Referer: http://example.org/", "User-Agent: me"])
     line = server.wait_for_log(
@@ -105,13 +105,13 @@ def test_default_format(serve: Serve) -> None:
     assert int(line[1]) == len(response.body)
 
 
-def test_no_access_log(serve: Serve) -> None:
+def test_no_request_is_logged_by_default(serve: Serve) -> None:
     server = serve("probe:app", "--access-logformat", "access %(r)s")
     assert server.connect().request().status == 200
     assert not server.log("access |GET /")
 
 
-def test_a_refused_request(serve: Serve) -> None:
+def test_refused_request_is_logged_as_invalid(serve: Serve) -> None:
     server = serve("probe:app", "--access-logfile", "-", "--access-logformat", FORMAT)
     client = server.connect()
     client.send(b"GET / HTTP/1.1\r\nHost : test\r\n\r\n")
@@ -120,7 +120,7 @@ def test_a_refused_request(serve: Serve) -> None:
     assert len(server.log("Invalid request")) == 1
 
 
-def test_a_client_that_leaves_in_the_middle(serve: Serve) -> None:
+def test_disconnected_client_is_logged_with_the_bytes_sent(serve: Serve) -> None:
     server = serve("probe:app", "--access-logfile", "-", "--access-logformat", FORMAT)
     client = server.connect()
     client.send(request("/stream?parts=1000"))
@@ -147,7 +147,7 @@ class Own(Logger):
 """
 
 
-def test_logger_class_with_atoms_of_its_own(start: Serve, tmp_path: Path) -> None:
+def test_logger_class_may_add_atoms(start: Serve, tmp_path: Path) -> None:
     (tmp_path / "loggers.py").write_text(LOGGER)
     server = start("probe:app", "--chdir", tmp_path, "--logger-class", "loggers.Loud", "--access-logfile", "-",
                    "--access-logformat", "access|%(loud)s|%(s)s")
@@ -155,25 +155,25 @@ def test_logger_class_with_atoms_of_its_own(start: Serve, tmp_path: Path) -> Non
     server.wait_for_log(r"^access\|/VARIABLE\|200$")
 
 
-def test_logger_class_that_logs_access_its_own_way(start: Serve, tmp_path: Path) -> None:
-    # It is asked for each request although no access log is configured.
+def test_logger_class_may_override_access(start: Serve, tmp_path: Path) -> None:
+    # It is called for each request although no access log is configured.
     (tmp_path / "loggers.py").write_text(LOGGER)
     server = start("probe:app", "--chdir", tmp_path, "--logger-class", "loggers.Own")
     response = server.connect().request("/variable?name=A")
     server.wait_for_log(rf"own 200 GET /variable\?name=A {len(response.body)} 0$")
 
 
-def test_logger_class_as_a_class_in_the_configuration(start: Serve) -> None:
+def test_logger_class_may_be_a_class(start: Serve) -> None:
     server = start("probe:app", config=LOGGER + "logger_class = Own\n")
     assert server.connect().request("/variable?name=A").status == 200
     server.wait_for_log(r"own 200 GET /variable\?name=A 4 0$")
 
 
-# What must not keep a request from its answer
+# Failures that must not stop a request
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_a_log_that_cannot_be_written(start: Serve) -> None:
+def test_unwritable_log_does_not_stop_requests(start: Serve) -> None:
     server = start("leftovers:app", "--access-logfile", "/dev/full")
     first = server.connect()
     before = int(first.request("/descriptors").body)
@@ -192,13 +192,13 @@ def test_a_log_that_cannot_be_written(start: Serve) -> None:
     for client in server.clients[1:]:
         client.close()
     until(lambda: int(first.request("/descriptors").body) <= before, "the worker has closed the connections")
-    # How logging tells of it is its own affair, and it may do so after the answer.
+    # The logging module prints tracebacks, perhaps after the response.
     assert server.stop() == 0
     while server.unexpected_tracebacks():
         server.expect_traceback("No space left on device")
 
 
-def test_a_request_without_an_environ(serve: Serve) -> None:
+def test_request_without_an_environ_is_answered_and_logged(serve: Serve) -> None:
     server = serve("leftovers:app", "--access-logfile", "-", env={"SCRIPT_NAME": "/pre"})
     for data in (request("/other"), request("/pre/") + request("/other"), request("/pre/") * 2 + request("/other")):
         client = server.connect()
@@ -211,7 +211,7 @@ def test_a_request_without_an_environ(serve: Serve) -> None:
     server.wait_for_log("Request path '/other' does not start with SCRIPT_NAME '/pre'", count=3)
 
 
-def test_a_pre_request_hook_that_fails(serve: Serve) -> None:
+def test_failing_pre_request_hook_is_answered_with_500(serve: Serve) -> None:
     config = """
 def pre_request(worker, req):
     if req.path == "/bad":

@@ -1,4 +1,4 @@
-"""Runtimes that a worker must refuse, real ones: each in an environment of its own, made by pip."""
+"""Real runtimes that a worker must refuse, each in its own virtual environment."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from support.requirements import unavailable
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
-#: What does not depend on greenlet.
+#: Packages that do not depend on greenlet.
 BASE = ("gunicorn==23.0.0", "packaging")
 
-#: interpreter, worker class, what is installed besides, and what the refusal says
+#: interpreter, worker class, additional packages, and parts of the finding
 RUNTIMES = {
     "greenlet-0.4.17": (
         "python3.9", "GeventWorker", ("greenlet==0.4.17",), ("greenlet 0.4.17", "greenlet>=1.0", "[greenlet-old]")),
@@ -35,9 +35,9 @@ RUNTIMES = {
 }
 
 
-@pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has its greenlet built in, and is not refused")
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="greenlet is part of PyPy")
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_refused(name: str, tmp_path: Path) -> None:
+def test_unsuitable_runtime_is_refused(name: str, tmp_path: Path) -> None:
     interpreter, worker, packages, expected = RUNTIMES[name]
     python = shutil.which(interpreter)
     if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
@@ -65,5 +65,5 @@ def test_refused(name: str, tmp_path: Path) -> None:
         assert said in line
 
     visit = DoctorRun(run(programs / "python", "-m", "gworkers", "doctor", "--json"))
-    findings = ["{found}: {matters}. {mend} [{code}]".format_map(finding) for finding in visit.findings]
+    findings = ["{problem}: {impact}. {fix} [{code}]".format_map(finding) for finding in visit.findings]
     assert line == f"Error: {findings[0]}"

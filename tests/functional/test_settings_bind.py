@@ -1,4 +1,4 @@
-"""Where the server listens: bind, backlog, reuse_port, and sockets that it is given."""
+"""The listening sockets: the settings bind, backlog and reuse_port, and inherited sockets."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
-#: Runs Gunicorn with listening sockets as descriptors 3 and up, as a supervisor does, and says through
-#: LISTEN_PID that they are for this process, as systemd does when LISTEN_FDS is set too.
+#: Runs Gunicorn with listening sockets as file descriptors 3 and up, like a supervisor, and sets LISTEN_PID, like
+#: systemd, which also sets LISTEN_FDS.
 SUPERVISOR = """
 import os, socket, sys
 for wanted in range(3, 3 + int(sys.argv[1])):
@@ -45,14 +45,14 @@ over_unix = pytest.mark.only(transport="unix")
 
 
 class Supervised(Setup):
-    """Its master is born with two listening sockets."""
+    """The master inherits two listening sockets."""
 
     def command(self, directory: Path) -> list[str]:
         return [sys.executable, "-c", SUPERVISOR, "2", *super().command(directory)[1:]]
 
 
 class FromConfig(Setup):
-    """Its command line names no address: no command line can name one with a null byte."""
+    """The command line has no address, because an address with a null byte is not possible there."""
 
     def command(self, directory: Path) -> list[str]:
         words = super().command(directory)
@@ -62,7 +62,7 @@ class FromConfig(Setup):
 
 @pytest.fixture
 def run(hub: str, transport: str, parser: str) -> Iterator[Start]:
-    """Starts a server with a setup of the kind that the test names."""
+    """Return a function that starts a server with a setup of the given class."""
     with ExitStack() as stack:
 
         def run(kind: type[Setup], **more: Any) -> Server:
@@ -91,12 +91,12 @@ needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="L
 
 
 def tcp(address: tuple[str, int] | str) -> tuple[str, int]:
-    """The address, which is not the path of a Unix socket."""
+    """Return the address after checking that it is not the path of a Unix socket."""
     assert isinstance(address, tuple)
     return address
 
 
-def test_tcp(start: Start) -> None:
+def test_bind_to_tcp(start: Start) -> None:
     server = start("echo:app")
     host, port = tcp(server.address)
     client = server.connect()
@@ -106,7 +106,7 @@ def test_tcp(start: Start) -> None:
 
 
 @needs_ipv6
-def test_ipv6(start: Start) -> None:
+def test_bind_to_ipv6(start: Start) -> None:
     server = start("echo:app", bind=["[::1]:0"])
     client = server.connect()
     seen = environ(client)
@@ -115,7 +115,7 @@ def test_ipv6(start: Start) -> None:
 
 
 @over_unix
-def test_unix(start: Start) -> None:
+def test_bind_to_a_unix_socket(start: Start) -> None:
     server = start("echo:app")
     seen = environ(server.connect(), "Host: example.org:8080")
     assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == ("example.org", "8080")
@@ -125,7 +125,7 @@ def test_unix(start: Start) -> None:
 
 
 @over_unix
-def test_unix_socket_is_removed_at_the_end(start: Start) -> None:
+def test_unix_socket_is_removed_at_exit(start: Start) -> None:
     server = start("echo:app")
     path = Path(str(server.address))
     assert stat.S_ISSOCK(path.stat().st_mode)
@@ -135,8 +135,8 @@ def test_unix_socket_is_removed_at_the_end(start: Start) -> None:
 
 
 @needs_linux
-@pytest.mark.skipif(gunicorn.version_info < (27,), reason="older Gunicorns cannot bind such a name")
-def test_unix_abstract(run: Start) -> None:
+@pytest.mark.skipif(gunicorn.version_info < (27,), reason="older releases of Gunicorn cannot bind such a name")
+def test_bind_to_an_abstract_unix_socket(run: Start) -> None:
     name = f"\0gworkers-{uuid.uuid4()}"
     server = run(FromConfig, config=f"bind = {'unix:' + name!r}")
     server.wait_for_log(r"^worker \d+ is ready$")
@@ -145,7 +145,7 @@ def test_unix_abstract(run: Start) -> None:
 
 
 @needs_ipv6
-def test_several_at_once(start: Start, tmp_path: Path) -> None:
+def test_bind_to_several_addresses(start: Start, tmp_path: Path) -> None:
     server = start("echo:app", bind=["127.0.0.1:0", "[::1]:0", "127.0.0.1:0", f"unix:{tmp_path}/s"])
     assert len(server.addresses) == 4
     clients = [server.connect(index=index) for index in range(4)]
@@ -157,7 +157,7 @@ def test_several_at_once(start: Start, tmp_path: Path) -> None:
 
 @over_unix
 @pytest.mark.parametrize("umask", [0o077, 0o007])
-def test_umask_of_unix_socket(start: Start, umask: int) -> None:
+def test_umask_applies_to_the_unix_socket(start: Start, umask: int) -> None:
     server = start("echo:app", "--umask", oct(umask))
     assert stat.S_IMODE(os.stat(str(server.address)).st_mode) == 0o777 & ~umask
     assert server.connect().request().status == 200
@@ -165,8 +165,8 @@ def test_umask_of_unix_socket(start: Start, umask: int) -> None:
 
 @pytest.mark.parametrize("setup", [{"bind": ("fd://3", "fd://4")}, {"env": (("LISTEN_FDS", "2"),)}],
                          ids=["fd", "systemd"])
-def test_inherited_sockets(run: Start, setup: dict[str, object]) -> None:
-    # Sockets from systemd take the place of what bind says.
+def test_sockets_are_inherited(run: Start, setup: dict[str, object]) -> None:
+    # Sockets from systemd replace the addresses in bind.
     server = run(Supervised, **setup).ready()
     assert len(set(server.addresses)) == 2
     for index, (_, port) in enumerate(map(tcp, server.addresses)):
@@ -174,8 +174,8 @@ def test_inherited_sockets(run: Start, setup: dict[str, object]) -> None:
 
 
 @needs_linux
-def test_backlog(start: Start) -> None:
-    # For a listening socket, tcpi_sacked in Linux' tcp_info is the longest queue that it allows.
+def test_backlog_limits_waiting_connections(start: Start) -> None:
+    # For a listening socket, tcpi_sacked in Linux's tcp_info is the maximum length of its queue.
     config = """
 import socket, struct
 from os import write
@@ -189,7 +189,7 @@ def when_ready(server):
 
 
 @needs_linux
-def test_reuse_port(start: Start) -> None:
+def test_reuse_port_gives_each_worker_a_socket(start: Start) -> None:
     with closing(socket.socket()) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(("127.0.0.1", 0))
@@ -214,8 +214,8 @@ def test_reuse_port(start: Start) -> None:
 
 
 @needs_linux
-@pytest.mark.skipif(gunicorn.version_info < (25,), reason="in older Gunicorns the master opens it")
-def test_reuse_port_that_another_does_not_share(start: Start) -> None:
+@pytest.mark.skipif(gunicorn.version_info < (25,), reason="in older releases of Gunicorn the master opens it")
+def test_reuse_port_on_a_used_address_stops_the_start(start: Start) -> None:
     with closing(socket.socket()) as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()

@@ -1,4 +1,4 @@
-"""How much a worker takes on: connections, requests, times and sizes."""
+"""Limits of a worker: connections, requests, times and sizes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TestWorker:
         assert [held.answer()["pid"]] == server.worker_pids()
         assert not server.log("WORKER TIMEOUT")
 
-    def test_graceful_timeout_ends_what_runs_too_long(self, start: Start, tmp_path: Path) -> None:
+    def test_graceful_timeout_ends_a_long_request(self, start: Start, tmp_path: Path) -> None:
         server = start("probe:app", "--graceful-timeout", 1)
         held = HeldRequest(server, tmp_path).running()
         started = time.monotonic()
@@ -103,7 +103,7 @@ class TestWorker:
         first = [client.request() for _ in range(3)]
         old = {json.loads(response.body)["pid"] for response in first}
         assert len(old) == 1
-        # There has been no time for a successor yet.
+        # There was no time for a successor yet.
         assert [response.closes for response in first] == [False, False, False]
         server.wait_for_log(r"Recycling the worker \(pid:\d+\): the worker has served 3 requests$")
         server.wait_for_log(r"^worker \d+ is ready$", count=2)
@@ -120,7 +120,7 @@ class TestWorker:
         assert all(7 <= limit <= 7 + 10**9 for limit in limits)
 
     @pytest.mark.smoke
-    def test_max_requests_with_jitter_is_when_the_worker_asks(self, start: Start) -> None:
+    def test_max_requests_with_jitter_recycles_the_worker_at_its_limit(self, start: Start) -> None:
         config = ("from os import write\ndef post_fork(server, worker):\n"
                   "    write(2, b'%d requests\\n' % worker.max_requests)\n")
         server = start("probe:app", "--max-requests", 5, "--max-requests-jitter", 10, config=config)
@@ -140,7 +140,7 @@ def status(server: Server, head: str) -> int:
     return client.receive().status
 
 
-def test_limit_request_line(serve: Start) -> None:
+def test_long_request_line_is_refused(serve: Start) -> None:
     server = serve("probe:app", "--limit-request-line", 60)
     start = "GET /?" + "x" * 100
     for length, expected in (59, 200), (60, 200), (61, 414), (100, 414):
@@ -148,7 +148,7 @@ def test_limit_request_line(serve: Start) -> None:
         assert (length, status(server, f"{line}\r\nHost: test\r\n\r\n")) == (length, expected)
 
 
-def test_limit_request_line_default(serve: Start) -> None:
+def test_default_limit_of_the_request_line(serve: Start) -> None:
     server = serve("probe:app")
     for length, expected in (4094, 200), (4095, 414), (9000, 414):
         line = "GET /?" + "x" * (length - len("GET /? HTTP/1.1")) + " HTTP/1.1"
@@ -160,22 +160,22 @@ def test_limit_request_line_0_is_unlimited(serve: Start) -> None:
     assert status(server, f"GET /?{'x' * 20000} HTTP/1.1\r\nHost: test\r\n\r\n") == 200
 
 
-def test_limit_request_fields(serve: Start) -> None:
+def test_too_many_fields_are_refused(serve: Start) -> None:
     server = serve("probe:app", "--limit-request-fields", 5)
     for fields, expected in (4, 200), (5, 200), (6, 431), (50, 431):
         more = "".join(f"X-{index}: x\r\n" for index in range(fields - 1))
         assert (fields, status(server, f"GET / HTTP/1.1\r\nHost: test\r\n{more}\r\n")) == (fields, expected)
 
 
-def test_limit_request_field_size(serve: Start) -> None:
+def test_long_field_is_refused(serve: Start) -> None:
     server = serve("probe:app", "--limit-request-field_size", 50)
     for length, expected in (49, 200), (50, 200), (51, 431), (80, 431):
-        # Gunicorn counts the whole line, its end included.
+        # Gunicorn counts the whole line with its line end.
         line = "X-Long: " + "x" * (length - len("X-Long: \r\n"))
         assert (length, status(server, f"GET / HTTP/1.1\r\nHost: test\r\n{line}\r\n\r\n")) == (length, expected)
 
 
-def test_limit_request_field_size_default(serve: Start) -> None:
+def test_default_limit_of_a_field(serve: Start) -> None:
     server = serve("probe:app")
     for length, expected in (8190, 200), (8191, 431), (70000, 431):
         line = "X-Long: " + "x" * (length - len("X-Long: \r\n"))

@@ -1,4 +1,4 @@
-"""Where logs and metrics go: files, levels, logging's own configurations, syslog, statsd."""
+"""The destinations of logs and metrics: files, levels, configurations of the logging module, syslog, statsd."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Start = Callable[..., Server]
 
 
 def wait_for(pattern: str, path: Path) -> re.Match[str]:
-    """Wait until the pattern is in the file."""
+    """Wait until the file contains the pattern."""
     def found() -> re.Match[str] | None:
         return re.search(pattern, path.read_text(), re.MULTILINE) if path.exists() else None
 
@@ -32,13 +32,13 @@ def wait_for(pattern: str, path: Path) -> re.Match[str]:
 
 
 def found_in(log: Path, server: Server) -> Server:
-    """A server whose log file says where it listens."""
+    """Set the address of the server from its log file. Return the server."""
     listed = wait_for(r"Listening at: http://127\.0\.0\.1:(\d+) ", log)
     server.addresses = [("127.0.0.1", int(listed[1]))]
     return server
 
 
-def test_files(start: Start, tmp_path: Path) -> None:
+def test_logs_are_written_to_files(start: Start, tmp_path: Path) -> None:
     access, error = tmp_path / "access", tmp_path / "error"
     server = start("probe:app", "--access-logfile", access, "--error-logfile", error, ready=False)
     client = found_in(error, server).connect()
@@ -50,30 +50,30 @@ def test_files(start: Start, tmp_path: Path) -> None:
     assert not server.log(r"\[(INFO|WARNING)\]|GET /")
 
 
-def test_wsgi_errors(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "complaining.py").write_text(
+def test_wsgi_errors_is_the_error_log(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "reporting.py").write_text(
         "def app(environ, start_response):\n"
-        "    environ['wsgi.errors'].write('something is amiss\\n')\n"
+        "    environ['wsgi.errors'].write('something is wrong\\n')\n"
         "    environ['wsgi.errors'].flush()\n"
         "    start_response('204 No Content', [])\n"
         "    return []\n")
-    server = start("complaining:app", "--chdir", tmp_path)
+    server = start("reporting:app", "--chdir", tmp_path)
     assert server.connect().request().status == 204
-    server.wait_for_log("^something is amiss$")
+    server.wait_for_log("^something is wrong$")
 
     log = tmp_path / "error"
-    server = found_in(log, start("complaining:app", "--chdir", tmp_path, "--error-logfile", log, ready=False))
+    server = found_in(log, start("reporting:app", "--chdir", tmp_path, "--error-logfile", log, ready=False))
     assert server.connect().request().status == 204
-    wait_for("^something is amiss$", log)
+    wait_for("^something is wrong$", log)
 
 
-def test_loglevel_debug(start: Start) -> None:
+def test_loglevel_debug_logs_the_configuration(start: Start) -> None:
     server = start("probe:app", "--log-level", "debug")
     assert server.connect().request().status == 200
     assert server.log(r"\[DEBUG\] Current configuration:")
 
 
-def test_loglevel_hides_what_is_below(start: Start) -> None:
+def test_loglevel_hides_lower_levels(start: Start) -> None:
     server = start("probe:app", "--log-level", "critical", ready=False)
     server.wait_for_log(r"^worker \d+ is ready$")
     server.signal(signal.SIGTERM)
@@ -81,7 +81,7 @@ def test_loglevel_hides_what_is_below(start: Start) -> None:
     assert not server.log(r"\[(DEBUG|INFO|WARNING|ERROR)\]")
 
 
-def test_capture_output(start: Start, tmp_path: Path) -> None:
+def test_capture_output_redirects_to_the_error_log(start: Start, tmp_path: Path) -> None:
     log = tmp_path / "error"
     server = found_in(log, start("probe:app", "--capture-output", "--error-logfile", log, ready=False))
     assert server.connect().request("/say?out=to-stdout&err=to-stderr").status == 200
@@ -90,14 +90,14 @@ def test_capture_output(start: Start, tmp_path: Path) -> None:
     assert not server.log("to-std")
 
 
-def test_without_capture_output(start: Start) -> None:
+def test_output_is_not_redirected_by_default(start: Start) -> None:
     server = start("probe:app")
     assert server.connect().request("/say?out=to-stdout&err=to-stderr").status == 200
     server.wait_for_log("^to-stdout$")
     server.wait_for_log("^to-stderr$")
 
 
-# logging's own configurations
+# Configurations of the logging module
 
 INI = """
 [loggers]
@@ -140,7 +140,7 @@ def dictionary(file: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", ["logconfig", "logconfig_dict", "logconfig_json"])
-def test_logconfig(start: Start, tmp_path: Path, kind: str) -> None:
+def test_logconfig_is_applied(start: Start, tmp_path: Path, kind: str) -> None:
     log, described = tmp_path / "log", tmp_path / "described"
     if kind == "logconfig_dict":
         server = start("probe:app", config=f"logconfig_dict = {dictionary(log)!r}", ready=False)
@@ -155,7 +155,7 @@ def test_logconfig(start: Start, tmp_path: Path, kind: str) -> None:
     wait_for("^gunicorn.error says Listening at", log)
 
 
-# syslog and statsd speak over UDP.
+# syslog and statsd use UDP.
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def receiver() -> Iterator[socket.socket]:
 
 
 def receive(receiver: socket.socket, pattern: str) -> re.Match[str]:
-    """Wait for a datagram in which the pattern is found."""
+    """Wait for a datagram that contains the pattern."""
     seen = []
     deadline = time.monotonic() + WAIT_LIMIT
     while time.monotonic() < deadline:
@@ -192,7 +192,7 @@ def pending(receiver: socket.socket) -> list[str]:
         receiver.settimeout(WAIT_LIMIT)
 
 
-def test_syslog(start: Start, receiver: socket.socket) -> None:
+def test_syslog_receives_errors_and_access(start: Start, receiver: socket.socket) -> None:
     server = start("probe:app", "--log-syslog", "--log-syslog-to", f"udp://127.0.0.1:{receiver.getsockname()[1]}",
                    "--log-syslog-prefix", "shop", "--log-syslog-facility", "local3")
     receive(receiver, r"^<158>gunicorn\.shop\.error: \[\d+\] Listening at: ")
@@ -201,7 +201,7 @@ def test_syslog(start: Start, receiver: socket.socket) -> None:
     receive(receiver, r'^<158>gunicorn\.shop\.access: \[\d+\] .*"GET /variable')
 
 
-def test_syslog_without_access(start: Start, receiver: socket.socket) -> None:
+def test_syslog_receives_errors_only(start: Start, receiver: socket.socket) -> None:
     server = start("probe:app", "--log-syslog", "--log-syslog-to", f"udp://127.0.0.1:{receiver.getsockname()[1]}",
                    "--disable-redirect-access-to-syslog")
     client = server.connect()
@@ -214,7 +214,7 @@ def test_syslog_without_access(start: Start, receiver: socket.socket) -> None:
     assert not [line for line in said if "GET /variable" in line]
 
 
-def test_statsd(start: Start, receiver: socket.socket) -> None:
+def test_statsd_receives_requests(start: Start, receiver: socket.socket) -> None:
     server = start("probe:app", "--statsd-host", f"127.0.0.1:{receiver.getsockname()[1]}",
                    "--statsd-prefix", "shop", "--dogstatsd-tags", "where:here,who:me")
     tags = r"\|#where:here,who:me$"
@@ -228,7 +228,7 @@ def test_statsd(start: Start, receiver: socket.socket) -> None:
 
 
 @pytest.mark.log_handler(raises="Gunicorn's statsd logger logs before it counts")
-def test_statsd_hears_of_errors(start: Start, receiver: socket.socket) -> None:
+def test_statsd_receives_errors(start: Start, receiver: socket.socket) -> None:
     server = start("probe:app", "--statsd-host", f"127.0.0.1:{receiver.getsockname()[1]}")
     client = server.connect()
     assert client.request("/boom").status == 500
@@ -242,7 +242,7 @@ def test_statsd_hears_of_errors(start: Start, receiver: socket.socket) -> None:
 
 
 @pytest.mark.skipif("enable_backlog_metric" not in GUNICORN_SETTINGS, reason="this Gunicorn has no such setting")
-@pytest.mark.skipif(gunicorn.version_info < (27,), reason="older Gunicorns do not report an empty backlog")
-def test_enable_backlog_metric(start: Start, receiver: socket.socket) -> None:
+@pytest.mark.skipif(gunicorn.version_info < (27,), reason="older releases of Gunicorn do not report an empty backlog")
+def test_statsd_receives_the_backlog(start: Start, receiver: socket.socket) -> None:
     start("probe:app", "--enable-backlog-metric", "--statsd-host", f"127.0.0.1:{receiver.getsockname()[1]}")
     receive(receiver, r"^gunicorn\.backlog:\d+\|h$")

@@ -47,7 +47,7 @@ def test_tests_exist() -> None:
         assert not test or re.search(rf"\bdef {test}\(", file.read_text()), f"{module}::{test}"
 
 
-def test_defaults_are_those_of_the_code() -> None:
+def test_defaults_equal_those_in_the_code() -> None:
     for name, default in re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE):
         if name in Settings.__dataclass_fields__:
             given = Settings.resolve({}, {PREFIX + name.upper(): default})

@@ -1,4 +1,4 @@
-"""What the processes are: how many, whose, where, and from which code."""
+"""Settings of processes: their number, user, directory, title and code."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 Start = Callable[..., Server]
 
 
-needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux' /proc")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become someone else")
+needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc exists on Linux only")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")
 
 
-def test_workers(start: Start) -> None:
+def test_configured_number_of_workers_runs(start: Start) -> None:
     server = start("probe:app", workers=3)
     assert len(set(server.worker_pids())) == 3
     seen = server.ask()
@@ -38,7 +38,7 @@ def test_workers(start: Start) -> None:
 
 
 @needs_root
-def test_user_and_group(start: Start) -> None:
+def test_workers_run_as_user_and_group(start: Start) -> None:
     nobody = pwd.getpwnam("nobody")
     group = grp.getgrgid(nobody.pw_gid).gr_name
     server = start("probe:app", "--user", "nobody", "--group", group)
@@ -47,7 +47,7 @@ def test_user_and_group(start: Start) -> None:
 
 
 @needs_root
-def test_initgroups(start: Start) -> None:
+def test_initgroups_sets_supplementary_groups(start: Start) -> None:
     nobody = pwd.getpwnam("nobody")
     seen = start("probe:app", "--user", "nobody", "--group", nobody.pw_gid, "--initgroups").ask()
     assert seen["groups"] == sorted(os.getgrouplist("nobody", nobody.pw_gid))
@@ -61,25 +61,25 @@ def test_user_owns_the_unix_socket(start: Start, tmp_path: Path) -> None:
     assert server.ask()["uid"] == nobody.pw_uid
 
 
-def test_chdir(start: Start, tmp_path: Path) -> None:
+def test_chdir_is_the_working_directory(start: Start, tmp_path: Path) -> None:
     (tmp_path / "nearby.py").write_text("from probe import app\n")
     seen = start("nearby:app", "--chdir", tmp_path).ask()
     assert seen["cwd"] == os.path.realpath(tmp_path)
 
 
-def test_pythonpath(start: Start, tmp_path: Path) -> None:
+def test_pythonpath_is_on_the_import_path(start: Start, tmp_path: Path) -> None:
     (tmp_path / "faraway.py").write_text("from probe import app\n")
     assert str(tmp_path) in start("faraway:app", "--pythonpath", f"/nonexistent,{tmp_path}").ask()["path"]
 
 
-def test_raw_env(start: Start) -> None:
+def test_raw_env_is_in_the_environment(start: Start) -> None:
     server = start("probe:app", "--env", "COLOUR=green=ish", "--env", "SIZE=")
     assert server.ask("/variable?name=COLOUR") == "green=ish"
     assert server.ask("/variable?name=SIZE") == ""
     assert server.ask("/variable?name=TASTE") is None
 
 
-def test_pidfile(start: Start, tmp_path: Path) -> None:
+def test_pidfile_holds_the_master_and_is_removed(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "pid"
     server = start("probe:app", "--pid", path)
     assert int(path.read_text()) == server.pid
@@ -89,36 +89,36 @@ def test_pidfile(start: Start, tmp_path: Path) -> None:
 
 
 @needs_linux
-def test_worker_tmp_dir(start: Start, tmp_path: Path) -> None:
+def test_worker_tmp_dir_holds_the_heartbeat_files(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--worker-tmp-dir", tmp_path)
     files = Path(f"/proc/{server.worker_pids()[0]}/fd")
     assert any(os.readlink(file).startswith(f"{tmp_path}/wgunicorn-") for file in files.iterdir())
     assert server.ask()["parent"] == server.pid
 
 
-def is_called(title: Path, name: str) -> bool:
+def has_title(title: Path, name: str) -> bool:
     return name in title.read_text()
 
 
 @needs_linux
 @pytest.mark.parametrize(("options", "name"), [(["--name", "shop"], "shop"), ([], "probe:app")])
 @pytest.mark.smoke
-def test_proc_name(start: Start, options: list[str], name: str) -> None:
-    pytest.importorskip("setproctitle", reason="without it Gunicorn names no process")
+def test_proc_name_is_the_process_title(start: Start, options: list[str], name: str) -> None:
+    pytest.importorskip("setproctitle", reason="without it Gunicorn does not set process titles")
     server = start("probe:app", *options)
     for pid, role in (server.pid, "master"), (server.worker_pids()[0], "worker"):
         title = Path(f"/proc/{pid}/cmdline")
-        until(partial(is_called, title, f"{role} [{name}]"), f"the name of the {role}")
+        until(partial(has_title, title, f"{role} [{name}]"), f"the name of the {role}")
 
 
 # preload_app
 
 
-#: What the refusal of an unpatched master tells to write.
+#: The code that the finding about an unpatched master suggests.
 PATCHED = {hub: f"{line}\n" for hub, line in MASTER_PATCH_CODE.items()}
 
 
-def test_preload(hub: str, start: Start) -> None:
+def test_preload_in_a_patched_master(hub: str, start: Start) -> None:
     config = PATCHED[hub] + ("from os import write\ndef when_ready(server):\n"
                              "    write(2, b'loaded %d\\n' % bool(server.app.callable))\n")
     server = start("probe:app", "--preload", config=config, workers=2)
@@ -131,7 +131,7 @@ def test_preload_with_flask(hub: str, start: Start) -> None:
     if hub == "eventlet" and gunicorn.version_info < (24,):
         pytest.skip("with eventlet's locks the interpreter of a patched master ends with a traceback")
     server = start("shop:app", "--preload", config=PATCHED[hub])
-    # With a lock that is not patched, a second request would block the worker, and the first with it.
+    # With an unpatched lock, the second request would block the worker and the first request.
     clients = [server.connect() for _ in range(3)]
     for client in clients:
         client.send(request("/"))
@@ -140,7 +140,7 @@ def test_preload_with_flask(hub: str, start: Start) -> None:
 
 
 @pytest.mark.parametrize("preload", [True, False])
-def test_master_that_is_already_patched(hub: str, start: Start, tmp_path: Path, preload: bool) -> None:
+def test_patched_master_works(hub: str, start: Start, tmp_path: Path, preload: bool) -> None:
     server = start("probe:app", config=PATCHED[hub] + f"preload_app = {preload}\n")
     requests = [HeldRequest(server, tmp_path, str(number)) for number in range(3)]
     for held in requests:
@@ -149,6 +149,6 @@ def test_master_that_is_already_patched(hub: str, start: Start, tmp_path: Path, 
     for held in requests:
         held.let_go()
         assert held.answer()["most"] == 3
-    # The master still hears its signals.
+    # The master still handles signals.
     server.signal(signal.SIGTTIN)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)

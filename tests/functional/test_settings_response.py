@@ -1,4 +1,4 @@
-"""sendfile and early hints."""
+"""The setting sendfile, and early hints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.only(parser="fast")
 
 Serve = Callable[..., Server]
 
-#: Counts what the kernel copies from files to sockets, before anybody imports the function.
+#: Logs the bytes that the kernel copies from files to sockets. It replaces the function before other imports.
 COUNTING = """
 import os
 from os import write
@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def sent_by_the_kernel(server: Server, file: Path) -> int:
-    """Fetches the file twice on one connection."""
+    """Fetch the file twice on one connection. Return the number of bytes that sendfile() has sent."""
     client = server.connect()
     for _ in range(2):
         response = client.request(f"/file?file={file}")
@@ -50,30 +50,30 @@ def sent_by_the_kernel(server: Server, file: Path) -> int:
 
 
 @needs_sendfile
-def test_sendfile(serve: Serve, file: Path) -> None:
+def test_sendfile_is_used(serve: Serve, file: Path) -> None:
     assert sent_by_the_kernel(serve("probe:app", config=COUNTING), file) == 2 * file.stat().st_size
 
 
 @needs_sendfile
-def test_no_sendfile(serve: Serve, file: Path) -> None:
+def test_no_sendfile_reads_the_file(serve: Serve, file: Path) -> None:
     assert sent_by_the_kernel(serve("probe:app", "--no-sendfile", config=COUNTING), file) == 0
 
 
 @needs_sendfile
-@pytest.mark.parametrize(("word", "uses"), [("no", False), ("yes", True)])
-def test_sendfile_from_the_environment(serve: Serve, file: Path, word: str, uses: bool) -> None:
-    server = serve("probe:app", config=COUNTING, env={"SENDFILE": word})
-    assert sent_by_the_kernel(server, file) == 2 * file.stat().st_size * uses
+@pytest.mark.parametrize(("value", "used"), [("no", False), ("yes", True)])
+def test_sendfile_variable_is_applied(serve: Serve, file: Path, value: str, used: bool) -> None:
+    server = serve("probe:app", config=COUNTING, env={"SENDFILE": value})
+    assert sent_by_the_kernel(server, file) == 2 * file.stat().st_size * used
 
 
-def test_early_hints(serve: Serve) -> None:
+def test_early_hints_are_sent(serve: Serve) -> None:
     response = serve("probe:app").connect().request("/hints")
     assert response.status == 200
     (hint,) = response.interim
     assert (hint.status, hint.reason, hint.headers) == (103, "Early Hints", [("Link", "</style.css>; rel=preload")])
 
 
-def test_early_hints_are_not_for_old_clients(serve: Serve) -> None:
+def test_early_hints_are_not_sent_to_http_1_0_clients(serve: Serve) -> None:
     client = serve("probe:app").connect()
     response = client.request("/hints", version="1.0")
     assert (response.status, response.interim) == (200, [])

@@ -1,4 +1,4 @@
-"""How a worker class is named and configured, and what is refused before the first connection."""
+"""The setting worker_class, the settings of gworkers, and the settings that are refused at start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Start = Callable[..., Server]
 
 
 def head_timeout(server: Server) -> str:
-    """"short" if it is, "long" if a head may take longer than that."""
+    """Return "short" if head_timeout is less than 2 s, otherwise "long"."""
     client = server.connect()
     client.send(b"GET / HTTP/1.1\r\n")
     client.sock.settimeout(2.0)
@@ -38,13 +38,13 @@ def head_timeout(server: Server) -> str:
 # worker_class
 
 
-def test_worker_class_as_a_name_in_the_configuration(hub: str, start: Start) -> None:
+def test_worker_class_may_be_a_name(hub: str, start: Start) -> None:
     server = start("probe:app", worker_class="from config", config=f'worker_class = "{WORKERS[hub]}"')
     assert server.connect().request().status == 200
     assert server.log(f"Using worker: {WORKERS[hub]}$")
 
 
-def test_worker_class_as_a_class(hub: str, start: Start) -> None:
+def test_worker_class_may_be_a_class(hub: str, start: Start) -> None:
     config = f"from gworkers import {class_name(hub)} as worker_class\n"
     server = start("probe:app", worker_class="from config", config=config)
     assert server.connect().request().status == 200
@@ -57,9 +57,9 @@ def test_worker_class_as_a_class(hub: str, start: Start) -> None:
     ("EventletWroker", "Did you mean gworkers.EventletWorker?"),
     ("tornado", "Use gworkers.GeventWorker or gworkers.EventletWorker"),
 ])
-def test_worker_class_that_does_not_exist(start: Start, hub: str, name: str, said: str) -> None:
+def test_unknown_worker_class_is_refused(start: Start, hub: str, name: str, said: str) -> None:
     if hub != hubs()[0]:
-        pytest.skip("the same with the other")
+        pytest.skip("independent of the hub")
     line = refusal(start("probe:app", worker_class=f"gworkers.{name}", ready=False))
     assert f"gworkers has no worker class {name}: " in line
     assert said in line
@@ -68,14 +68,14 @@ def test_worker_class_that_does_not_exist(start: Start, hub: str, name: str, sai
 @pytest.mark.parametrize("name", ["worker", "files", "hubs", "cli"])
 def test_module_as_the_worker_class_is_refused(start: Start, hub: str, name: str) -> None:
     if hub != hubs()[0]:
-        pytest.skip("the same with the other")
+        pytest.skip("independent of the hub")
     line = refusal(start("probe:app", worker_class=f"gworkers.{name}", ready=False))
     assert f"worker_class is 'gworkers.{name}', " in line
     assert "Did you mean gworkers.GeventWorker or gworkers.EventletWorker?" in line
 
 
-def test_names_that_are_asked_for_by_the_way() -> None:
-    """Imports and tools ask a module for names that it need not have, and must hear so in the usual way."""
+def test_other_missing_names_raise_attribute_error() -> None:
+    """The import system and tools look up names that a module may lack, and expect an AttributeError."""
     names = [name for _, name, _ in pkgutil.iter_modules(gworkers.__path__)]
     code = (f"import gworkers, sys\nfor name in {names!r}:\n"
             "    known = f'gworkers.{name}' in sys.modules\n    assert hasattr(gworkers, name) == known, name\n"
@@ -86,19 +86,19 @@ def test_names_that_are_asked_for_by_the_way() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-# gworkers' own settings, in order of precedence. What values they take is for tests/unit/test_settings.py.
+# Settings of gworkers, in order of precedence. tests/unit/test_settings.py tests their values.
 
 
-def test_own_settings_default(start: Start) -> None:
+def test_default_of_a_gworkers_setting(start: Start) -> None:
     assert head_timeout(start("probe:app")) == "long"
 
 
-def test_own_settings_from_the_environment(start: Start) -> None:
+def test_gworkers_setting_from_the_environment(start: Start) -> None:
     assert head_timeout(start("probe:app", settings={"head_timeout": 0.1})) == "short"
 
 
 @pytest.mark.parametrize("config", [False, True], ids=["--env", "raw_env"])
-def test_own_settings_from_raw_env(start: Start, config: bool) -> None:
+def test_gworkers_setting_from_raw_env(start: Start, config: bool) -> None:
     if config:
         server = start("probe:app", config='raw_env = ["GWORKERS_HEAD_TIMEOUT=0.1"]\n')
     else:
@@ -107,7 +107,7 @@ def test_own_settings_from_raw_env(start: Start, config: bool) -> None:
 
 
 @pytest.mark.smoke
-def test_own_settings_from_configure(hub: str, start: Start) -> None:
+def test_gworkers_setting_from_configure(hub: str, start: Start) -> None:
     server = start("probe:app", worker_class="from config", config=configured(hub, "head_timeout=0.1"))
     assert head_timeout(server) == "short"
     assert server.log(f"Using worker: {class_name(hub)}$")
@@ -123,7 +123,7 @@ def test_configure_wins_over_the_environment(hub: str, start: Start) -> None:
                                              ("discard_body_limit", "1.5"),
                                              ("request_greenlets", "recycled"), ("write_timeout", "-1")])
 @pytest.mark.parametrize("by", ["environment", "--env"])
-def test_refuses_what_it_does_not_know_in_the_environment(start: Start, name: str, value: str, by: str) -> None:
+def test_invalid_variable_is_refused(start: Start, name: str, value: str, by: str) -> None:
     if by == "environment":
         server = start("probe:app", settings={name: value}, ready=False)
     else:
@@ -131,25 +131,25 @@ def test_refuses_what_it_does_not_know_in_the_environment(start: Start, name: st
     assert name in refusal(server).lower()
 
 
-def test_starts_in_a_pod_beside_a_service_called_gworkers(start: Start) -> None:
+def test_kubernetes_service_variables_are_ignored(start: Start) -> None:
     env = {"GWORKERS_PORT": "tcp://10.0.0.11:8000", "GWORKERS_PORT_8000_TCP": "tcp://10.0.0.11:8000",
            "GWORKERS_PORT_8000_TCP_PROTO": "tcp", "GWORKERS_SERVICE_HOST": "10.0.0.11", "GWORKERS_SERVICE_PORT": "8000"}
     assert head_timeout(start("probe:app", env=env, settings={"head_timeout": 0.1})) == "short"
 
 
-def test_refuses_misspelt_settings_beside_a_service_called_gworkers(start: Start) -> None:
+def test_misspelled_variable_is_refused_beside_a_kubernetes_service(start: Start) -> None:
     env = {"GWORKERS_PORT": "tcp://10.0.0.11:8000", "GWORKERS_SERVICE_HOST": "10.0.0.11"}
     assert "'GWORKERS_HEAD_TIMOUT'" in refusal(start("probe:app", env=env, settings={"head_timout": 1}, ready=False))
 
 
 @pytest.mark.parametrize("arguments", ["head_timout=1", "head_timeout='soon'", "discard_body_limit=None"])
 @pytest.mark.smoke
-def test_refuses_what_it_does_not_know_in_configure(hub: str, start: Start, arguments: str) -> None:
+def test_invalid_argument_of_configure_is_refused(hub: str, start: Start, arguments: str) -> None:
     server = start("probe:app", worker_class="from config", config=configured(hub, arguments), ready=False)
     assert arguments.partition("=")[0] in refusal(server)
 
 
-# Gunicorn's settings that are not done
+# Settings of Gunicorn that gworkers does not support
 
 
 @pytest.mark.parametrize(("name", "option", "value"), [
@@ -161,7 +161,7 @@ def test_refuses_what_it_does_not_know_in_configure(hub: str, start: Start, argu
     ("protocol", "--protocol", "uwsgi"),
 ])
 @pytest.mark.smoke
-def test_refuses_what_is_not_done(start: Start, name: str, option: str, value: str) -> None:
+def test_unsupported_setting_of_gunicorn_is_refused(start: Start, name: str, option: str, value: str) -> None:
     if name not in GUNICORN_SETTINGS:
         pytest.skip(f"this Gunicorn has no setting {name}")
     assert name in refusal(start("probe:app", option, value, ready=False))
@@ -171,13 +171,13 @@ def test_refuses_what_is_not_done(start: Start, name: str, option: str, value: s
     ("http_protocols", "--http-protocols", "h1"), ("http2_cleartext", "--http2-cleartext", "off"),
     ("protocol", "--protocol", "http"),
 ])
-def test_accepts_their_defaults(start: Start, name: str, option: str, value: str) -> None:
+def test_default_of_an_unsupported_setting_is_accepted(start: Start, name: str, option: str, value: str) -> None:
     if name not in GUNICORN_SETTINGS:
         pytest.skip(f"this Gunicorn has no setting {name}")
     assert start("probe:app", option, value).connect().request().status == 200
 
 
-def test_refusal_leaves_nothing_behind(start: Start, tmp_path: object) -> None:
+def test_refused_start_leaves_no_files(start: Start, tmp_path: object) -> None:
     pidfile = f"{tmp_path}/pid"
     refusal(start("probe:app", "--pid", pidfile, settings={"head_timout": 1}, ready=False))
     assert not os.path.exists(pidfile)

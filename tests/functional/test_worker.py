@@ -1,4 +1,4 @@
-"""What a worker process is: patched after the fork and before the application, and cheap where nobody asks for much."""
+"""A worker process: it patches after the fork and before the application, and idle connections are cheap."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from support.client import request
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
-#: Says which hubs the master has imported, and whether a worker is patched when it has just been forked.
+#: Logs the hub libraries that are imported, and whether the process is patched, at several times.
 LIFE = """
 import sys
 from os import write
 from socket import socket
 
-def say(text):
+def log(text):
     write(2, text.encode() + b"\\n")
 
 def hubs():
     return [name for name in ("gevent", "eventlet") if name in sys.modules]
 
 def when_ready(server):
-    say(f"ready with {hubs()}")
+    log(f"ready with {hubs()}")
 
 def on_exit(server):
-    say(f"exits with {hubs()}")
+    log(f"exits with {hubs()}")
 
 def post_fork(server, worker):
     import socket as module
-    say(f"forked {'unpatched' if module.socket is socket else 'patched'} with {hubs()}")
+    log(f"forked {'unpatched' if module.socket is socket else 'patched'} with {hubs()}")
 
 def post_worker_init(worker):
     import socket as module
-    say(f"loaded {'unpatched' if module.socket is socket else 'patched'}")
+    log(f"loaded {'unpatched' if module.socket is socket else 'patched'}")
 """
 
 
@@ -45,12 +45,12 @@ def number(client, target):
 @pytest.mark.smoke
 def test_patched_after_the_fork_and_before_the_application_is_loaded(start, hub):
     server = start("insides:app", config=LIFE)
-    # The application took the class by name when it was loaded.
+    # The application imported the class by name.
     assert server.connect().request("/socket-class").text.partition(".")[0] == hub
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
-    told = server.log("^(ready|forked|loaded|exits) ", since=0)
-    assert told == ["ready with []", "forked unpatched with []", "loaded patched", "exits with []"]
+    logged = server.log("^(ready|forked|loaded|exits) ", since=0)
+    assert logged == ["ready with []", "forked unpatched with []", "loaded patched", "exits with []"]
 
 
 @pytest.mark.smoke
@@ -67,12 +67,12 @@ def test_idle_connections_have_no_greenlet(serve):
 
 @pytest.mark.parametrize(("path", "descriptors"), [("/hold", 1), ("/hold-the-socket", 2)])
 @pytest.mark.smoke
-def test_socket_that_nobody_looks_at_is_not_duplicated(serve, path, descriptors):
+def test_unused_socket_in_the_environ_is_not_duplicated(serve, path, descriptors):
     server = serve("insides:app", "--keep-alive", 60)
     asking, client = server.connect(), server.connect()
     assert client.request().status == 200
     gate = server.word()
-    # The first one may have opened what the worker needs once.
+    # The first request may open file descriptors that the worker keeps.
     before, before = (number(asking, "/descriptors") for _ in range(2))
     client.send(request(f"{path}?{gate}"))
     server.wait_for_log("^holding$")

@@ -1,4 +1,4 @@
-"""A log handler that misbehaves costs log records and nothing else, where Gunicorn's code calls it, too."""
+"""A log handler that raises an exception while a worker exits loses log records, but has no other effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def post_worker_init(worker):
 """
 
 
-def test_worker_that_exits_does_not_go_on_as_arbiter(start: Callable[..., Server]) -> None:
+def test_exiting_worker_does_not_continue_as_an_arbiter(start: Callable[..., Server]) -> None:
     server = start("probe:app", workers=2, config=RAISES)
     old = server.worker_pids()
     server.signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""The validator of the form "validated" is there: what it finds is an error."""
+"""The form "validated" of the test application runs the validator of wsgiref."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize("form", ["validated"], scope="session")
-def test_validator_is_there(site):
+def test_validator_detects_a_violation(site):
     server = site("responses")
     assert server.connect().request("/text").status == 500
     server.expect_traceback("AssertionError")

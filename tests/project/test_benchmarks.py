@@ -1,5 +1,4 @@
-"""``python -m benchmarks`` as far as it goes without installing anything: its names, the table of a saved run, and what
-stops and reloads are judged by."""
+"""``python -m benchmarks`` without its installations: names, saved results, limits for stops and reloads."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="the benchmar
 
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="a footprint is read from /proc")
-#: A Gunicorn without one does not know an option that the benchmarks start it with.
+#: The benchmarks start Gunicorn with an option for its control socket.
 control_socket = pytest.mark.skipif(gunicorn.version_info < (25, 1), reason="this Gunicorn has no control socket")
 
 NAMES = """
@@ -49,7 +48,7 @@ def reading(rate, **more):
 
 @pytest.fixture
 def saved(tmp_path):
-    """A function that writes results as an earlier run would have saved them."""
+    """Return a function that writes results like an earlier run."""
     def save(readings, failures=()):
         path = tmp_path / "results.json"
         path.write_text(json.dumps({"machine": {}, "rounds": 3, "seconds": 1, "readings": readings,
@@ -60,12 +59,12 @@ def saved(tmp_path):
 
 
 def row(shown, title):
-    """The words behind the title in the only line that starts with it and has figures."""
+    """The words after the title in the only line that starts with it and has numbers."""
     (line,) = (line for line in shown.stdout.splitlines() if line.startswith(f"  {title}  "))
     return line.split(title)[1].split()
 
 
-def test_list_names_everything():
+def test_list_shows_all_names():
     listed = python("-m", "benchmarks", "--list")
     assert (listed.returncode, listed.stderr) == (0, "")
     first_words = [line.split()[0] for line in listed.stdout.splitlines() if line.startswith("  ")]
@@ -81,13 +80,13 @@ def test_show_prints_a_table(saved):
     shown = python("-m", "benchmarks", "show", "--json", path)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "Hello, World (64 connections)" in shown.stdout
-    # The medians; last the median of the rounds' ratios.
+    # Medians, and the median of the ratios of the rounds.
     assert row(shown, "gworkers gevent") == ["4,000", "1.25", "23", "80.0", "3.00"]
     assert row(shown, "gunicorn gevent") == ["1,500", "1.25", "23", "80.0", "1.00"]
     assert shown.stdout.index("gworkers gevent") < shown.stdout.index("gunicorn gevent  ")
 
 
-def test_show_hides_no_failure(saved):
+def test_show_reports_failures(saved):
     path = saved({"hello": {
         "gunicorn-gevent": [reading(1000.0), None],
         "gworkers-gevent": [reading(4000.0, errors={"timeout": 7}), reading(4000.0, starved=True)],
@@ -105,12 +104,12 @@ def test_unknown_name_is_refused():
     assert "apache is unknown; known are gworkers-gevent, " in refused.stderr
 
 
-#: Takes some more of everything when it is told to.
-HOARDER = """
+#: A program that uses more of each resource when asked to.
+GROWING_PROGRAM = """
 import mmap, os, sys, tempfile
 print("ready", flush=True)
 sys.stdin.readline()
-hoard = open(os.devnull), mmap.mmap(-1, 1), b"x" * 2**23, tempfile.NamedTemporaryFile(dir="/dev/shm")
+used = open(os.devnull), mmap.mmap(-1, 1), b"x" * 2**23, tempfile.NamedTemporaryFile(dir="/dev/shm")
 if os.fork():
     print("done", flush=True)
     sys.stdin.read()
@@ -122,17 +121,17 @@ else:
 
 
 @linux
-def test_what_is_left_behind_is_seen():
-    with subprocess.Popen([sys.executable, "-c", HOARDER], text=True, start_new_session=True,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hoarder:
-        hoarder.stdout.readline()
-        before = Footprint.of(hoarder.pid)
-        hoarder.stdin.write("go\n")
-        hoarder.stdin.flush()
-        hoarder.stdout.readline()
-        after = Footprint.of(hoarder.pid)
+def test_leftovers_of_reloads_are_reported():
+    with subprocess.Popen([sys.executable, "-c", GROWING_PROGRAM], text=True, start_new_session=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        program.stdout.readline()
+        before = Footprint.of(program.pid)
+        program.stdin.write("go\n")
+        program.stdin.flush()
+        program.stdout.readline()
+        after = Footprint.of(program.pid)
         processes, descriptors, mappings, files, memory = reloads.left_behind(before, after)
-        hoarder.communicate()
+        program.communicate()
     assert processes == "1 processes have become 2"
     assert descriptors == f"{before.descriptors} descriptors have become {before.descriptors + 2}"
     assert mappings == f"{before.mappings} mappings have become {before.mappings + 1}"
@@ -142,47 +141,47 @@ def test_what_is_left_behind_is_seen():
 
 
 @linux
-def test_reloads_leave_nothing_behind(hub, monkeypatch):
+def test_reloads_leave_no_processes_and_descriptors(hub, monkeypatch):
     monkeypatch.setattr(reloads, "WARM_UP", 1)
     survey = reloads.Survey()
     scene = replace(reloads.scene(survey, 2), clients=8)
     outcome = asyncio.run(play(scene, Engine(PROGRAMS / "gunicorn", WORKERS[hub]), "tcp"))
     assert outcome.flawless, "\n".join([outcome.problem, *outcome.tally.incidents, *outcome.output])
     assert survey.before.processes == 1 + scene.workers
-    # Memory needs more reloads to tell, and /dev/shm is everybody's.
+    # Memory growth shows only after more reloads, and /dev/shm is shared with other processes.
     left = replace(survey.after, memory=survey.before.memory, files=survey.before.files)
     assert reloads.left_behind(survey.before, left) == []
 
 
 @pytest.fixture
 def stops(tmp_path, monkeypatch, hub):
-    """What a stop is measured with: the server, where its programs are, and no processor of its own."""
+    """The arguments of a measured stop: the server, the directory of its programs, and no pinned processor."""
     monkeypatch.setattr(environments, "CACHE", tmp_path)
     yield PEERS[f"gworkers-{hub}"], PROGRAMS, Processors(None, None)
     assert "Shutting down: Master" in (tmp_path / "server.log").read_text().splitlines()[-1]
 
 
 @control_socket
-def test_stop_with_idle_connections(stops):
+def test_stop_with_idle_connections_is_measured(stops):
     peer, programs, processors = stops
-    # They linger for two seconds, which would be over at once if none was open.
+    # Idle connections stay open for two seconds. Without one the stop would take no time.
     assert stop.with_idle(peer, programs, 20, processors) > 1
 
 
 @control_socket
 def test_stop_waits_for_the_last_request(stops):
-    # It raises ServerFailed if the request that runs at TERM is not answered.
+    # It raises ServerFailed if the request that runs at SIGTERM is not answered.
     assert stop.after_request(*stops) >= 0
 
 
 @control_socket
 @pytest.mark.parametrize("without", [False, True])
-def test_boots_with_and_without_the_checks(hub, without):
+def test_boot_is_measured_with_and_without_the_checks(hub, without):
     # It raises RuntimeError if the worker does not start.
     assert boot.took(PEERS[f"gworkers-{hub}"], PROGRAMS, without=without) > 0
 
 
-def test_a_long_stop_is_told():
+def test_slow_stop_is_reported():
     assert stop.too_long(stop.WITH_IDLE, stop.AFTER_REQUEST) == ""
     assert stop.too_long(3.0, 0.1) == "3.00 s with idle connections, 2.5 are the most"
     assert stop.too_long(2.1, 0.5) == "0.50 s after the last request, 0.3 are the most"

@@ -1,4 +1,4 @@
-"""The examples, started with the very commands that the README and examples/README.md give."""
+"""The examples, started with the commands in README.md and examples/README.md."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ WAIT_LIMIT = 20.0
 
 
 def worker(text: str) -> str:
-    """The hub whose worker class a command or a configuration names."""
+    """The hub of the worker class in a command or a configuration."""
     return re.findall(r"(\w+)Worker\b", text)[-1].lower()
 
 
-#: What follows the installation in the README's lines, by hub.
+#: The Gunicorn commands in the README, by hub.
 README = {
     worker(command): command
     for command in re.findall(r"^(?:.*&& )?\.venv/bin/(gunicorn .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
 }
 
-#: The command of each example, by its directory.
+#: The command of each example, by directory.
 EXAMPLES = dict(
     re.findall(r"^\| \[(\w+)\]\(.*\| `\.\./\.\./\.venv/bin/(gunicorn.*)` \|$",
                (ROOT / "examples/README.md").read_text(), re.MULTILINE)
@@ -44,7 +44,7 @@ EXAMPLES = dict(
 
 @contextlib.contextmanager
 def running(command: str, directory: Path, log: Path) -> Iterator[tuple[str, int]]:
-    """Run it on a free port; yields the address, and expects a clean end."""
+    """Run *command* on a free port, yield the address, and expect a clean exit."""
     gunicorn, *words = shlex.split(command)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("GWORKERS_", "GUNICORN_"))}
     with log.open("wb") as output:
@@ -83,8 +83,8 @@ def check(address: tuple[str, int]) -> None:
     assert get(address, "/nowhere")[0] == 404
 
 
-def test_the_commands_of_the_readme(hub, tmp_path):
-    # Not in the checkout: there Gunicorn would import the package from it, whichever is installed.
+def test_commands_in_the_readme_work(hub, tmp_path):
+    # In another directory, so that Gunicorn imports the installed package, not the checkout.
     command = README[hub].replace("examples/", f"{ROOT}/examples/")
     with running(command, tmp_path, tmp_path / "log") as address:
         check(address)
@@ -95,7 +95,7 @@ def test_every_example_has_a_command():
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_the_commands_of_the_examples(hub, name, tmp_path):
+def test_commands_of_the_examples_work(hub, name, tmp_path):
     directory = ROOT / "examples" / name
     config = directory / "gunicorn.conf.py"
     wanted = worker(EXAMPLES[name] + (config.read_text() if config.exists() else ""))
@@ -105,7 +105,7 @@ def test_the_commands_of_the_examples(hub, name, tmp_path):
         check(address)
 
 
-def test_a_request_that_waits_lets_another_one_pass(hub, tmp_path):
+def test_waiting_request_does_not_block_another_one(hub, tmp_path):
     with contextlib.ExitStack() as stack:
         command = README[hub].replace("examples/", f"{ROOT}/examples/")
         address = stack.enter_context(running(command, tmp_path, tmp_path / "log"))

@@ -1,4 +1,4 @@
-"""The clients that find losses: each kind of loss is seen, and told from the others."""
+"""The clients that detect lost requests: they distinguish each kind of loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 
 def tally_of(behave: Behaviour, path: Path, done: Callable[[Tally], object], count: int = 1,
              newcomers: int = 0) -> Tally:
-    """What one client counts at a server that behaves like that on each connection, until *done*."""
+    """The tally of a client at a server that runs *behave* on each connection, until *done*."""
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await behave(reader, writer)
@@ -45,21 +45,21 @@ async def request(reader: asyncio.StreamReader) -> None:
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while True:
         await request(reader)
-        # In pieces, which are no reason to complain.
+        # In pieces, which a client must accept.
         writer.write(ANSWER[:20])
         await writer.drain()
         await asyncio.sleep(0)
         writer.write(ANSWER[20:])
 
 
-def test_nothing_is_wrong(tmp_path: Path) -> None:
+def test_answered_requests_are_counted(tmp_path: Path) -> None:
     tally = tally_of(serve, tmp_path / "socket", lambda tally: tally.ok >= 20)
     assert tally.flawless
     assert tally.incidents == []
     assert tally.longest > 0
 
 
-def test_announced_end_is_no_loss(tmp_path: Path) -> None:
+def test_announced_close_is_not_a_loss(tmp_path: Path) -> None:
     async def last(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
         writer.write(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
@@ -68,7 +68,7 @@ def test_announced_end_is_no_loss(tmp_path: Path) -> None:
     assert tally_of(last, tmp_path / "socket", lambda tally: tally.ok >= 20).flawless
 
 
-def test_newcomers_open_a_connection_for_each_request(tmp_path: Path) -> None:
+def test_new_connections_send_one_request_each(tmp_path: Path) -> None:
     connections = []
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,7 +82,7 @@ def test_newcomers_open_a_connection_for_each_request(tmp_path: Path) -> None:
     assert all(b"\r\nConnection: close\r\n" in head for head in connections)
 
 
-def test_lost_before_any_answer(tmp_path: Path) -> None:
+def test_close_before_the_response_is_a_loss(tmp_path: Path) -> None:
     async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
 
@@ -91,7 +91,7 @@ def test_lost_before_any_answer(tmp_path: Path) -> None:
     assert "lost" in tally.incidents[0]
 
 
-def test_lost_within_an_answer(tmp_path: Path) -> None:
+def test_close_within_the_response_is_a_loss(tmp_path: Path) -> None:
     async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
         writer.write(ANSWER)
@@ -104,7 +104,7 @@ def test_lost_within_an_answer(tmp_path: Path) -> None:
     assert (tally.raced, tally.refused, tally.non200) == (0, 0, 0)
 
 
-def test_raced(tmp_path: Path) -> None:
+def test_close_of_an_idle_connection_is_a_race(tmp_path: Path) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
         writer.write(ANSWER)
@@ -115,7 +115,7 @@ def test_raced(tmp_path: Path) -> None:
     assert (tally.lost, tally.refused, tally.non200) == (0, 0, 0)
 
 
-def test_non200(tmp_path: Path) -> None:
+def test_other_statuses_are_counted(tmp_path: Path) -> None:
     async def fail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await request(reader)
@@ -126,10 +126,10 @@ def test_non200(tmp_path: Path) -> None:
     assert "503" in tally.incidents[0]
 
 
-def test_refused() -> None:
+def test_refused_connections_are_counted() -> None:
     async def run() -> Tally:
         with socket.socket() as sock:
-            # Bound, so that nobody else gets the port, and never listened on.
+            # Bound to reserve the port, but not listening.
             sock.bind(("127.0.0.1", 0))
             async with Keepers(sock.getsockname(), count=1, newcomers=0) as keepers:
                 while not keepers.tally.refused:

@@ -1,4 +1,4 @@
-"""The package as it is installed, and the pages that say how to install it."""
+"""The metadata of the installed package, and the pages about its installation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def relative(path: Path) -> str:
 
 
 def requirements() -> dict[str, set[str]]:
-    """The floors of what the installed package depends on, by name; a name may have several."""
+    """The minimum releases of the dependencies, by name. A name may have several."""
     found: dict[str, set[str]] = {}
     for requirement in metadata("gworkers").get_all("Requires-Dist"):
         name, bounds = re.match(r"([\w-]+)(?:\[\w+\])?(\S*?)(?:;|\s|$)", requirement).groups()
@@ -35,7 +35,7 @@ def requirements() -> dict[str, set[str]]:
 
 
 def imported(module: Path) -> set[str]:
-    """The top-level names that a module imports, wherever in it."""
+    """The top-level packages that a module imports, at any place in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
@@ -55,43 +55,43 @@ def test_metadata():
     assert about["Description-Content-Type"] == "text/markdown"
 
 
-def test_it_says_that_it_is_typed():
+def test_package_is_marked_as_typed():
     assert (PACKAGE / "py.typed").is_file()
 
 
 @pytest.mark.parametrize("library", ["gevent", "eventlet"])
-def test_only_its_hub_imports_a_hub_library(library):
+def test_one_module_imports_each_hub_library(library):
     assert [relative(module) for module in MODULES if library in imported(module)] == [f"hubs/{library}.py"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is new in Python 3.10")
-def test_what_it_imports_is_what_it_depends_on():
+def test_imported_packages_are_dependencies():
     third_party = set().union(*map(imported, MODULES)) - sys.stdlib_module_names - {"gworkers"}
     assert third_party <= requirements().keys()
 
 
-def test_importing_it_imports_no_hub_library():
+def test_importing_gworkers_imports_no_hub_library():
     code = "import sys, gworkers, gworkers.settings; print(sorted({'gevent', 'eventlet'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert answer.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", ["gunicorn", "greenlet", "gevent", "eventlet", "rich"])
-def test_dependencies_are_documented_with_their_floors(name):
+def test_dependencies_are_documented_with_their_minimum_releases(name):
     row = re.search(rf"^\| `{name}.*$", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE)[0]
     for floor in requirements()[name]:
         assert floor.startswith(">=")
         assert floor[2:] in row
 
 
-def test_the_oldest_releases_that_are_tested_are_the_floors():
+def test_minimum_releases_are_tested():
     pins = re.findall(r"oldest\S*: (\w+)==(\S+)", (ROOT / "tox.ini").read_text())
     assert {name for name, _ in pins} == {"gunicorn", "gevent", "eventlet"}
     for name, version in pins:
         assert requirements()[name] == {f">={version}"}
 
 
-def test_the_readme_installs_and_tests_in_a_line_each():
+def test_readme_has_one_line_to_install_and_one_to_test():
     lines = (ROOT / "README.md").read_text().splitlines()
     install, test = (line for line in lines if line.startswith("python3 -m venv .venv && "))
     assert install.endswith(".venv/bin/gunicorn --chdir examples/hello -k gworkers.GeventWorker 'hello:create_app()'")

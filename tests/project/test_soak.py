@@ -1,4 +1,4 @@
-"""``python -m benchmarks soak``: a very short one, and what it is judged by."""
+"""``python -m benchmarks soak``: a very short run, and its limits."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ LOOK = Look(workers=frozenset([2, 3]), processes=3, master_memory=30_000, master
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="what processes hold is read from /proc")
-def test_short_soak(hub, tmp_path, monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="resources of processes are read from /proc")
+def test_short_soak_passes(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "SETTLE", 0.5)
     command = [str(GUNICORN), "--config", "soak_config.py", "--worker-class", WORKERS[hub]]
     outcome = asyncio.run(soak.soak(command, 6, tmp_path / "log"))
@@ -46,7 +46,7 @@ def test_short_soak(hub, tmp_path, monkeypatch):
 
 
 def outcome(**more):
-    """One without a fault, but for *more*."""
+    """An outcome without a fault, updated with *more*."""
     records = {"GET": Record(ok=100, waits=array("d", [0.01] * 100), lags=array("d", [0.001] * 100), workers={2, 3})}
     reports = [hostile.Report(Counter({kind.name: 1 for kind in hostile.KINDS}))]
     later = replace(LOOK, workers=frozenset([4, 5]), at=1.0)
@@ -54,11 +54,11 @@ def outcome(**more):
                            "stop": 0.5, **more})
 
 
-def test_nothing_is_wrong():
+def test_good_outcome_has_no_faults():
     assert verdict.faults(outcome()) == []
 
 
-def test_time_on_the_processor_is_told():
+def test_cpu_time_is_reported():
     before, after = replace(LOOK, at=10.0, ran=1.0, waited=0.5), replace(LOOK, at=20.0, ran=4.0, waited=1.0)
     shown = verdict.render(outcome(looks=[LOOK, before, after]))
     assert "on their processor for 30% of the time, and waited for it, behind others or each other, for 5%" in shown
@@ -108,7 +108,7 @@ def test_reload_that_changed_nothing_is_a_fault():
     assert found == "the workers [2, 3] have survived the reloads"
 
 
-def test_success_of_hostile_clients_is_a_fault():
+def test_success_of_a_hostile_client_is_a_fault():
     done = outcome().reports[0].done
     (found,) = verdict.faults(outcome(reports=[hostile.Report(done, left_open=Counter(silent=2))]))
     assert found == "2 connections of this kind were left open by the server: silent"
@@ -119,11 +119,11 @@ def test_success_of_hostile_clients_is_a_fault():
     assert found == "no client did this: websocket"
 
 
-def test_end_that_did_not_come_about_is_a_fault():
+def test_incomplete_stop_is_a_fault():
     assert verdict.faults(outcome(problem="not gone 60 s after TERM", stop=None)) == ["not gone 60 s after TERM"]
 
 
-def test_wrong_answer_is_seen():
+def test_wrong_response_is_detected():
     async def run():
         async def answer(reader, writer):
             try:
@@ -157,6 +157,6 @@ def test_chunks_are_read(rest, body):
     assert whole_body(b"http/1.1 200 ok\r\ntransfer-encoding: chunked", rest) == body
 
 
-def test_broken_chunks_are_seen():
+def test_broken_chunks_are_detected():
     with pytest.raises(ValueError, match="goes on with"):
         whole_body(b"http/1.1 200 ok\r\ntransfer-encoding: chunked", b"3\r\nabcdef\r\n")

@@ -1,4 +1,4 @@
-"""What the checks make of facts. That the facts are right is for tests/functional/test_checks.py."""
+"""The findings for given facts. tests/functional/test_checks.py tests the facts."""
 
 from __future__ import annotations
 
@@ -89,20 +89,20 @@ def test_requirements(changed: dict[str, object], code: str | None) -> None:
         assert str(finding).isprintable()
 
 
-def test_this_runtime_is_fine() -> None:
+def test_current_runtime_meets_the_requirements() -> None:
     runtime = requirements.inspect_runtime("gevent")
     assert runtime.isolates_contexts
     assert runtime.greenlet == greenlet.__version__
 
 
-def test_old_pypy_is_told_by_its_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_pypy_is_recognized_by_its_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "pypy_version_info", (7, 3, 6, "final", 0), raising=False)
     found = codes(requirements.check(requirements.inspect_runtime("gevent")))
     assert found in (["pypy-old"], ["pypy-old", "library-missing"])
 
 
 @pytest.mark.skipif(hasattr(sys, "pypy_version_info"), reason="greenlet is part of PyPy")
-def test_remains_of_greenlet_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incompletely_removed_greenlet_counts_as_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "greenlet", types.ModuleType("greenlet"))
     finding = requirements.check(requirements.inspect_runtime("gevent"))[0]
     assert finding.code == "greenlet-broken"
@@ -112,7 +112,7 @@ def test_remains_of_greenlet_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(requirements.check(requirements.inspect_runtime("gevent"))) == ["greenlet-missing"]
 
 
-def test_contexts_are_tried_out() -> None:
+def test_context_isolation_is_tried() -> None:
     class Sharing(greenlet.greenlet):
         def switch(self, *args: object) -> object:
             self.gr_context = greenlet.getcurrent().gr_context
@@ -126,7 +126,7 @@ def test_contexts_are_tried_out() -> None:
 
 @pytest.mark.parametrize(("text", "numbers"), [
     ("1.0", (1, 0)), ("3.0.0rc1", (3, 0, 0)), ("25.9.1.post2", (25, 9, 1)), ("1.0+local.3", (1, 0)), ("unknown", ())])
-def test_versions(text: str, numbers: tuple[int, ...]) -> None:
+def test_version_is_parsed_to_its_leading_numbers(text: str, numbers: tuple[int, ...]) -> None:
     assert parse_version(text) == numbers
 
 
@@ -159,20 +159,20 @@ def configuration(**settings: object) -> Config:
     ({"bind": "[::ffff:127.0.0.1]:80"}, []),
     ({"worker_connections": 10 ** 9}, ["open-file-limit"]),
 ])
-def test_deployment(settings: dict[str, object], found: list[str]) -> None:
+def test_deployment_warnings(settings: dict[str, object], found: list[str]) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.RLIM_INFINITY and "open-file-limit" in found:
         pytest.skip("open files are not limited here")
     assert codes(deployment.check(configuration(**settings), "gevent")) == found
 
 
-@pytest.mark.skipif(gunicorn.version_info < (25,), reason="this Gunicorn knows no networks")
+@pytest.mark.skipif(gunicorn.version_info < (25,), reason="this Gunicorn supports addresses only")
 @pytest.mark.parametrize("trusted", ["0.0.0.0/0", "10.0.0.1,::/0"])
-def test_network_of_everyone(trusted: str) -> None:
+def test_network_of_all_addresses_is_trusted_by_everyone(trusted: str) -> None:
     config = configuration(bind="0.0.0.0:80", keepalive=75, forwarded_allow_ips=trusted)
     assert codes(deployment.check(config, "gevent")) == ["trusts-everyone"]
 
 
-def test_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_as_root_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config()
     monkeypatch.setattr("os.geteuid", lambda: 0)
     config.set("user", 0)
@@ -181,7 +181,7 @@ def test_root(monkeypatch: pytest.MonkeyPatch) -> None:
     assert deployment.check(config, "gevent") == []
 
 
-def test_end_of_eventlet() -> None:
+def test_end_of_eventlet_support_is_a_warning() -> None:
     (finding,) = deployment.check(configuration(), "eventlet")
     assert finding.code == "eventlet-ends"
     assert date(2027, 4, 1) == deployment.EVENTLET_END_OF_SUPPORT
@@ -196,7 +196,7 @@ def test_end_of_eventlet() -> None:
     ("127.0.0.1:65536", ["bind has port 65536"]), ("127.0.0.1:-1", ["bind has port -1"]),
     (["[::1]:99999", "127.0.0.1:80", ":70000"], ["bind has port 99999", "bind has port 70000"]),
 ])
-def test_ports(bind: object, found: list[str]) -> None:
+def test_invalid_ports_are_reported(bind: object, found: list[str]) -> None:
     findings = check_gunicorn(configuration(bind=bind), Settings(), "gevent")
     assert [finding.problem for finding in findings] == found
     assert all(finding.fatal for finding in findings)
@@ -204,7 +204,7 @@ def test_ports(bind: object, found: list[str]) -> None:
 
 @pytest.fixture(params=["file", "directory"])
 def forbidden(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file that only root may read, or even see."""
+    """A file that only root may read, in a directory that may be closed too."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "key.pem")
         path.touch(0o000)
@@ -224,8 +224,8 @@ def not_root() -> Iterator[None]:
         os.seteuid(user)
 
 
-def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
-    # It looks at the working directory, which may be root's.
+def test_unreadable_certificate_is_reported(forbidden: Path) -> None:
+    # Before the change of the user, who may not be allowed to read the working directory.
     config = configuration(keyfile=str(forbidden))
     with not_root():
         (finding,) = check_gunicorn(config, Settings(), "gevent")
@@ -234,7 +234,7 @@ def test_certificate_that_may_not_be_read(forbidden: Path) -> None:
     assert "the user who starts Gunicorn may read it" in finding.fix
 
 
-def test_certificates_that_are_no_files(tmp_path: Path) -> None:
+def test_directory_and_missing_file_are_refused_as_certificates(tmp_path: Path) -> None:
     config = configuration(certfile=str(tmp_path), keyfile=str(tmp_path / "key"))
     findings = check_gunicorn(config, Settings(), "gevent")
     assert [finding.impact for finding in findings] == [
@@ -258,7 +258,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
 
 @pytest.mark.parametrize("driver", drivers.DRIVERS, ids=lambda driver: str(driver.package))
 @pytest.mark.parametrize("library", ["gevent", "eventlet"])
-def test_driver_that_blocks(modules: types.SimpleNamespace, driver: drivers.Driver, library: str) -> None:
+def test_blocking_driver_is_reported_once(modules: types.SimpleNamespace, driver: drivers.Driver, library: str) -> None:
     assert drivers.check(library, set()) == []
     modules.put(driver.package, is_thin_mode=lambda: False)
     if driver.package == "psycopg2":
@@ -272,10 +272,10 @@ def test_driver_that_blocks(modules: types.SimpleNamespace, driver: drivers.Driv
     known: set[str] = set()
     blocks = (driver.package, library) != ("psycopg", "gevent")
     assert codes(drivers.check(library, known)) == ["driver-blocks"] * blocks
-    assert drivers.check(library, known) == [], "it is told once"
+    assert drivers.check(library, known) == [], "it is reported once"
 
 
-def test_tamed_drivers(modules: types.SimpleNamespace) -> None:
+def test_cooperative_drivers_are_not_reported(modules: types.SimpleNamespace) -> None:
     modules.put("psycopg2")
     modules.put("psycopg2.extensions", get_wait_callback=lambda: print)
     modules.put("oracledb", is_thin_mode=lambda: True)
@@ -288,7 +288,7 @@ def test_tamed_drivers(modules: types.SimpleNamespace) -> None:
     for name in ("psycopg", "pymysql"):
         modules.put(name)
     assert drivers.check("gevent", set()) == []
-    assert codes(drivers.check("eventlet", set())) == ["driver-blocks"], "gRPC knows nothing of eventlet"
+    assert codes(drivers.check("eventlet", set())) == ["driver-blocks"], "gRPC does not support eventlet"
 
 
 # application
@@ -335,22 +335,22 @@ def takes_any(*args: object) -> None: ...
 def decorated(*args: object) -> None: ...
 
 
-def tells_wrong(environ: object, start_response: object) -> None: ...
+def with_wrong_signature(environ: object, start_response: object) -> None: ...
 
 
-tells_wrong.__signature__ = inspect.Signature()  # type: ignore[attr-defined]
+with_wrong_signature.__signature__ = inspect.Signature()  # type: ignore[attr-defined]
 
 
-def is_annotated(environ: object, start_response: object) -> None: ...
+def with_unknown_annotation(environ: object, start_response: object) -> None: ...
 
 
-is_annotated.__annotations__ = {"environ": "NowhereToBeFound"}
+with_unknown_annotation.__annotations__ = {"environ": "NowhereToBeFound"}
 
 
-def needs_a_name(environ: object, start_response: object, *, name: object) -> None: ...
+def with_required_keyword(environ: object, start_response: object, *, name: object) -> None: ...
 
 
-def has_a_name(environ: object, start_response: object, *, name: object = None) -> None: ...
+def with_optional_keyword(environ: object, start_response: object, *, name: object = None) -> None: ...
 
 
 async def awaits(environ: object, start_response: object) -> None: ...
@@ -362,12 +362,13 @@ async def yields(environ: object, start_response: object) -> AsyncIterator[bytes
 
 @pytest.mark.parametrize(("application", "found"), [
     *((application, []) for application in (
-        Fine, Fine(1, 2), Static(), Chosen, Inherits, takes_any, decorated, tells_wrong, is_annotated, has_a_name,
+        Fine, Fine(1, 2), Static(), Chosen, Inherits, takes_any, decorated, with_wrong_signature,
+        with_unknown_annotation, with_optional_keyword,
         functools.partial(takes_none), Fine(1, 2).takes_none, dict, len, print)),
-    *((application, ["not-wsgi"]) for application in (Made, Bare, takes_none, needs_a_name, awaits, yields)),
+    *((application, ["not-wsgi"]) for application in (Made, Bare, takes_none, with_required_keyword, awaits, yields)),
 ])
-def test_what_is_no_application(application: Callable[..., object], found: list[str]) -> None:
-    """Only what is certain: what is written in C, and what is called by somebody else's code, is not."""
+def test_not_wsgi_is_reported_only_if_it_is_certain(application: Callable[..., object], found: list[str]) -> None:
+    """Callables written in C and wrappers with ``*args`` are not certain, so they are accepted."""
     app = types.SimpleNamespace(app_uri="some:thing", cfg=Config())
     assert codes(check_application(application, app)) == found
 
@@ -375,7 +376,7 @@ def test_what_is_no_application(application: Callable[..., object], found: list[
 # patching
 
 
-def test_who_imported_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_importers_are_listed_from_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, importing in [("lowest", ""), ("middle", "lowest"), ("topmost", "middle")]:
         package = tmp_path / f"{name}_of_three"
@@ -391,13 +392,13 @@ def test_who_imported_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             del sys.modules[name]
 
 
-def test_nobody_imported_it() -> None:
+def test_unknown_module_has_no_importers() -> None:
     assert importers.importers("no.such.module", importers.modules_by_package()) == []
 
 
-def test_objects_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attributes_of_objects_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     class Lazy:
-        """As Django's, which begin to work when somebody asks."""
+        """Like lazy objects of Django, which run code when an attribute is read."""
 
         def __getattribute__(self, name: str) -> object:
             raise RuntimeError(name)
@@ -419,7 +420,7 @@ def test_objects_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding.impact == originals.LOCAL
 
 
-def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_replaced_by_other_code_is_reported_without_a_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("keeping_module")
     vars(module).update(sleep=time.sleep, __file__="keeping_module.py")
     monkeypatch.setitem(sys.modules, "keeping_module", module)
@@ -427,23 +428,23 @@ def test_what_somebody_else_has_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(time, "sleep", functools.partial(time.sleep))
     (finding,) = patching.check(["keeping_module"])
     assert finding.code == "imported-too-early"
-    assert finding.fix == "Import it in the application, not in your configuration file", "no patch would help"
+    assert finding.fix == "Import it in the application, not in your configuration file", "no hub has patched"
 
 
-def test_consequences_are_ordered() -> None:
-    """What is not would have the finding fail."""
+def test_every_impact_has_a_rank() -> None:
+    """An impact without a rank would raise an exception."""
     assert {original.impact for original in [*originals.NAMES.values(), *originals.OBJECTS.values()]} <= {
         *originals.IMPACTS}
 
 
-# all of them
+# all findings
 
 
 def test_every_code_is_used() -> None:
     package = Path(gworkers.__file__).parent
-    said = "".join(path.read_text() for path in package.rglob("*.py"))
-    # Each is listed once.
-    assert [code for code in sorted(CODES) if said.count(f'"{code}"') < 2] == []
+    source = "".join(path.read_text() for path in package.rglob("*.py"))
+    # One occurrence is the list itself.
+    assert [code for code in sorted(CODES) if source.count(f'"{code}"') < 2] == []
 
 
 def test_every_code_is_documented() -> None:
@@ -451,7 +452,7 @@ def test_every_code_is_documented() -> None:
     assert sorted(sections) == sorted(CODES)
 
 
-# gunicorn.conf.py, which Gunicorn has read by then
+# the configuration file
 
 
 @pytest.mark.parametrize(("content", "found"), [
@@ -461,8 +462,9 @@ def test_every_code_is_documented() -> None:
     (b"\0", []),
     (None, []),
 ])
-def test_configuration_file(tmp_path: Path, content: bytes | None, found: list[str]) -> None:
-    """Whatever is where it was, it stops no start: with chdir it may be another one."""
+def test_ignored_setting_is_found_in_any_readable_configuration(
+        tmp_path: Path, content: bytes | None, found: list[str]) -> None:
+    """An unreadable file is ignored: after chdir it may be another file than the one that Gunicorn has read."""
     path = tmp_path / "gunicorn.conf.py"
     if content is not None:
         path.write_bytes(content)
@@ -474,13 +476,13 @@ def test_configuration_file(tmp_path: Path, content: bytes | None, found: list[s
     ("access_logfile = '-'", "accesslog"), ("error_logfile = '-'", "errorlog"), ("log_file = '-'", "errorlog"),
     ("logfile: str = '-'", "errorlog"), ("pid = 'pid'", "pidfile"), ("env = []", "raw_env"),
     ("name = 'shop'", "proc_name"), ("wrokers = 2", "workers"), ("worker_conections = 9", "worker_connections"),
-    # A function is a hook, and only a function is.
+    # Functions are compared with hooks only.
     ("worker_count = 4", None), ("worker_count = 2 * 2 + 1", None), ("on_reloads = True", None),
     ("def on_reloads(server): pass", "on_reload"), ("on_reloads = lambda server: None", "on_reload"),
     ("def preload(server): pass", None), ("def worker_cont(worker): pass", "worker_int"),
     ("names = ['a', 'b']", None), ("cores = 4\nworkers = cores", None),
 ])
-def test_setting_that_is_meant(tmp_path: Path, line: str, meant: str | None) -> None:
+def test_similar_setting_is_suggested(tmp_path: Path, line: str, meant: str | None) -> None:
     path = tmp_path / "gunicorn.conf.py"
     path.write_text(f"{line}\n")
     found = config_file.check(configuration(config=str(path)), gworkers.GeventWorker)
@@ -491,7 +493,7 @@ def test_setting_that_is_meant(tmp_path: Path, line: str, meant: str | None) -> 
     ("gworkers.worker.green", "from gworkers import Mine; "), ("shop.workers", "from shop.workers import Mine; "),
     ("__config__", ""),
 ])
-def test_own_setting_goes_into_the_class_in_use(tmp_path: Path, module: str, imported: str) -> None:
+def test_gworkers_setting_is_suggested_for_the_class_in_use(tmp_path: Path, module: str, imported: str) -> None:
     path = tmp_path / "gunicorn.conf.py"
     path.write_text("head_timeout = 5\n")
     (finding,) = config_file.check(configuration(config=str(path)), type("Mine", (), {"__module__": module}))

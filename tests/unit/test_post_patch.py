@@ -1,4 +1,4 @@
-"""What the function that ``post_patch`` names is called with."""
+"""The arguments of the function in the setting ``post_patch``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gworkers.worker import post_patch
 
 pytestmark = pytest.mark.smoke
 
-#: Stands for a worker; iterable, because of built-in functions.
+#: A stand-in for a worker. It is iterable, for built-in functions.
 WORKER = ("worker",)
-#: What a function says that was called without an argument.
+#: The result of a function that was called without an argument.
 NOTHING = "nothing"
 
 
@@ -128,39 +128,39 @@ def name(function: Any) -> str:
 
 
 @pytest.mark.parametrize("function", GIVEN, ids=name)
-def test_function_with_a_parameter_for_the_worker_is_given_it(function: Callable[..., Any]) -> None:
+def test_function_with_a_suitable_parameter_receives_the_worker(function: Callable[..., Any]) -> None:
     assert post_patch.call(function, WORKER) == WORKER
 
 
 @pytest.mark.parametrize("function", NOT_GIVEN, ids=name)
-def test_function_without_one_is_called_without_arguments(function: Callable[..., Any]) -> None:
+def test_function_without_a_suitable_parameter_receives_no_argument(function: Callable[..., Any]) -> None:
     assert post_patch.call(function, WORKER) == NOTHING
 
 
-# Functions that do not say what they take
+# Functions without a signature
 
 
-def test_builtin_functions() -> None:
+def test_builtin_functions_are_called() -> None:
     assert isinstance(post_patch.call(time.time, WORKER), float)
     assert list(post_patch.call(iter, WORKER)) == ["worker"]
     assert post_patch.call(int, WORKER) == 0
 
 
-def hidden(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As a function whose annotations cannot be evaluated: to ask for its signature raises an exception."""
-    function.__signature__ = "hidden"  # type: ignore[attr-defined]
+def without_signature(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like a function whose annotations cannot be evaluated: ``inspect.signature()`` raises an exception."""
+    function.__signature__ = "without_signature"  # type: ignore[attr-defined]
     return function
 
 
-def test_functions_that_cannot_be_inspected() -> None:
-    assert post_patch.call(hidden(lambda: NOTHING), WORKER) == NOTHING
-    assert post_patch.call(hidden(lambda worker: worker), WORKER) == WORKER
+def test_function_without_a_signature_is_called() -> None:
+    assert post_patch.call(without_signature(lambda: NOTHING), WORKER) == NOTHING
+    assert post_patch.call(without_signature(lambda worker: worker), WORKER) == WORKER
 
 
-def test_function_that_cannot_be_inspected_and_raises_is_called_once() -> None:
+def test_raising_function_without_a_signature_is_called_once() -> None:
     calls = []
 
-    @hidden
+    @without_signature
     def fail(*args: Any) -> None:
         calls.append(args)
         raise TypeError("deliberate")
@@ -170,6 +170,6 @@ def test_function_that_cannot_be_inspected_and_raises_is_called_once() -> None:
     assert calls == [()]
 
 
-def test_function_that_asks_for_more_than_there_is() -> None:
+def test_function_with_two_required_parameters_raises_a_type_error() -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'database'"):
         post_patch.call(lambda worker, database: None, WORKER)

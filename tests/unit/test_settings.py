@@ -43,7 +43,7 @@ def refusal(environ: Mapping[str, str] | None = None, **overrides: object) -> st
     return message
 
 
-def test_the_documented_defaults():
+def test_defaults():
     assert resolve() == Settings(
         request_greenlets="reused",
         handshake_timeout=10.0,
@@ -66,14 +66,14 @@ def test_the_documented_defaults():
     )
 
 
-def test_every_field_is_covered_by_the_tests_below():
+def test_every_setting_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
     assert names == {*SECONDS, *BYTES, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
                      "readiness_file"}
 
 
 @pytest.mark.parametrize("name", ["patch", "silence"])
-def test_names(name):
+def test_list_of_names_from_text_and_sequences(name):
     accepted: list[Any] = ["one,two", " one , two,", ["one", "two"], ("one", "two")]
     for value in accepted:
         assert getattr(resolve(**{name: value}), name) == ("one", "two")
@@ -84,7 +84,7 @@ def test_names(name):
         assert f"setting {name} is " in refusal(**{name: value})
 
 
-def test_post_patch():
+def test_post_patch_is_a_function_or_an_import_path():
     assert resolve(post_patch=print).post_patch is print
     assert resolve({"GWORKERS_POST_PATCH": "os.path:join"}).post_patch == "os.path:join"
     assert load_hook("os.path:join") is os.path.join
@@ -93,7 +93,7 @@ def test_post_patch():
         assert "setting post_patch is " in refusal(post_patch=value)
 
 
-def test_readiness_file():
+def test_readiness_file_is_a_path():
     assert resolve(readiness_file="/run/ready").readiness_file == "/run/ready"
     assert resolve({"GWORKERS_READINESS_FILE": "ready"}).readiness_file == "ready"
     assert resolve(readiness_file=None).readiness_file is None
@@ -102,7 +102,7 @@ def test_readiness_file():
     assert "Expected: a path" in refusal({"GWORKERS_READINESS_FILE": ""})
 
 
-def test_psycopg2():
+def test_psycopg2_is_one_of_two_choices():
     assert resolve(psycopg2="wait").psycopg2 == "wait"
     assert "'report' or 'wait'" in refusal(psycopg2="green")
 
@@ -155,27 +155,27 @@ def test_bytes_from_configure(name, size):
 
 
 @pytest.mark.parametrize("choice", ["reused", "fresh"])
-def test_a_choice_from_either_side(choice):
+def test_choice_from_the_environment_and_from_configure(choice):
     assert resolve({"GWORKERS_REQUEST_GREENLETS": choice}).request_greenlets == choice
     assert resolve(request_greenlets=choice).request_greenlets == choice
 
 
 WORDS = ["", " ", "ten", "nan", "inf", "Infinity", "True", "None", "10s", "7\x00", "7\nworkers"]
-NEAR_NUMBERS = ["-1", "-0", "+1", "1e3", "1_000", "0x10", "1,5", "1 2", "1.", "\u0663", "9" * 19, "9" * 5000]
+ALMOST_NUMBERS = ["-1", "-0", "+1", "1e3", "1_000", "0x10", "1,5", "1 2", "1.", "\u0663", "9" * 19, "9" * 5000]
 
 
 @pytest.mark.parametrize("name", [*SECONDS, *BYTES])
-@pytest.mark.parametrize("text", [*WORDS, *NEAR_NUMBERS])
-def test_text_that_is_no_number(name, text):
+@pytest.mark.parametrize("text", [*WORDS, *ALMOST_NUMBERS])
+def test_invalid_number_in_the_environment_is_refused(name, text):
     variable = PREFIX + name.upper()
     message = refusal({variable: text})
     assert message.startswith(f"gworkers setting {name} is '")
     assert variable in message
     assert "0 or more" in message
-    assert len(message) < 250, "a long value is shortened"
+    assert len(message) < 250, "a long value is abbreviated"
 
 
-def test_a_fraction_of_a_byte_in_the_environment():
+def test_fraction_of_a_byte_in_the_environment_is_refused():
     assert "'1.5'" in refusal({"GWORKERS_DISCARD_BODY_LIMIT": "1.5"})
 
 
@@ -189,27 +189,27 @@ class TwoLines:
         return "one\ntwo"
 
 
-NO_NUMBERS = [True, False, None, "10", "", b"10", 1j, Fraction(1, 2), [1], {}, Unprintable(), TwoLines()]
+NOT_NUMBERS = [True, False, None, "10", "", b"10", 1j, Fraction(1, 2), [1], {}, Unprintable(), TwoLines()]
 OUT_OF_RANGE = [-1, -0.5, math.nan, math.inf, -math.inf, 10**400, -(10**400)]
 
 
 @pytest.mark.parametrize("name", [*SECONDS, *BYTES])
-@pytest.mark.parametrize("value", [*NO_NUMBERS, *OUT_OF_RANGE], ids=lambda value: type(value).__name__)
-def test_objects_that_are_no_number(name, value):
+@pytest.mark.parametrize("value", [*NOT_NUMBERS, *OUT_OF_RANGE], ids=lambda value: type(value).__name__)
+def test_invalid_number_in_configure_is_refused(name, value):
     message = refusal(**{name: value})
     assert message.startswith(f"gworkers setting {name} is ")
     assert "(configure())" in message
     assert "0 or more" in message
 
 
-def test_a_fraction_of_a_byte_in_configure():
+def test_fraction_of_a_byte_in_configure_is_refused():
     assert "whole number of bytes" in refusal(discard_body_limit=1.0)
 
 
 @pytest.mark.parametrize(
     "value", ["", "Reused", "reused ", "new", None, True, 0, ["reused"], b"fresh", TwoLines()]
 )
-def test_what_is_no_choice(value):
+def test_unknown_choice_is_refused(value):
     message = refusal(request_greenlets=value)
     assert "'reused' or 'fresh'" in message
     assert "(configure())" in message
@@ -222,11 +222,11 @@ def test_configure_wins_over_the_environment_and_both_over_the_defaults():
     assert (settings.head_timeout, settings.body_timeout, settings.write_timeout) == (7.0, 6.0, 60.0)
 
 
-def test_a_bad_value_is_refused_even_where_a_later_layer_has_a_good_one():
+def test_invalid_value_is_refused_even_if_a_later_layer_overrides_it():
     assert "'soon'" in refusal({"GWORKERS_HEAD_TIMEOUT": "soon"}, head_timeout=7)
 
 
-def test_an_unknown_name_in_configure_is_refused_with_the_nearest_one():
+def test_unknown_name_in_configure_is_refused_with_a_suggestion():
     message = refusal(head_timout=5)
     assert message.startswith("gworkers has no setting 'head_timout' (configure()): ")
     assert message.endswith("Did you mean head_timeout? [invalid-setting]")
@@ -235,14 +235,14 @@ def test_an_unknown_name_in_configure_is_refused_with_the_nearest_one():
 @pytest.mark.parametrize(
     "variable", ["GWORKERS_HEAD_TIMOUT", "GWORKERS_Head_Timeout", "GWORKERS_head_timeout"]
 )
-def test_an_unknown_name_in_the_environment_is_refused_with_the_nearest_one(variable):
+def test_unknown_variable_is_refused_with_a_suggestion(variable):
     message = refusal({variable: "5"})
     assert f"{variable!r} (the environment)" in message
     assert message.endswith("Did you mean GWORKERS_HEAD_TIMEOUT? [invalid-setting]")
 
 
 @pytest.mark.parametrize("variable", ["GWORKERS_", "GWORKERS_XQ", "GWORKERS_\n"])
-def test_an_unknown_name_that_is_near_to_nothing_lists_what_there_is(variable):
+def test_unknown_variable_without_a_similar_one_lists_all_variables(variable):
     message = refusal({variable: "5"})
     for field in dataclasses.fields(Settings):
         assert PREFIX + field.name.upper() in message
@@ -252,7 +252,7 @@ def test_gunicorns_own_settings_are_not_gworkers_settings():
     assert "no setting 'keepalive'" in refusal(keepalive=5)
 
 
-#: What Kubernetes makes of a Service: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+#: Environment variables that Kubernetes sets for a Service: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 SERVICE_LINKS = {
     "{}_SERVICE_HOST": "10.0.0.11", "{}_SERVICE_PORT": "8000", "{}_SERVICE_PORT_HTTP": "8000",
     "{}_SERVICE_PORT_METRICS_HTTP": "9000", "{}_PORT": "tcp://10.0.0.11:8000", "{}_PORT_8000_TCP": "tcp://10.0.0.11:8000",
@@ -277,36 +277,36 @@ def test_each_variable_of_a_service_called_gworkers_is_ignored_by_itself(variabl
 @pytest.mark.parametrize("variable", [
     "GWORKERS_PORTS", "GWORKERS_PORT_PATCH", "GWORKERS_PORT_8000", "GWORKERS_PORT_8000_TCP_HOST", "GWORKERS_SERVICE",
     "GWORKERS_SERVICE_TIMEOUT", "GWORKERS_BIND_PORT", "GWORKERS_WEB_SERVICE_PORT", "GWORKERS_REPORT", "GWORKERS__PORT"])
-def test_variables_that_only_resemble_those_of_a_service_are_refused(variable):
+def test_variables_similar_to_those_of_a_service_are_refused(variable):
     assert f"{variable!r} (the environment)" in refusal({variable: "8000", "GWORKERS_SERVICE_HOST": "10.0.0.11"})
 
 
-def test_no_setting_is_called_like_a_variable_of_a_service():
+def test_no_setting_has_the_name_of_a_service_variable():
     for field in dataclasses.fields(Settings):
         variable = PREFIX + field.name.upper()
-        # The Service of which it would be one.
+        # The Services that would set it.
         services = {f"{variable[:end]}_SERVICE_HOST": "10.0.0.11" for end in range(len(PREFIX) - 1, len(variable))}
         assert not is_kubernetes_variable(variable, services)
 
 
-def test_other_variables_are_none_of_its_business():
+def test_other_variables_are_ignored():
     environ = {"PATH": "/bin", "GWORKERS": "x", "gworkers_head_timeout": "x", "MY_GWORKERS_HEAD_TIMEOUT": "x"}
     assert resolve(environ) == Settings()
 
 
-def test_what_is_given_is_left_as_it_is():
+def test_arguments_are_not_modified():
     overrides, environ = {"head_timeout": 1}, {"GWORKERS_BODY_TIMEOUT": "2"}
     Settings.resolve(overrides, environ)
     assert (overrides, environ) == ({"head_timeout": 1}, {"GWORKERS_BODY_TIMEOUT": "2"})
 
 
-def test_the_error_is_one_that_gunicorn_prints_as_a_line():
+def test_settings_error_is_a_runtime_error_which_gunicorn_prints_as_a_line():
     assert issubclass(SettingsError, GworkersError)
     assert issubclass(SettingsError, RuntimeError)
 
 
-def test_reading_settings_needs_no_hub():
-    # The master reads them, and there neither library may be imported.
+def test_reading_settings_imports_no_hub_library():
+    # The master reads settings and must not import a hub library.
     code = "import sys, gworkers.settings; print([m for m in ('gevent', 'eventlet') if m in sys.modules])"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
