@@ -8,6 +8,8 @@ from typing import Any
 
 import gworkers
 from gworkers import hubs
+from gworkers.gunicorn_compat import works
+from gworkers.gunicorn_internals import Feature
 from gworkers.http1.fast import fast_parser
 from gworkers.versions import format_version, installed_version
 
@@ -26,6 +28,8 @@ def versions() -> dict[str, str | None]:
 
 def parser(cfg: Any) -> str:
     """Return the parser for request heads."""
+    if not works(Feature.STRICT_PARSER):
+        return "Gunicorn's Python parser, because gworkers cannot make it strict"
     if fast_parser(cfg) is None:
         return "Gunicorn's Python parser, because http_parser is 'python'"
     return "gworkers' fast parser, and Gunicorn's Python parser for unusual heads"

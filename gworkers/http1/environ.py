@@ -5,9 +5,9 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from gunicorn.http.errors import ConfigurationProblem
 from gunicorn.http.wsgi import base_environ
 
+from gworkers.http1.parse_errors import ConfigurationProblem
 from gworkers.http1.refusal import refusal_for
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gworkers.gunicorn_compat import works
+from gworkers.gunicorn_internals import Feature
 from gworkers.http1.field_lines import FieldLines
 from gworkers.http1.fields import environ_key, keeps_alive
 from gworkers.http1.limits import HeadLimits
@@ -25,9 +27,13 @@ LENGTH_DIGITS = 18
 
 
 def fast_parser(cfg: Any) -> FastParser | None:
-    """Return the fast parser, or None if the setting ``http_parser`` is ``python``."""
+    """Return the fast parser, or None if the setting ``http_parser`` is ``python``.
+
+    None also if this Gunicorn's parser cannot be made strict: then it may read a head in another way.
+    """
     # Gunicorn has the setting since release 25.
-    return None if getattr(cfg, "http_parser", "auto") == "python" else FastParser(cfg)
+    wanted = getattr(cfg, "http_parser", "auto") != "python"
+    return FastParser(cfg) if wanted and works(Feature.STRICT_PARSER) else None
 
 
 class FastParser:

@@ -15,7 +15,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from gunicorn.http.errors import (
+from gunicorn.http.unreader import IterUnreader
+
+from gworkers.http1.chunked import ChunkLimits
+from gworkers.http1.fast import END, FastParser
+from gworkers.http1.fields import environ_fields, keeps_alive
+from gworkers.http1.limits import LONGEST_LINE, HeadLimits
+from gworkers.http1.parse_errors import (
     InvalidHeader,
     InvalidProxyLine,
     InvalidRequestLine,
@@ -24,16 +30,10 @@ from gunicorn.http.errors import (
     NoMoreData,
     ParseException,
 )
-from gunicorn.http.unreader import IterUnreader
-
-from gworkers.http1.chunked import ChunkLimits
-from gworkers.http1.fast import END, FastParser
-from gworkers.http1.fields import environ_fields, keeps_alive
-from gworkers.http1.limits import LONGEST_LINE, HeadLimits
 from gworkers.http1.proxy import FIXED, TELLING, proxy_header_end, proxy_mode
 from gworkers.http1.refusal import refusal_for
 from gworkers.http1.request import Request
-from gworkers.http1.strict import BARE_LF, StrictConfig, StrictRequest
+from gworkers.http1.strict import BARE_LF, PlainRequest, StrictConfig, StrictRequest, request_class
 
 
 class HeadParser:
@@ -45,6 +45,7 @@ class HeadParser:
 
     def __init__(self, cfg: Any, fast: FastParser | None) -> None:
         self._fast = fast
+        self._request_class = request_class()
         self._trusting = StrictConfig(cfg, trusting=True)
         self._distrusting = StrictConfig(cfg, trusting=False)
         self._proxy_mode = proxy_mode(cfg.proxy_protocol)
@@ -146,10 +147,11 @@ class HeadParser:
         with suppress(NoMoreData):
             self._consult(data, peer, trusted, proxied=proxied)
 
-    def _consult(self, data: bytes | bytearray, peer: Any, trusted: bool, *, proxied: bool) -> StrictRequest:
+    def _consult(self, data: bytes | bytearray, peer: Any, trusted: bool, *,
+                 proxied: bool) -> StrictRequest | PlainRequest:
         # Whether there is a PROXY header is known here; only in a connection's first request does the parser look.
-        return StrictRequest(self._trusting if trusted else self._distrusting, IterUnreader([bytes(data)]), peer,
-                             1 if proxied else 2)
+        return self._request_class(self._trusting if trusted else self._distrusting, IterUnreader([bytes(data)]), peer,
+                                   1 if proxied else 2)
 
     def _parse_trailers(self, section: bytes) -> list[tuple[str, str]]:
         """Parse the trailer section of a chunked body, given without its empty line.
@@ -159,6 +161,6 @@ class HeadParser:
         # How trailers are parsed does not depend on the request that they belong to.
         request = self._consult(b"GET / HTTP/1.1\r\n\r\n", "", trusted=False, proxied=False)
         try:
-            return request.parse_headers(section, from_trailer=True)
+            return request.parse_trailers(section)
         except ParseException as error:
             raise refusal_for(error) from None

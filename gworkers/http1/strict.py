@@ -9,18 +9,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import (
+from gunicorn.http.message import Request as GunicornRequest
+
+from gworkers.errors import Refusal
+from gworkers.gunicorn_compat import optional, works
+from gworkers.gunicorn_internals import Feature
+from gworkers.http1.limits import DEFAULT_FIELD
+from gworkers.http1.parse_errors import (
     InvalidHeader,
     InvalidHeaderName,
     InvalidProxyLine,
     InvalidRequestLine,
     UnsupportedTransferCoding,
 )
-from gunicorn.http.message import Request as GunicornRequest
 
-from gworkers.errors import Refusal
-from gworkers.http1.limits import DEFAULT_FIELD
+ChunkedReader = optional("gunicorn.http.body:ChunkedReader", None)
 
 BARE_LF = "bare LF as line terminator"
 
@@ -36,6 +39,11 @@ _SINGLE = frozenset(("HOST", "CONTENT-TYPE"))
 _NOT_IN_TRAILERS = frozenset(("HOST", "CONTENT-LENGTH", "TRANSFER-ENCODING", "TRAILER", "AUTHORIZATION", "TE"))
 #: What str.strip() takes for white space around a transfer coding, though HTTP does not.
 _NO_SPACE = re.compile("[\x85\xa0]")
+
+
+def request_class() -> type[StrictRequest | PlainRequest]:
+    """Return the class that parses a head: a strict one, if Gunicorn's has all that can be made stricter."""
+    return StrictRequest if works(Feature.STRICT_PARSER) else PlainRequest
 
 
 class StrictConfig:
@@ -111,3 +119,20 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
     def is_chunked(self) -> bool:
         """Whether the body comes in chunks."""
         return isinstance(self.body.reader, ChunkedReader)
+
+    def parse_trailers(self, section: bytes) -> list[tuple[str, str]]:
+        """Return the fields of a trailer *section*, given without its empty line."""
+        return self.parse_headers(section, from_trailer=True)
+
+
+class PlainRequest(GunicornRequest):  # type: ignore[misc]
+    """A request head as Gunicorn's parser alone judges it, in place of a :class:`StrictRequest`."""
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return not hasattr(self.body.reader, "length")
+
+    def parse_trailers(self, section: bytes) -> list[tuple[str, str]]:
+        """Discard a trailer *section* (RFC 9110 section 6.5.1)."""
+        return []

@@ -40,6 +40,8 @@ RECEIVERS = {
     "head": {"http1/head.py": REQUEST}, "body": {"http1/": "gunicorn.http.body:Body"},
     "reader": {"http1/": "gunicorn.http.body:LengthReader"},
 }
+#: Gunicorn's class by the name of an attribute that holds it, or a class derived from it.
+CLASSES = {"_request_class": REQUEST}
 
 
 class Use(NamedTuple):
@@ -156,10 +158,10 @@ def attributes(tree: ast.AST, module: str, imported: dict[str, str],
     """Attributes of modules and classes that are imported, and of variables; a class that is called has __init__."""
     asked = set(asked_for(tree))
     for node in walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            for owners in (imported, classes):
-                if node.func.id in owners:
-                    yield owners[node.func.id], "__init__"
+        if isinstance(node, ast.Call):
+            for owners in (imported, classes, CLASSES):
+                if last_name(node.func) in owners:
+                    yield owners[last_name(node.func)], "__init__"
         if isinstance(node, ast.Attribute):
             variable = last_name(node.value)
             if (variable, node.attr) in asked:

@@ -86,7 +86,7 @@ def test_slow_sender_costs_its_bytes(fast, monkeypatch):
             asked.append("fast")
             return super().parse(data, trusted)
 
-    monkeypatch.setattr(head_module, "StrictRequest", Counted)
+    monkeypatch.setattr(head_module, "request_class", lambda: Counted)
     data = lines("GET /" + "t" * 900 + " HTTP/1.1", *(f"X-{number}: {'v' * 90}" for number in range(50)))
     parser = heads(CountedFast if fast is FastParser else fast)
     request, taken = feed(parser, [data[at:at + 1] for at in range(len(data))])
@@ -122,7 +122,7 @@ def test_slow_proxy_costs_its_bytes(monkeypatch):
             asked.append(True)
             return super().parse(unreader)
 
-    monkeypatch.setattr(head_module, "StrictRequest", Counted)
+    monkeypatch.setattr(head_module, "request_class", lambda: Counted)
     parser = HeadParser(configure("proxied"), None)
     data = b"PROXY TCP6 " + b"2001:db8::1 " * 2 + b"1 2" + lines("", "GET / HTTP/1.1", "Host: a")
     peer = ("127.0.0.1", 1)
