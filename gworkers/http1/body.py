@@ -1,4 +1,4 @@
-"""``wsgi.input``: the body of a request, read as the application asks for it."""
+"""The body of a request, ``wsgi.input``. It is read from the connection when the application reads it."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 class Body:
-    """A readable stream of bytes, as PEP 3333 wants it; this one is empty.
+    """An input stream (PEP 3333) without any bytes. Subclasses have some.
 
-    Every reading method raises :class:`~gworkers.errors.ClientDisconnected` when the body ends
-    before it is complete, :class:`~gworkers.errors.ClientTimeout` when the client pauses for longer
-    than ``body_timeout``, and :class:`~gworkers.errors.Refusal` when its framing is wrong.
+    Each method that reads raises :class:`~gworkers.errors.ClientDisconnected` if the body ends
+    too early, :class:`~gworkers.errors.ClientTimeout` if the client sends nothing for
+    ``body_timeout`` seconds, and :class:`~gworkers.errors.Refusal` if the framing is invalid.
     """
 
-    #: whether everything up to the end of the body has been taken from the connection
+    #: whether the whole body has been taken from the connection
     complete = True
-    #: whether it cannot be read to its end, so that nobody knows where the next request begins
+    #: whether reading has failed: the end of the body, where the next request would begin, is unknown
     broken = False
     _pending = b""
 
     def _part(self) -> bytes:
-        """Return some bytes more; none means that the body is complete."""
+        """Return the next bytes of the body; none at its end."""
         return b""
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return *size* bytes, fewer only at the end; all that remain if it is None or negative."""
+        """Return *size* bytes, or fewer at the end of the body. If *size* is None or negative, return all."""
         if size is None or size < 0:
             parts = [self._pending, *iter(self._part, b"")]
             self._pending = b""
@@ -57,7 +57,7 @@ class Body:
         return b"".join(parts)
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Return the bytes up to the next line feed, which is included, but no more than *size*."""
+        """Return the bytes up to and including the next line feed, at most *size* if it is not negative."""
         limit = -1 if size is None or size < 0 else size
         parts = []
         length = 0
@@ -77,7 +77,7 @@ class Body:
         return b"".join(parts)
 
     def readlines(self, hint: int | None = -1) -> list[bytes]:
-        """Return the remaining lines; no further one is read once they hold *hint* bytes, if that is positive."""
+        """Return the remaining lines. If *hint* is positive, stop when they have at least *hint* bytes in all."""
         lines = []
         length = 0
         for line in self:
@@ -96,47 +96,50 @@ class Body:
             raise StopIteration
         return line
 
-    def drain(self, limit: int, deadline: TimeLimit) -> bool:
-        """Read on to the end of the body, and throw it away: at most *limit* bytes, within *deadline*.
+    def discard(self, limit: int, time_limit: TimeLimit) -> bool:
+        """Read the rest of the body, at most *limit* bytes and within *time_limit*, and discard it.
 
-        :returns: whether the end was reached
+        :returns: whether the body is complete
         """
         return True
 
     def end(self) -> None:
-        """The request is over: who goes on reading gets an error, and none of the next request's bytes."""
+        """End the request. Reading on fails, and never returns bytes of the next request."""
 
 
 class StreamedBody(Body, ABC):
-    """A body that comes from the connection: what both framings have in common."""
+    """A body that is read from a connection. Subclasses know its framing."""
 
     complete = False
 
     def __init__(self, connection: RequestConnection, request: Request) -> None:
         self._connection = connection
         self._request = request
-        #: what reading failed with, and fails with again
+        #: the error of the first read that failed; later reads raise it again
         self._error: ClientError | None = None
+        #: whether the request is over
         self._over = False
+        #: whether a greenlet is reading
         self._reading = False
-        self._deadline: TimeLimit | None = None
-        #: when to stop waiting for more, however steadily it comes
-        self._until = inf
+        #: the limit on waiting for the next bytes; None for ``body_timeout``
+        self._time_limit: TimeLimit | None = None
+        #: when to stop reading, even if bytes keep coming
+        self._end = inf
 
     def _receive(self) -> bytes:
-        """Return the next bytes of the connection, however they are framed."""
+        """Return the next bytes from the connection, with their framing."""
         connection = self._connection
-        waits, self._request.expects_continue = self._request.expects_continue, False
+        expects_continue, self._request.expects_continue = self._request.expects_continue, False
         if connection.buffer:
             data, connection.buffer = bytes(connection.buffer), b""
             return data
-        if waits:
+        if expects_continue:
             connection.send_continue()
         connection.yield_if_due()
         self._check()
-        if monotonic() > self._until:
+        if monotonic() > self._end:
             raise ClientTimeout("the client did not finish its request body in time")
-        data = connection.receive(self._deadline)
+        data = connection.receive(self._time_limit)
         if not data:
             raise ClientDisconnected("the client closed the connection before its request body was complete")
         return data
@@ -146,26 +149,26 @@ class StreamedBody(Body, ABC):
             return b""
         self._check()
         if self._reading:
-            raise RuntimeError("two greenlets read from one request body")
+            raise RuntimeError("another greenlet is reading this request body; only one may read at a time")
         self._reading = True
         try:
             return self._next()
         except ClientError as error:
             if self._error is None and not self._over:
                 self._error = error
-                if self._deadline is None or isinstance(error, Refusal):
-                    # Here, because an application may well answer to it and say nothing.
+                if self._time_limit is None or isinstance(error, Refusal):
+                    # Logged here, because an application may handle the error without logging it.
                     self._connection.log_client_error(error)
             self.broken = True
             raise
         finally:
             self._reading = False
 
-    def drain(self, limit: int, deadline: TimeLimit) -> bool:
-        self._deadline = deadline
-        self._until = monotonic() + deadline.timeout
+    def discard(self, limit: int, time_limit: TimeLimit) -> bool:
+        self._time_limit = time_limit
+        self._end = monotonic() + time_limit.timeout
         try:
-            while not self.complete and not self._reading and limit > 0 and monotonic() < self._until:
+            while not self.complete and not self._reading and limit > 0 and monotonic() < self._end:
                 limit -= len(self._part())
         except ClientError:
             return False
@@ -175,21 +178,21 @@ class StreamedBody(Body, ABC):
         if self._error is not None:
             raise self._error
         if self._over:
-            raise ClientDisconnected("the request is over, and the rest of its body was not read")
+            raise ClientDisconnected("the request is over; the rest of its body can no longer be read")
 
     def end(self) -> None:
         if not self.complete:
             self._over = True
-            # Its traceback refers back to this, and such a cycle would be left to the garbage collector.
+            # Its traceback refers back to this object, and the garbage collector frees such a cycle late.
             self._error = None
 
     @abstractmethod
     def _next(self) -> bytes:
-        """Return the next bytes of the body, none at its end."""
+        """Return the next bytes of the body; none at its end."""
 
 
 class LengthBody(StreamedBody):
-    """A body whose length the head gave (RFC 9112 section 6.2)."""
+    """A body with a ``Content-Length`` (RFC 9112 section 6.2)."""
 
     def __init__(self, connection: RequestConnection, request: Request, length: int) -> None:
         super().__init__(connection, request)
@@ -205,5 +208,5 @@ class LengthBody(StreamedBody):
         return data
 
 
-#: What a request without a body has: it holds nothing, so all can share it.
+#: The body of all requests without one. It has no state, so they can share it.
 EMPTY = Body()

@@ -1,4 +1,4 @@
-"""The body of a request that comes in chunks (RFC 9112 section 7.1)."""
+"""Request bodies in chunks (RFC 9112 section 7.1)."""
 from __future__ import annotations
 
 import re
@@ -16,41 +16,42 @@ if TYPE_CHECKING:
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
-#: chunk-size [ chunk-ext ] of RFC 9112 section 7.1; white space only before an extension.
+#: chunk-size [ chunk-ext ] of RFC 9112 section 7.1. White space is allowed only around the parts of an extension.
 _SIZE_LINE = re.compile(
     rb"([0-9A-Fa-f]+)(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
 
 
 class ChunkLimits(NamedTuple):
-    """Bounds on what surrounds the data of a chunked body, in bytes."""
+    """Limits on the framing of a chunked body, in bytes."""
 
-    #: the line with a chunk's size and extensions
+    #: the line with the size and the extensions of a chunk
     size_line: int
     #: all trailer fields together
     trailers: int
 
 
 class ChunkedBody(StreamedBody):
-    """A body in chunks, with trailer fields behind them.
+    """A body in chunks, followed by trailer fields.
 
-    A timeout of the application's may interrupt it wherever it waits for the client. All that was received is still
-    there then, so that a later read finds the right place in the framing.
+    A timeout of the application may interrupt a read wherever it waits for the client. No bytes that
+    were received are lost, so that the next read continues at the right place in the framing.
 
-    :param limits: bounds on its framing
-    :param trailer_deadline: what the trailer section has as a whole
+    :param limits: limits on its framing
+    :param trailer_limit: the time for the whole trailer section
     """
 
     def __init__(self, connection: RequestConnection, request: Request, limits: ChunkLimits,
-                 trailer_deadline: TimeLimit) -> None:
+                 trailer_limit: TimeLimit) -> None:
         super().__init__(connection, request)
         self._limits = limits
-        self._trailer_deadline = trailer_deadline
+        self._trailer_limit = trailer_limit
+        #: bytes from the connection, and where the unread ones begin
         self._data = b""
         self._at = 0
-        #: whether the current chunk has not ended, and how many bytes of its data are still to come
+        #: whether a chunk has begun and not ended, and how many bytes of its data are still to be read
         self._in_chunk = False
         self._missing = 0
-        #: the lines of the trailer section so far; None before the last chunk
+        #: the lines of the trailer section that have been read; None before the last chunk
         self._trailers: list[bytes] | None = None
 
     def _next(self) -> bytes:
@@ -78,14 +79,14 @@ class ChunkedBody(StreamedBody):
         if end < 0:
             end = self._finish_line(limit, too_long)
         if end - self._at > limit:
-            # However the bytes were split on their way.
+            # The verdict must not depend on how the bytes were split on their way.
             raise too_long()
         line = self._data[self._at:end]
         self._at = end + 2
         return line
 
     def _finish_line(self, limit: int, too_long: Callable[[], Refusal]) -> int:
-        """Receive the rest of the line, at the cost of its bytes however small the pieces; return where it ends."""
+        """Receive the rest of the line and return where it ends. Small pieces cost no more than large ones."""
         data = bytearray(self._data[self._at:])
         end = -1
         try:
@@ -129,16 +130,16 @@ class ChunkedBody(StreamedBody):
         self.complete = True
 
     def _wait_for_trailers(self, trailers: list[bytes]) -> None:
-        deadline = self._trailer_deadline
-        # The deadline only ends waits. A client that sends one byte after the other causes none.
-        self._until = min(self._until, monotonic() + deadline.timeout)
-        deadline.start(self._connection)
+        limit = self._trailer_limit
+        # The limit ends waits only. A client that sends single bytes in quick succession causes none.
+        self._end = min(self._end, monotonic() + limit.timeout)
+        limit.start(self._connection)
         try:
             self._read_trailers(trailers)
         except ClientTimeout:
             raise ClientTimeout("the client did not finish the trailer section of its request body in time") from None
         finally:
-            deadline.stop(self._connection)
+            limit.stop(self._connection)
 
     def _read_trailers(self, trailers: list[bytes]) -> None:
         left = self._limits.trailers - sum(len(line) + 2 for line in trailers)

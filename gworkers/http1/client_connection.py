@@ -1,4 +1,7 @@
-"""What HTTP/1 needs of the connection to a client, as protocols: this folder knows no server and no socket."""
+"""What HTTP/1 needs of the connection to a client, as protocols.
+
+The modules of this folder depend on these protocols, and on no server and no socket.
+"""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol

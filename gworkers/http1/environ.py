@@ -1,4 +1,4 @@
-"""Build the environ that an application is called with (PEP 3333)."""
+"""The environ of a request (PEP 3333)."""
 from __future__ import annotations
 
 import os
@@ -19,28 +19,29 @@ PROTOCOLS = {(1, 0): "HTTP/1.0", (1, 1): "HTTP/1.1"}
 
 
 class Environs:
-    """Builds the environs of the requests that come in through one listener.
+    """Builds the environs of the requests that arrive through one listener.
 
     :param cfg: Gunicorn's configuration
-    :param address: the listener's own, as its socket gives it
+    :param address: the address of the listener, as its socket returns it
     """
 
     def __init__(self, cfg: Any, address: Any) -> None:
         self._base: dict[str, Any] = {**base_environ(cfg), "wsgi.multithread": True,
                                       "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", "")}
-        self._by_host = not isinstance(address, tuple)
-        if not self._by_host:
+        self._is_unix = not isinstance(address, tuple)
+        if not self._is_unix:
             self._base["SERVER_NAME"] = address[0]
             self._base["SERVER_PORT"] = str(address[1])
         elif isinstance(address, bytes):
-            # A socket in the abstract namespace.
+            # A Unix socket in the abstract namespace.
             address = os.fsdecode(address)
         self._address = address
 
     def build(self, request: Request, response: Response, body: Body, sock: Any) -> dict[str, Any]:
         """Return the environ of *request*.
 
-        :raises Refusal: if its path is not below ``SCRIPT_NAME``
+        :param sock: the value of ``gunicorn.socket``
+        :raises Refusal: if the path of the request is not below ``SCRIPT_NAME``
         """
         path = request.path
         peer = request.peer_addr
@@ -61,7 +62,7 @@ class Environs:
             environ["REMOTE_PORT"] = str(peer[1])
         else:
             environ["REMOTE_ADDR"] = os.fsdecode(peer)
-        if self._by_host:
+        if self._is_unix:
             environ["SERVER_NAME"], environ["SERVER_PORT"] = self._host(request)
         script = request.script_name or environ["SCRIPT_NAME"]
         if script:
@@ -71,7 +72,7 @@ class Environs:
         return environ
 
     def _host(self, request: Request) -> tuple[str, str]:
-        """A Unix socket has neither name nor port, so the client's word has to do."""
+        """Return name and port from the ``Host`` field, because a Unix socket has neither."""
         host = request.fields.get("HTTP_HOST")
         if not host:
             return self._address, ""
@@ -88,7 +89,7 @@ class Environs:
 
 
 def _put_proxied(environ: dict[str, Any], info: Any) -> None:
-    """Put what a PROXY header says in *environ*; where it names no client, the proxy itself is one."""
+    """Add the addresses of a PROXY header to *environ*. If it names no client, the proxy itself is the client."""
     environ["PROXY_PROTOCOL"] = info["proxy_protocol"]
     if info["client_addr"] is not None:
         environ["REMOTE_ADDR"] = info["client_addr"]

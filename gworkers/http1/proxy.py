@@ -1,24 +1,24 @@
-"""Where a PROXY protocol header ends; what it says is for Gunicorn's parser to read and to judge."""
+"""The end of a PROXY protocol header. Gunicorn's parser reads and checks its content."""
 from __future__ import annotations
 
-#: What version 2 of the protocol begins with. It holds two empty lines, as a request head ends in one.
+#: How a header of version 2 begins. It contains empty lines, so it must not be searched for the end of a request head.
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
-#: Bytes that tell which version it is, if any.
+#: The number of bytes that show the version, or that there is no PROXY header.
 TELLING = len(SIGNATURE)
-#: Bytes by which all but the addresses can be judged.
+#: The size in bytes of a header of version 2 without its addresses.
 FIXED = 16
 
 
 def proxy_mode(setting: object) -> str:
-    """Return the mode that ``proxy_protocol`` is set to; before Gunicorn 24 it could be on (version 1) or off."""
+    """Return the mode in the setting ``proxy_protocol``. Before Gunicorn 24 it was a bool: version 1 or off."""
     if isinstance(setting, bool):
         return "v1" if setting else "off"
     return str(setting)
 
 
 def proxy_header_end(data: bytes | bytearray, mode: str) -> int:
-    """Return the size of the PROXY header that *data* starts with: 0 if there is none, -1 if more bytes will tell."""
+    """Return the size of the PROXY header at the start of *data*: 0 if there is none, -1 if more bytes are needed."""
     if len(data) < TELLING:
         return -1
     if mode != "v1" and data.startswith(SIGNATURE):

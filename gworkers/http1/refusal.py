@@ -1,4 +1,4 @@
-"""What a client is told about a request that is refused, as Gunicorn's workers tell it."""
+"""The response to a request that is refused: the same as that of Gunicorn's own workers."""
 from __future__ import annotations
 
 import html
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 _REASONS = {403: "Forbidden", 414: "URI Too Long", 417: "Expectation Failed",
             431: "Request Header Fields Too Large", 500: "Internal Server Error"}
 
-#: Gunicorn's exceptions by name, because not every release has all of them: the status of the
-#: answer, and how its text is told from the exception's. The others are answered with 400 and their text.
-_ANSWERS = {
+#: Gunicorn's exceptions, by name because not every release has all of them: the status of the response,
+#: and its text with a place for that of the exception. For any other exception it is 400 and the text alone.
+_RESPONSES = {
     "InvalidRequestLine": (400, "Invalid Request Line '%s'"),
     "InvalidRequestMethod": (400, "Invalid Method '%s'"),
     "InvalidHTTPVersion": (400, "Invalid HTTP Version '%s'"),
@@ -29,16 +29,19 @@ _ANSWERS = {
 
 
 def refusal_for(error: Exception) -> Refusal:
-    """Return what to answer to a request on which Gunicorn's parser raised *error*."""
-    status, text = _ANSWERS.get(type(error).__name__, (400, "%s"))
+    """Return the refusal of a request on which Gunicorn's parser raised *error*."""
+    status, text = _RESPONSES.get(type(error).__name__, (400, "%s"))
     message = str(error)
     return Refusal(status, _REASONS.get(status, "Bad Request"), message, text.replace("%s", message))
 
 
 def error_page(heads: ResponseHeads, status: int, reason: str, detail: str) -> bytes:
-    """Return a whole error response, which closes the connection. Its *detail* may have any characters."""
+    """Return a complete error response, which closes the connection.
+
+    :param detail: the text of the page; it is escaped
+    """
     page = (f"<html>\n  <head>\n    <title>{reason}</title>\n  </head>\n  <body>\n"
             f"    <h1><p>{reason}</p></h1>\n    {html.escape(detail)}\n  </body>\n</html>\n")
-    # Latin-1 throughout, so its characters count as bytes.
+    # Each character is one byte in Latin-1.
     return heads.start(f"{status} {reason}", "close", (1, 1)) + (
         f"Content-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n{page}").encode("latin-1", "replace")

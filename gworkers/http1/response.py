@@ -1,4 +1,4 @@
-"""A response: what the application says, framed for the client that asked."""
+"""A response: the head and the body from the application, framed for the client."""
 from __future__ import annotations
 
 import io
@@ -20,49 +20,52 @@ if TYPE_CHECKING:
 
     ExcInfo = Union[tuple[type[BaseException], BaseException, TracebackType | None], tuple[None, None, None]]
 
-#: From this size on, putting head and body into one bytes object costs more than a second buffer for the kernel.
+#: The size in bytes above which copying head and body into one object costs more than passing two to the kernel.
 JOIN_LIMIT = 32 * 1024
 
 
 class Response:
-    """What goes back for one request.
+    """The response to one request.
 
-    The public attributes are those that Gunicorn's own response has, because server hooks and
-    loggers read them.
+    It has the public attributes of Gunicorn's own response, because server hooks and loggers read them.
     """
 
-    #: the application's status, such as ``200 OK``; None until it called ``start_response``
+    #: the status from the application, such as ``200 OK``; None until it calls ``start_response``
     status: str | None = None
     status_code: int = 0
-    #: whether the head has been given to the connection
+    #: whether the head has been sent, or left to the connection to be sent
     headers_sent: bool = False
-    #: what ``Content-Length`` says
+    #: the value of ``Content-Length``, if there is one
     response_length: int | None = None
     #: whether the body is sent in chunks
     chunked: bool = False
     #: bytes of the body that have been sent, without their framing
     sent: int = 0
+    #: whether the connection ends with this response for a reason that is not in the request
     must_close: bool = False
-    #: what the head, once it is made, says of the connection: that it ends with this response
+    #: whether the head says that the connection ends with this response; valid once the head is sent
     closes: bool = True
+    #: whether this kind of response has no body
     _omits_body: bool = False
+    #: whether the application agrees to change the protocol
     _upgrade: bool = False
-    _warned: bool = False
-    #: whether the request is over: nothing more may be sent, for the connection is another request's now
+    #: whether it was logged that the body is too long
+    _warned_of_excess: bool = False
+    #: whether the request is over: nothing more may be sent, because the connection serves another request now
     ended: bool = False
-    #: the lines of the head that :attr:`headers` make
+    #: the lines of the head for :attr:`headers`
     _lines: list[bytes]
 
     def __init__(self, connection: ResponseConnection, request: Request, context: ResponseContext) -> None:
         self._connection = connection
         self._request = request
         self._context = context
-        #: the application's header fields without those that are hop-by-hop
+        #: the header fields from the application, without those that are hop-by-hop
         self.headers: list[tuple[str, str]] = []
 
     @property
     def req(self) -> Request:
-        """The request, under the name that hooks know."""
+        """The request, under the name that hooks use."""
         return self._request
 
     @property
@@ -72,12 +75,12 @@ class Response:
 
     @property
     def sock(self) -> Any:
-        """What ``environ["gunicorn.socket"]`` is."""
+        """The value of ``environ["gunicorn.socket"]``."""
         return self._connection.offer
 
     @property
     def upgrade(self) -> bool:
-        """Whether the connection goes on with another protocol."""
+        """Whether the connection continues with another protocol."""
         return self._upgrade
 
     def force_close(self) -> None:
@@ -94,15 +97,16 @@ class Response:
 
     @property
     def truncated(self) -> bool:
-        """Whether the client was promised more bytes than it got."""
+        """Whether fewer bytes were sent than ``Content-Length`` says."""
         return self.response_length is not None and self.sent < self.response_length and not self._omits_body
 
     def start_response(self, status: str, headers: Iterable[tuple[str, str]],
                        exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
-        """PEP 3333's ``start_response``.
+        """Set status and header fields: the ``start_response`` of PEP 3333.
 
-        :raises TypeError: if a status, name or value is not a ``str``
-        :raises ValueError: if one of them could not be sent without changing the meaning of the head
+        :returns: the ``write`` callable
+        :raises TypeError: if the status, a name or a value is not a ``str``
+        :raises ValueError: if one of them has characters that would change the meaning of the head
         :raises AssertionError: on a second call without *exc_info*
         """
         if exc_info is not None:
@@ -120,7 +124,7 @@ class Response:
         if code < 200 or code == 204 or code == 304 or self._request.method == "HEAD":
             self._omits_body = True
             if (code == 204 or code < 200) and self.response_length is not None:
-                # RFC 9110 section 8.6
+                # Not allowed with these statuses (RFC 9110 section 8.6).
                 self.headers = [field for field in self.headers if field[0].lower() != "content-length"]
                 self._lines = [field_line(field)[0] for field in self.headers]
                 self.response_length = None
@@ -134,17 +138,17 @@ class Response:
         length = None
         upgrade = False
         for field in headers:
-            line, says = (FIELDS.get(field) if type(field) is tuple else None) or field_line(field)
+            line, field_length = (FIELDS.get(field) if type(field) is tuple else None) or field_line(field)
             if not line:
                 upgrade = upgrade or is_upgrade(field)
                 continue
-            if says is not None:
-                if length is not None and length != says:
+            if field_length is not None:
+                if length is not None and length != field_length:
                     raise ValueError("two different Content-Length fields in the response")
-                length = says
+                length = field_length
             kept.append(field)
             lines.append(line)
-        # Not before all are known to be good: an application may catch the error and start again.
+        # Only when all fields are valid: an application may catch the error and call start_response again.
         self.headers = kept
         self._lines = lines
         self.response_length = length
@@ -152,13 +156,16 @@ class Response:
 
     @property
     def too_late(self) -> bool:
-        """Whether no response can begin: one has, or the application may have sent something on the socket itself."""
+        """Whether no response can begin any more.
+
+        One has begun, or the application may have sent bytes on the socket itself.
+        """
         connection = self._connection
         return (self.headers_sent or connection.broken
                 or (connection.descriptor_taken and "HTTP_UPGRADE" in self._request.fields))
 
     def _head(self) -> list[bytes]:
-        """Return the head in parts; it is going to be sent."""
+        """Return the parts of the head, and count it as sent."""
         if self._connection.last_request:
             if self.too_late:
                 self._connection.break_off()
@@ -170,7 +177,7 @@ class Response:
             self.chunked = True
         if request.length != 0:
             if request.expects_continue:
-                # Whether the body still comes is the client's choice now (RFC 9110 section 10.1.1).
+                # The client may send the body now or leave it out (RFC 9110 section 10.1.1), so its end is unknown.
                 request.expects_continue = False
                 self.must_close = True
             elif request.body.broken or self._connection.awaited:
@@ -184,7 +191,11 @@ class Response:
         return head
 
     def write(self, data: bytes) -> None:
-        """Send *data* as the next part of the body, and the head with it if it is the first."""
+        """Send *data* as the next part of the body, after the head if it is the first part.
+
+        :raises TypeError: if *data* is not ``bytes``
+        :raises RuntimeError: if the request is over
+        """
         if not isinstance(data, bytes):
             raise TypeError(f"the body must be bytes, not {type(data).__name__}")
         if self.ended:
@@ -203,15 +214,15 @@ class Response:
             self._write_part(self._head(), data)
 
     def _write_part(self, parts: list[bytes], data: bytes) -> None:
-        """Send *parts* and then as much of *data* as the response has room for, in its framing."""
+        """Send *parts*, then *data* with its framing, without what exceeds ``Content-Length``."""
         if self._omits_body:
             self._context.warn_of_omitted_body(self._request, self.status_code)
             data = b""
         elif self.response_length is not None:
             room = self.response_length - self.sent
             if len(data) > room:
-                if not self._warned:
-                    self._warned = True
+                if not self._warned_of_excess:
+                    self._warned_of_excess = True
                     self._context.warn_of_excess(self._request)
                 data = data[:room]
         if data:
@@ -226,7 +237,7 @@ class Response:
             self._connection.send(b"".join(parts))
 
     def write_whole(self, data: bytes) -> None:
-        """Send *data*, which is all of the body, with a ``Content-Length`` unless the application gave one."""
+        """Send *data* as the whole body. A ``Content-Length`` is added if the application gave none."""
         if self.response_length is None and isinstance(data, bytes):
             self._set_length(len(data))
         self.write(data)
@@ -238,15 +249,15 @@ class Response:
             self._lines.append(b"Content-Length: %d\r\n" % length)
 
     def write_file(self, wrapper: FileWrapper) -> None:
-        """Send a ``wsgi.file_wrapper``, by the kernel where that can be.
+        """Send the file of a ``wsgi.file_wrapper``. The kernel copies it if possible.
 
         :raises OSError: if the file cannot be read
         """
-        piece = self._file_piece(wrapper.filelike)
-        if piece is None:
+        section = self._file_section(wrapper.filelike)
+        if section is None:
             self._write_parts(wrapper)
             return
-        fd, offset, count = piece
+        fd, offset, count = section
         self._set_length(count)
         head = b"".join(self._head())
         if self._omits_body or not count:
@@ -262,8 +273,8 @@ class Response:
         for data in wrapper:
             self.write(data)
 
-    def _file_piece(self, file: Any) -> tuple[int, int, int] | None:
-        """Return descriptor, offset and count of what to send of *file*; None if the kernel cannot do it."""
+    def _file_section(self, file: Any) -> tuple[int, int, int] | None:
+        """Return file descriptor, offset and size of what to send from *file*, or None if the kernel cannot send it."""
         if not self._connection.can_send_files or self.headers_sent or self.status is None:
             return None
         try:
@@ -273,13 +284,13 @@ class Response:
         except (AttributeError, OSError, io.UnsupportedOperation):
             return None
         if not size:
-            # Files of /proc have more in them than that.
+            # The size of files in /proc is 0, whatever they contain.
             return None
         count = max(size - offset, 0)
         return fd, offset, count if self.response_length is None else min(count, self.response_length)
 
     def finish(self) -> None:
-        """End the body: send what is still owed of the framing."""
+        """Send what is missing: a head without a body, or the end of a chunked body."""
         if not self.headers_sent:
             self._set_length(0)
             self._connection.send_last(b"".join(self._head()))
@@ -287,7 +298,7 @@ class Response:
             self._connection.send_last(b"0\r\n\r\n")
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Send a 103 response with *headers* (RFC 8297); nothing for HTTP/1.0 or once the response has begun."""
+        """Send a 103 response with *headers* (RFC 8297), but none to HTTP/1.0 or once the response has begun."""
         if self.headers_sent or self.ended or self._request.version < (1, 1):
             return
         lines = []

@@ -10,36 +10,40 @@ if TYPE_CHECKING:
 
 
 class ResponseContext:
-    """The configuration of the responses of a worker, and the log for what is wrong with them.
+    """Configuration, heads and warnings of all responses of a worker.
 
     :param cfg: Gunicorn's configuration
-    :param heads: makes the beginnings of their heads
-    :param log: where to report what the application does wrong
+    :param heads: where the beginnings of response heads come from
+    :param log: where to report errors of the application
     """
 
     def __init__(self, cfg: Any, heads: ResponseHeads, log: LogQueue) -> None:
         self.cfg = cfg
         self.heads = heads
-        #: whether a connection may serve another request after a response
+        #: whether a connection may serve another request after a response; false in a drain
         self.keepalive = bool(cfg.keepalive)
         self._log = log
-        #: the kinds of responses that have no body, for which the application sent one: those that have been logged
+        #: the kinds of responses for which it was logged that a body was left out
         self._omitted: set[str] = set()
 
     def warn_of_omitted_body(self, request: Request, status_code: int) -> None:
-        """Log that a body was left out, once per worker: an application that sends one does so each time."""
+        """Log that the body of a response was left out.
+
+        It is logged once for each kind of response, because an application that sends such a body does it each time.
+        """
         kind = "in response to HEAD" if request.method == "HEAD" else f"with status {status_code}"
         if kind not in self._omitted:
             self._omitted.add(kind)
-            self._log.warning("The application sent a body %s; it was left out (%s %s). This is logged once per "
-                              "worker.", kind, request.method, request.uri)
+            self._log.warning("The application sent a body %s (%s %s). Such a response has no body, so it was left "
+                              "out. This is logged once per worker.", kind, request.method, request.uri)
 
     def warn_of_excess(self, request: Request) -> None:
-        """Log that a body was longer than its ``Content-Length``: the client did not get all of it."""
-        self._log.warning("The application sent more bytes than its Content-Length says (%s %s); they were cut off.",
-                          request.method, request.uri)
+        """Log that a body is longer than its ``Content-Length``."""
+        self._log.warning("The application sent more bytes than its Content-Length says (%s %s). The excess was left "
+                          "out: the client got an incomplete body.", request.method, request.uri)
 
     def warn_of_truncation(self, request: Request, sent: int, length: int | None) -> None:
-        """Log that a body was shorter than its ``Content-Length``."""
-        self._log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says.",
+        """Log that a body is shorter than its ``Content-Length``."""
+        self._log.warning("The response to %s %s ended after %s of the %s bytes that its Content-Length says. The "
+                          "connection is closed, so that the client can tell.",
                           request.method, request.uri, sent, length)

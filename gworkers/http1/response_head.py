@@ -1,4 +1,4 @@
-"""The head of a response: what an application may say in it, and the lines that say it."""
+"""The head of a response: which statuses and header fields are allowed, and the lines that they become."""
 from __future__ import annotations
 
 import re
@@ -11,20 +11,26 @@ _STATUS = re.compile(r"[0-9]{3}(?: [ \t\x21-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
 
-#: Fields that are the server's to send, not the application's; Gunicorn leaves them out in silence.
+#: Fields that only the server may send. Those of an application are left out without an error, as in Gunicorn.
 HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers",
                         "transfer-encoding", "upgrade", "server", "date"))
 
-#: How many header fields and statuses are remembered, and how long their values may be.
-REMEMBERED, LONGEST = 1024, 256
+#: The number of entries in each cache, and the length of a field value above which it is not cached.
+CACHE_SIZE, CACHED_LENGTH = 1024, 256
 
-#: Header fields and statuses that have been checked: most responses have the same ones. Cookies are secrets, and vary.
+#: Caches of the header fields and statuses that were valid: most responses have the same ones.
+#: ``Set-Cookie`` is not cached, because its values are secrets and rarely repeat.
 FIELDS: dict[tuple[str, str], tuple[bytes, int | None]] = {}
 STATUSES: dict[str, int] = {}
 
 
 class ResponseHeads:
-    """The beginnings of response heads: status line and the server's own fields, made once a second."""
+    """The beginnings of response heads: the status line and the fields of the server.
+
+    They are cached for a second, because of their ``Date``.
+
+    :param server: the value of ``Server``
+    """
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -32,10 +38,10 @@ class ResponseHeads:
         self._heads: dict[tuple[str, str, tuple[int, int]], bytes] = {}
 
     def start(self, status: str, connection: str, version: tuple[int, int]) -> bytes:
-        """Return the head up to and with its ``Connection`` field, each line ended."""
+        """Return the lines of a head up to and including ``Connection``."""
         now = time()
         if not self._until - 1 <= now < self._until:
-            # The clock may have been put back, too.
+            # The system clock may also go back.
             self._until = int(now) + 1
             self._heads.clear()
         key = (status, connection, version)
@@ -48,12 +54,12 @@ class ResponseHeads:
 
 
 def status_code(status: str) -> int:
-    """Return the status code that *status* begins with.
+    """Return the status code at the start of *status*.
 
-    A code above 599 is allowed: a client treats it as 500 (RFC 9110 section 15).
+    A code above 599 is allowed. A client treats it as 500 (RFC 9110 section 15).
 
-    :raises TypeError: if it is not a ``str``
-    :raises ValueError: if it is malformed, or not the status of a final response
+    :raises TypeError: if *status* is not a ``str``
+    :raises ValueError: if *status* is malformed, or not that of a final response
     """
     if not isinstance(status, str):
         raise TypeError(f"the status must be a str, not {status!r}")
@@ -61,29 +67,30 @@ def status_code(status: str) -> int:
         raise ValueError(f"invalid status {status!r}: three digits, a space and a reason are allowed")
     code = int(status[:3])
     if code < 200 and code != 101:
-        # 101 ends HTTP on its connection. After any other 1xx the client waits for a final response
-        # (RFC 9110 section 15.2), and would take the one to its next request for it.
+        # 101 ends HTTP on the connection. After any other 1xx the client waits for a final response
+        # (RFC 9110 section 15.2): it would take the response to its next request for this one.
         raise ValueError(f"invalid status {status!r}: the response to a request has a status of 200 or more, or 101; "
                          "environ['wsgi.early_hints'] sends a 103 before it")
-    if len(STATUSES) < REMEMBERED:
+    if len(STATUSES) < CACHE_SIZE:
         STATUSES[status] = code
     return code
 
 
 def field_line(field: tuple[str, str]) -> tuple[bytes, int | None]:
-    """Return the line for *field*, empty if it is the server's to send, and the ``Content-Length`` that it gives.
+    """Check a header field of the application.
 
+    :returns: its line in the head, empty if only the server may send it; its value if it is ``Content-Length``
     :raises TypeError: if name or value is not a ``str``
-    :raises ValueError: if one of them could not be sent without changing the meaning of the head
+    :raises ValueError: if one of them has characters that would change the meaning of the head
     """
     name, value = field
     if not isinstance(name, str) or not isinstance(value, str):
-        raise TypeError(f"header names and values must be str, which {name!r} or its value is not")
+        raise TypeError(f"the name or the value of the response header {name!r} is not a str")
     if not _NAME.fullmatch(name):
         raise ValueError(f"invalid response header name {name!r}")
     if not _VALUE.fullmatch(value):
-        # The value may be a secret, and the log is read by many.
-        raise ValueError(f"the value of the response header {name!r} has characters that no header may have")
+        # The value is not logged, because it may be a secret.
+        raise ValueError(f"the value of the response header {name!r} has characters that are not allowed in headers")
     stripped = value.strip(" \t")
     lower = name.lower()
     line = f"{name}: {stripped}\r\n".encode("latin-1")
@@ -94,15 +101,15 @@ def field_line(field: tuple[str, str]) -> tuple[bytes, int | None]:
         length = int(stripped)
     elif lower in HOP_BY_HOP and not (lower == "upgrade" and stripped.lower() == "websocket"):
         line = b""
-    if len(value) <= LONGEST and lower != "set-cookie":
-        if len(FIELDS) >= REMEMBERED:
-            # Values that come but once must not keep out those that come again.
+    if len(value) <= CACHED_LENGTH and lower != "set-cookie":
+        if len(FIELDS) >= CACHE_SIZE:
+            # Otherwise values that never repeat would fill the cache, and values that repeat would not get in.
             FIELDS.clear()
         FIELDS[(name, value)] = line, length
     return line, length
 
 
 def is_upgrade(field: tuple[str, str]) -> bool:
-    """Whether *field* says that the connection goes on with another protocol (RFC 9110 section 7.8)."""
+    """Whether *field* says that the connection continues with another protocol (RFC 9110 section 7.8)."""
     name, value = field
     return name.lower() == "connection" and value.strip(" \t").lower() == "upgrade"

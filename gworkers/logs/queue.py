@@ -116,7 +116,7 @@ class LogQueue:
         """Remove all records. Used in a forked process, where they belong to the parent."""
         self._records.clear()
 
-    def next(self) -> object:
+    def next_step(self) -> object:
         """Return the number of the next record; None if the queue is empty or a record is being passed on.
 
         The self-check compares two results: the same number twice means that the queue is stuck.

@@ -1,1 +1,1 @@
-"""Every connection and request of a worker."""
+"""Connections and requests of a worker."""

@@ -1,9 +1,9 @@
-"""The access log: Gunicorn's own, and a shorter way to the same line.
+"""The access log of Gunicorn, written in a shorter way.
 
-Gunicorn makes a dict of everything that a line could say and hands it to :mod:`logging`, which
-costs more than serving a short request. Where nothing but Gunicorn's own logger and one plain
-handler are involved, only what ``access_log_format`` names is looked up, and the line is written
-to the handler's stream, which never blocks. Anything else may, so the log queue calls it.
+Gunicorn makes a dict of everything that a line could contain and passes it to :mod:`logging`. That costs
+more than serving a short request. If only Gunicorn's own logger class and one plain handler are involved,
+only the values in ``access_log_format`` are looked up, and the line is written to the handler's stream, which
+never blocks. Other loggers and handlers may block, so the log queue calls them.
 """
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SafeAtoms = optional("gunicorn.glogging:SafeAtoms", None)
 _PLACEHOLDER = re.compile(r"%(?:\(([^)]*)\))?(.)", re.DOTALL)
 
 
-class Facts:
-    """What is known of an exchange when it is over."""
+class Exchange:
+    """Request, response and duration of an exchange that is over."""
 
     __slots__ = ("duration", "environ", "request", "response")
 
@@ -45,59 +45,60 @@ class Facts:
         self.duration = duration
 
 
-Atom = Callable[[Any, Facts], Any]
+Atom = Callable[[Any, Exchange], Any]
 
 
-def _microseconds(facts: Facts) -> int:
-    return facts.duration.seconds * 1000000 + facts.duration.microseconds
+def _microseconds(exchange: Exchange) -> int:
+    return exchange.duration.seconds * 1000000 + exchange.duration.microseconds
 
 
-#: What each atom of Gunicorn's setting access_log_format says, from the logger and the facts.
+#: The placeholders of Gunicorn's setting access_log_format: functions of the logger and the exchange.
 ATOMS: dict[str, Atom] = {
-    "h": lambda log, facts: facts.environ.get("REMOTE_ADDR", "-"),
-    "l": lambda log, facts: "-",
-    "u": lambda log, facts: (log._get_user(facts.environ) if "HTTP_AUTHORIZATION" in facts.environ else None) or "-",
-    "r": lambda log, facts: "{REQUEST_METHOD} {RAW_URI} {SERVER_PROTOCOL}".format_map(facts.environ),
-    "s": lambda log, facts: (facts.response.status or "-").split(None, 1)[0],
-    "m": lambda log, facts: facts.environ["REQUEST_METHOD"],
-    "U": lambda log, facts: facts.environ["PATH_INFO"],
-    "q": lambda log, facts: facts.environ["QUERY_STRING"],
-    "H": lambda log, facts: facts.environ["SERVER_PROTOCOL"],
-    "b": lambda log, facts: str(facts.response.sent),
-    "B": lambda log, facts: facts.response.sent,
-    "f": lambda log, facts: facts.environ.get("HTTP_REFERER", "-"),
-    "a": lambda log, facts: facts.environ.get("HTTP_USER_AGENT", "-"),
-    "T": lambda log, facts: facts.duration.seconds,
-    "D": lambda log, facts: _microseconds(facts),
-    "M": lambda log, facts: _microseconds(facts) // 1000,
-    "L": lambda log, facts: f"{facts.duration.seconds}.{facts.duration.microseconds:06}",
-    "p": lambda log, facts: f"<{os.getpid()}>",
+    "h": lambda log, exchange: exchange.environ.get("REMOTE_ADDR", "-"),
+    "l": lambda log, exchange: "-",
+    "u": lambda log, exchange: (log._get_user(exchange.environ) if "HTTP_AUTHORIZATION" in exchange.environ
+                                else None) or "-",
+    "r": lambda log, exchange: "{REQUEST_METHOD} {RAW_URI} {SERVER_PROTOCOL}".format_map(exchange.environ),
+    "s": lambda log, exchange: (exchange.response.status or "-").split(None, 1)[0],
+    "m": lambda log, exchange: exchange.environ["REQUEST_METHOD"],
+    "U": lambda log, exchange: exchange.environ["PATH_INFO"],
+    "q": lambda log, exchange: exchange.environ["QUERY_STRING"],
+    "H": lambda log, exchange: exchange.environ["SERVER_PROTOCOL"],
+    "b": lambda log, exchange: str(exchange.response.sent),
+    "B": lambda log, exchange: exchange.response.sent,
+    "f": lambda log, exchange: exchange.environ.get("HTTP_REFERER", "-"),
+    "a": lambda log, exchange: exchange.environ.get("HTTP_USER_AGENT", "-"),
+    "T": lambda log, exchange: exchange.duration.seconds,
+    "D": lambda log, exchange: _microseconds(exchange),
+    "M": lambda log, exchange: _microseconds(exchange) // 1000,
+    "L": lambda log, exchange: f"{exchange.duration.seconds}.{exchange.duration.microseconds:06}",
+    "p": lambda log, exchange: f"<{os.getpid()}>",
 }
 
 
-def _named(pairs: Callable[[Facts], Any], name: str, log: Any, facts: Facts) -> Any:
-    """Return the value of the last of *pairs* that is called *name*, whatever its case."""
+def _named(pairs: Callable[[Exchange], Any], name: str, log: Any, exchange: Exchange) -> Any:
+    """Return the value of the last of *pairs* with *name*, which is compared without regard to case."""
     found = "-"
-    for key, value in pairs(facts):
+    for key, value in pairs(exchange):
         if key.lower() == name:
             found = value
     return found
 
 
 #: The sources of ``{name}i``, ``{name}o`` and ``{name}e``.
-SOURCES: dict[str, Callable[[Facts], Any]] = {
-    "i": lambda facts: facts.request.headers,
-    "o": lambda facts: facts.response.headers,
-    "e": lambda facts: facts.environ.items(),
+SOURCES: dict[str, Callable[[Exchange], Any]] = {
+    "i": lambda exchange: exchange.request.headers,
+    "o": lambda exchange: exchange.response.headers,
+    "e": lambda exchange: exchange.environ.items(),
 }
 
 
 class AccessLog:
     """Writes a line for each request.
 
-    :param logger: Gunicorn's logger, of whatever class
-    :param queue: what calls the logger
-    :param line_format: ``access_log_format``
+    :param logger: the logger of Gunicorn, of any class
+    :param queue: calls the logger where it may block
+    :param line_format: the value of ``access_log_format``
     """
 
     def __init__(self, logger: Any, queue: LogQueue, line_format: str) -> None:
@@ -112,27 +113,27 @@ class AccessLog:
         self._atoms = self._compile(line_format) if self._handler is not None else {}
 
     def record(self, response: Response, request: Request, environ: dict[str, Any], seconds: float) -> None:
-        """Write the line for a request that took *seconds*. Never raises, never waits."""
+        """Write the line of a request that took *seconds*. Never raises and never waits."""
         duration = timedelta(seconds=seconds)
         handler = self._handler
         access = self._log.access_log
         if handler is None or access.disabled or len(access.handlers) != 1 or access.handlers[0] is not handler:
             self._queue.enqueue(self._log.access, response, request, environ, duration)
             return
-        facts = Facts(response, request, environ, duration)
+        exchange = Exchange(response, request, environ, duration)
         log = self._log
         try:
-            line = self._format % SafeAtoms({name: atom(log, facts) for name, atom in self._atoms.items()})
-            # Without the handler's lock, which a thread may hold: the line is written in one call.
+            line = self._format % SafeAtoms({name: atom(log, exchange) for name, atom in self._atoms.items()})
+            # Without the lock of the handler, which a thread may hold. It is not needed for a single write.
             handler.stream.write(f"{line}\n")
         except OSError as error:
             self._report(error)
         except Exception:
-            # Gunicorn has its own way to report a format that does not work.
+            # Most likely the format is invalid, which Gunicorn reports in its own way.
             self._queue.enqueue(log.access, response, request, environ, duration)
 
     def _report(self, error: BaseException) -> None:
-        """Report, now and then, that lines cannot be written; not each with all that is known of its request."""
+        """Report from time to time that lines cannot be written, without the data of requests."""
         self._lost.add()
         lost = self._lost.take_if_due()
         if lost:
@@ -152,7 +153,7 @@ class AccessLog:
                 atoms[name] = ATOMS[name]
         return atoms
 
-    def _time(self, log: Any, facts: Facts) -> str:
+    def _time(self, log: Any, exchange: Exchange) -> str:
         second = int(time())
         if second != self._second:
             self._second = second
@@ -161,7 +162,7 @@ class AccessLog:
 
 
 def plain_handler(log: Any) -> logging.StreamHandler[Any] | None:
-    """Return the one handler of the access log, if all that it does is to write lines; else None."""
+    """Return the handler of the access log if it is the only one and only writes lines, else None."""
     if not works(Feature.FAST_ACCESS_LOG):
         return None
     kind = type(log)
@@ -181,9 +182,9 @@ def plain_handler(log: Any) -> logging.StreamHandler[Any] | None:
 
 
 def report_errors(access_log: logging.Logger, report: Callable[[BaseException], None]) -> None:
-    """Let handlers of *access_log* call *report* when they fail.
+    """Let the handlers of *access_log* call *report* when they fail.
 
-    By default :mod:`logging` prints the arguments of each record to stderr: here, all of a request, cookies included.
+    By default :mod:`logging` prints the arguments of the record to stderr: the whole request, with its cookies.
     """
     logger: logging.Logger | None = access_log
     while logger is not None:
@@ -204,7 +205,7 @@ def _handle_error(default: Callable[[logging.LogRecord], None], name: str, repor
 
 
 def wanted(cfg: Any, log: Any) -> bool:
-    """Whether anybody wants to know of each request: a log, or a logger class that does its own thing."""
+    """Whether requests are logged: an access log is configured, or the logger class has its own way."""
     if not works(Feature.ACCESS_LOG):
         return False
     if type(log).access is not Logger.access:

@@ -1,4 +1,4 @@
-"""How a connection ends: at once, after a lingering close, in a drain, in a forked process."""
+"""How a connection ends: at once, by a lingering close, in a drain, in a forked process."""
 from __future__ import annotations
 
 import posix
@@ -19,10 +19,10 @@ LINGER_LIMIT = 4 * 1024 * 1024
 
 
 class ClosableTransport(Transport):
-    """A transport in one of the states of a connection, and the ways to end it.
+    """A transport with the state of a connection, a deadline for it, and the ways to close it.
 
-    :param server: what it shares with the other connections of its worker
-    :param sock: its socket, which does not block
+    :param server: the server of the worker
+    :param sock: its non-blocking socket
     """
 
     __slots__ = ("_deadline", "_lingered", "buffer", "state")
@@ -32,7 +32,7 @@ class ClosableTransport(Transport):
         self.state: State = IDLE
         #: bytes received and not yet consumed; a bytearray only while a head arrives in pieces
         self.buffer: bytes | bytearray = b""
-        #: what limits the present state, if anything does
+        #: the deadline of the present state; None in a state without one
         self._deadline: Deadline[Any] | None = None
         #: bytes discarded while lingering
         self._lingered = 0
@@ -44,7 +44,7 @@ class ClosableTransport(Transport):
         if not self._watching:
             self._watch()
 
-    def _stop_waiting(self) -> None:
+    def _stop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.stop(self)
             self._deadline = None
@@ -52,19 +52,19 @@ class ClosableTransport(Transport):
     def linger(self, deadline: Deadline[Any] | None = None) -> None:
         """End the stream, then discard what the client still sends until it closes its side (RFC 9112 section 9.6).
 
-        To close at once would cause a reset, which can destroy a response that the client has not read.
+        Closing at once could cause a reset, which destroys what the client has not read of the response.
 
-        :param deadline: how long that may take; ``linger_timeout`` if None
+        :param deadline: how long the client may take; ``linger_timeout`` if None
         """
         if self.state is CLOSED:
             return
         if self.broken or (self.last_request and self.secure):
-            # The only socket of a TLS session may be the application's, whose greenlets may still read from it.
+            # The application has the only socket of a TLS session, and its greenlets may still read from it.
             self.close()
             return
         self.state = LINGERING
         self.buffer = b""
-        self._stop_waiting()
+        self._stop_deadline()
         try:
             self._close_tls()
             self.sock.shutdown(socket.SHUT_WR)
@@ -91,27 +91,27 @@ class ClosableTransport(Transport):
                 pass
 
     def begin_drain(self) -> None:
-        """The worker stops: let the connection end soon, but not before a last request, if one comes.
+        """The worker stops: give an idle connection ``drain_keepalive`` seconds for a last request.
 
-        To close at once would fail a client that has just connected, or that is about to use a connection it has.
+        Closing it at once could fail a request that is on its way.
         """
         if self.state is IDLE and not self.buffer:
             self._readable()
         if self.state is HANDSHAKE or (self.state is IDLE and not self.buffer):
-            self._stop_waiting()
+            self._stop_deadline()
             self._wait(self.server.idle)
 
     def close_if_idle(self) -> None:
-        """Close, because the time for a last request is over; but a request that has just come is served."""
+        """Close after the time for a last request, unless one has just arrived."""
         if self.state is IDLE:
             self._readable()
         if self.state is HANDSHAKE or (self.state is IDLE and not self.buffer):
             self.close()
 
     def abort(self) -> bool:
-        """End the connection whatever it is doing.
+        """Close, or disconnect the client if a request runs: the application gets an error when it reads or sends.
 
-        :returns: whether a request runs, for which its client is now disconnected
+        :returns: whether a request runs
         """
         if self.state is not BUSY:
             self.close()
@@ -123,26 +123,26 @@ class ClosableTransport(Transport):
         return True
 
     def close_unless_flushing(self) -> None:
-        """Close at once, unless a complete response is still being sent."""
+        """Close at once, unless the end of a response is still being sent."""
         if not self._unsent:
             self.close()
 
     def release_after_fork(self) -> None:
-        """Release the socket in a forked process; the connection goes on in the parent."""
+        """Release the socket in a forked process. The connection stays open in the parent."""
         self._unwatch()
         self.state = CLOSED
         # gevent's os.close may defer it.
         posix.close(self.sock.detach())
 
     def recover(self) -> None:
-        """Close after an exception: the state of the connection is undefined."""
+        """Close after an exception, because the state of the connection is undefined."""
         self.close()
 
     def close(self) -> None:
         """Close at once. Closing twice does nothing."""
         if self.state is CLOSED:
             return
-        # Nested, so that whatever fails the descriptor is closed and the server is told.
+        # Nested, so that the file descriptor is closed and the server notified whatever fails.
         try:
             self._close_tls()
         finally:
@@ -157,15 +157,15 @@ class ClosableTransport(Transport):
 
     @abstractmethod
     def _closed(self) -> None:
-        """The connection is closed."""
+        """Called when the connection is closed."""
 
     def _release(self) -> None:
-        """Remove all references to this connection from elsewhere."""
+        """Remove the references to this connection from the hub, the deadlines and the outbox."""
         self._unwatch()
-        self._stop_waiting()
+        self._stop_deadline()
         self._unsent = b""
         self._stop_flushing()
-        self._give_up_waiting()
+        self._cancel_waits()
         self.offer.shut_down()
-        # It refers back to this, and the garbage collector frees such a cycle late.
+        # It refers back to this connection, and the garbage collector frees such a cycle late.
         del self.offer

@@ -1,8 +1,11 @@
-"""The life of one connection.
+"""The life of one connection, from accept to its last response.
 
-:mod:`gworkers.serving.states` has its states. Everything here runs in the hub and never blocks, except
-:meth:`Connection.serve`, which runs in the request greenlet. While a request runs the watcher stays as it
-is: only if it fires (pipelined bytes, or the client has gone) is it stopped, until the connection is idle again.
+:mod:`gworkers.serving.states` shows its states. Everything here runs in the hub and never blocks, except
+:meth:`Connection.serve`, which runs in a request greenlet.
+
+The watcher stays active while a request runs, because stopping and starting it for each request costs more.
+If it fires then (the client has sent the next request, or has disconnected), it is stopped until the
+connection is idle again.
 """
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ if TYPE_CHECKING:
 class Connection(ClosableTransport):
     """One accepted connection.
 
-    :param server: what it shares with the others of its worker
-    :param listener: where it came from
-    :param sock: its socket, which does not block
-    :param peer: the address of the other end
+    :param server: the server of the worker
+    :param listener: the listener that accepted it
+    :param sock: its non-blocking socket
+    :param peer: the address of the peer
     """
 
     __slots__ = ("__weakref__", "_after", "_proxy", "_seen", "listener", "peer", "served", "trusted")
@@ -52,19 +55,20 @@ class Connection(ClosableTransport):
         super().__init__(server, sock)
         self.listener = listener
         self.peer = peer
+        #: whether the peer is a proxy in ``forwarded_allow_ips``
         self.trusted = server.trusts(peer)
-        #: requests so far
+        #: the number of requests so far
         self.served = 0
-        #: what to do when the answer has been sent
+        #: what to do when the response has been sent; None while there is none to send
         self._after: AfterResponse | None = None
-        #: what of the buffer the parser has seen and found incomplete
+        #: the number of bytes in the buffer that the parser has found to be an incomplete head
         self._seen = 0
-        #: what a proxy said of the client in a PROXY header, which counts for all requests
+        #: the content of a PROXY header, which applies to all requests of the connection
         self._proxy: Any = None
 
     @property
     def peer_name(self) -> str:
-        """The peer's address for a log."""
+        """The address of the peer, for the log."""
         return str(self.peer[0]) if isinstance(self.peer, tuple) else os.fsdecode(self.peer)
 
     def __str__(self) -> str:
@@ -73,7 +77,7 @@ class Connection(ClosableTransport):
     # Waiting for a request
 
     def open(self) -> None:
-        """Begin: wait for a handshake or a request."""
+        """Start to wait for a handshake or a request."""
         if self.secure:
             self.state = HANDSHAKE
             self._wait(self.server.tls_first_byte)
@@ -86,7 +90,7 @@ class Connection(ClosableTransport):
             if self.state is IDLE:
                 data = self.sock.recv(READ_SIZE)
                 if data:
-                    self._proceed(self._appended(data) if self.buffer else data)
+                    self._serve_next(self._appended(data) if self.buffer else data)
                 else:
                     self.close()
             elif self._reading is not None:
@@ -94,23 +98,23 @@ class Connection(ClosableTransport):
             elif self.state is BUSY or self.state is QUEUED:
                 self._unwatch()
             elif self.state is HANDSHAKE:
-                self._shake_hands()
+                self._do_handshake()
             elif self.state is LINGERING:
                 self._discard()
         except WOULD_BLOCK:
             return
         except OSError as error:
             self.close()
-            self.server.log.debug("Ignored a connection that failed: %s", error)
+            self.server.log.debug("A connection failed and was closed: %s", error)
 
     def _appended(self, data: bytes) -> bytearray:
-        """Return an unfinished head with *data* behind it, at the cost of *data* only."""
+        """Return the incomplete head in the buffer with *data* appended, without copying the head again."""
         head = self.buffer if isinstance(self.buffer, bytearray) else bytearray(self.buffer)
         head += data
         return head
 
-    def _proceed(self, data: bytes | bytearray) -> None:
-        """Serve the request whose head *data* starts with, if it is complete."""
+    def _serve_next(self, data: bytes | bytearray) -> None:
+        """Serve the request whose head is at the start of *data*, if that is complete."""
         server = self.server
         try:
             request = server.heads.parse(data, self._seen, self.peer, self.trusted, self.served + 1)
@@ -121,7 +125,7 @@ class Connection(ClosableTransport):
         if request is None:
             self._wait_for_more(data)
             return
-        self._stop_waiting()
+        self._stop_deadline()
         self.buffer = data[request.size:]
         if self._seen:
             self._seen = 0
@@ -138,52 +142,52 @@ class Connection(ClosableTransport):
         self.buffer = data
         self._seen = len(data)
         if self._deadline is not self.server.head:
-            # The first bytes after a pause: from now on it is the head's time that counts.
-            self._stop_waiting()
+            # The head has begun: from now on it must be complete within head_timeout.
+            self._stop_deadline()
             self._wait(self.server.head)
 
     @hub_callback
-    def _proceed_with_buffer(self) -> None:
-        """Serve what has arrived already; called once the others had their turn."""
+    def _serve_queued(self) -> None:
+        """Serve a request that arrived with an earlier one, after other connections had their turn."""
         if self.state is QUEUED:
             self.state = IDLE
-            self._proceed(self.buffer)
+            self._serve_next(self.buffer)
 
-    def _shake_hands(self) -> None:
+    def _do_handshake(self) -> None:
         try:
             self.sock.do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            # A handshake is smaller than any send buffer: there is nothing to wait for but the peer.
+            # A handshake fits into any send buffer, so the only thing to wait for is the peer.
             if self._deadline is self.server.tls_first_byte:
-                self._stop_waiting()
+                self._stop_deadline()
                 self._wait(self.server.handshake)
             return
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            # The peer has left, as it may: health checks of load balancers connect and close.
+            # Not an error of the peer: health checks of load balancers connect and close.
             raise
         except (ssl.SSLError, ValueError) as error:
             self.server.invalid_requests.report(self.peer_name, f"TLS handshake failed: {error}")
             self.close()
             return
         self.state = IDLE
-        self._stop_waiting()
+        self._stop_deadline()
         self._wait(self.server.first_byte)
 
-    # Serving one
+    # Serving a request
 
     def serve(self, request: Request) -> None:
         """Serve *request*. Runs in a request greenlet."""
         if self.state is CLOSED:
-            # Between its head and now.
+            # It was closed while the request waited for a greenlet.
             return
         keep = serve(self, request)
-        # The body refers back to the request, and cycles are left to the garbage collector.
+        # The body refers back to the request, and the garbage collector frees such a cycle late.
         body, request.body = request.body, None
         if self.state is CLOSED:
             return
         if self.awaited:
-            # By a greenlet that the application started: what it is after could be the next request's.
-            self._give_up_waiting()
+            # By a greenlet that the application started, which could read bytes of the next request.
+            self._cancel_waits()
             keep = False
         if keep:
             self._after = KEEP_ALIVE
@@ -196,7 +200,7 @@ class Connection(ClosableTransport):
         if not self._unsent:
             self._flushed()
 
-    def _lost(self) -> None:
+    def _flush_failed(self) -> None:
         if self._after is not None:
             self._after = CLOSE
             self._flushed()
@@ -210,8 +214,8 @@ class Connection(ClosableTransport):
             self._slice_end = 0.0
             if self.buffer:
                 self.state = QUEUED
-                # Not call_soon: gevent may run many rounds of that before it looks at other connections.
-                self.server.hub.call_later(0, self._proceed_with_buffer)
+                # Not call_soon: gevent may call many such callbacks before it polls other connections.
+                self.server.hub.call_later(0, self._serve_queued)
                 return
             self.state = IDLE
             self._wait(self.server.idle)
@@ -228,22 +232,22 @@ class Connection(ClosableTransport):
         self.server.closed(self)
 
     def send_continue(self) -> None:
-        """Ask for the request body (RFC 9110 section 15.2.1)."""
+        """Send a 100 response, which asks the client for the request body (RFC 9110 section 15.2.1)."""
         self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    # The end
+    # Errors
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer with an error, log it and close."""
+        """Log the refusal of a request, send an error page and close."""
         self.log_client_error(refusal)
-        self.answer(refusal.status, refusal.reason, refusal.detail)
+        self.send_error(refusal.status, refusal.reason, refusal.detail)
 
     def log_client_error(self, error: ClientError) -> None:
-        """Log what the client did wrong."""
+        """Log an error of the client."""
         self.server.invalid_requests.report(self.peer_name, error)
 
-    def answer(self, status: int, reason: str, detail: str) -> None:
-        """Send an error page, as far as that goes without waiting, and close."""
+    def send_error(self, status: int, reason: str, detail: str) -> None:
+        """Send as much of an error page as is possible without waiting, and close."""
         try:
             self.sock.send(error_page(self.server.responses.heads, status, reason, detail))
         except OSError:
@@ -251,7 +255,7 @@ class Connection(ClosableTransport):
         self.linger()
 
     def head_late(self) -> None:
-        """A request head has not arrived in time (RFC 9110 section 15.5.9)."""
+        """Refuse a request head that has not arrived in time (RFC 9110 section 15.5.9)."""
         if self.buffer:
             self.refuse(Refusal(408, "Request Timeout", "the request head did not arrive in time"))
         else:
@@ -259,8 +263,11 @@ class Connection(ClosableTransport):
 
     @property
     def needs_wake_up(self) -> bool:
-        """Whether nothing is sure to happen to this connection unless the hub's next turns bring it forward."""
+        """Whether this connection makes no progress unless the hub calls it in one of its next turns.
+
+        Other connections wait for the peer, a deadline, or the application.
+        """
         if self.state is BUSY:
-            # A request that runs is the application's; one that is over leaves an answer to send, or another phase.
+            # While the request runs the application decides. After that a response must be on its way.
             return self._after is not None and not self._flushing
         return self.state is QUEUED or not (self._watching and self._watcher.active and self._deadline is not None)

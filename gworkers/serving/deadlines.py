@@ -1,7 +1,7 @@
 """Connection timeouts: one coarse timer for all connections of a worker.
 
-Every queue holds connections that share one timeout, so they expire in the order in which
-they were added and a sweep looks at those that are due and one more.
+Each queue holds the connections that share one timeout. They expire in the order in which they
+were added, so a sweep looks only at those that are due and at one more.
 """
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Recoverable)
 
-#: How late, in seconds, a deadline may be noticed.
+#: Seconds between two sweeps, and so the largest delay of a timeout.
 TICK = 0.1
 
 
 class Deadline(Generic[T]):
-    """A timeout, and the connections that it runs for.
+    """A timeout, and the connections that it applies to.
 
-    :param timeout: seconds; 0 means never
-    :param expire: called in the hub with each connection whose time is over, which has left the queue
+    :param timeout: seconds; 0 for no limit
+    :param expire: called in the hub with each connection whose time is over, after it was removed from the queue
     """
 
     __slots__ = ("_deadlines", "_entries", "_expire", "timeout")
@@ -39,28 +39,28 @@ class Deadline(Generic[T]):
         self.timeout = timeout or inf
 
     def start(self, connection: T) -> None:
-        """Give *connection* the whole timeout from now on. It must not be in the queue."""
+        """Add *connection*, which must not be in the queue: its timeout begins now."""
         self._entries[connection] = monotonic()
         if self._deadlines.asleep:
             self._deadlines.wake()
 
     def stop(self, connection: T) -> None:
-        """Let *connection* have as long as it likes. Nothing happens if it is not in the queue."""
+        """Remove *connection*. Nothing happens if it is not in the queue."""
         self._entries.pop(connection, None)
 
     def clear(self) -> None:
-        """Let all connections have as long as they like."""
+        """Remove all connections."""
         self._entries.clear()
 
     def __iter__(self) -> Iterator[tuple[T, float]]:
-        """Iterate over the connections, each with the time at which it came, in the order in which they did."""
+        """Iterate over the connections, each with the time when it was added, the oldest first."""
         return iter(self._entries.items())
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def sweep(self, now: float) -> None:
-        """Expire what was due at *now*."""
+        """Expire the connections that are due at *now*."""
         due = []
         latest = now - self.timeout
         for connection, start in self._entries.items():
@@ -68,21 +68,21 @@ class Deadline(Generic[T]):
                 break
             due.append(connection)
         for connection in due:
-            # One that expires may end another.
+            # A connection that expires may close another one.
             if self._entries.pop(connection, None) is not None:
                 with contained(connection):
                     self._expire(connection)
 
 
 class Deadlines:
-    """The timer behind all deadlines. It runs only while there is something to watch."""
+    """The timer of all deadlines. It runs only while they have connections."""
 
     def __init__(self, hub: Hub, log: LogQueue) -> None:
         self._hub = hub
         self.log = log
         self._queues: list[Deadline[Any]] = []
         self.asleep = True
-        #: how many times the timer has looked
+        #: the number of sweeps so far
         self._sweeps = 0
 
     def add(self, timeout: float, expire: Callable[[T], None]) -> Deadline[T]:
@@ -92,22 +92,22 @@ class Deadlines:
         return deadline
 
     def clear(self) -> None:
-        """Let everybody have as long as they like."""
+        """Remove all connections from all deadlines."""
         for queue in self._queues:
             queue.clear()
 
     def wake(self) -> None:
-        """Start the timer, unless it runs."""
+        """Start the timer unless it runs."""
         if self.asleep:
             self._hub.call_later(TICK, self._sweep)
             self.asleep = False
 
-    def next(self) -> object:
-        """Return the number of the sweep that is due next, for comparison; None if there is nothing to watch."""
+    def next_step(self) -> object:
+        """Return the number of the next sweep, or None if no deadline has connections."""
         return self._sweeps + 1 if any(self._queues) else None
 
     def recover(self) -> None:
-        """Start the timer again, if there is something to watch."""
+        """Start the timer again if a deadline has connections."""
         self.asleep = True
         if any(self._queues):
             self.wake()

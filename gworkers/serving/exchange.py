@@ -1,4 +1,4 @@
-"""One request and its response: from a parsed head to the last byte of the answer."""
+"""One request and its response: from the parsed head to the last byte sent."""
 from __future__ import annotations
 
 import sys
@@ -23,9 +23,9 @@ FILE_WRAPPER = optional("gunicorn.http.wsgi:FileWrapper", ())
 
 
 def serve(connection: Connection, request: Request) -> bool:
-    """Call the application with *request* and send what it answers. Runs in a request greenlet.
+    """Call the application with *request* and send its response. Runs in a request greenlet.
 
-    :returns: whether the connection can serve another request; it may be closed already
+    :returns: whether the connection can serve another request; if not, it may be closed already
     """
     server = connection.server
     worker = server.worker
@@ -55,12 +55,12 @@ def serve(connection: Connection, request: Request) -> bool:
                 server.responses.warn_of_truncation(request, response.sent, response.response_length)
                 keep = False
             if keep and not body.complete:
-                keep = body.drain(server.discard_body_limit, server.linger)
+                keep = body.discard(server.discard_body_limit, server.linger)
     except ClientError as error:
         if not environ:
-            # What is wrong with a body is logged where it is read.
+            # Errors in a body are logged where it is read.
             connection.log_client_error(error)
-        _give_up(connection, response, error)
+        _end_after_client_error(connection, response, error)
     except GreenletExit:
         connection.close_unless_flushing()
     except BaseException as error:
@@ -69,13 +69,13 @@ def serve(connection: Connection, request: Request) -> bool:
         if server.taken_over is not None:
             server.taken_over()
         if connection.last_request and isinstance(_cause(error), StopIteration):
-            # How libraries that know Gunicorn end a request that they answered on the socket.
+            # Libraries that support Gunicorn end a request in this way after they have sent on the socket.
             _end_takeover(connection, response)
         else:
             if server.ends_process(error):
                 raise
             server.log.exception("Error handling request %s %s", request.method, request.uri)
-            _fail(connection, response, 500, "Internal Server Error", "")
+            _send_error(connection, response, 500, "Internal Server Error", "")
     finally:
         if worker.forking_greenlet is not None:
             fork.exit_forked_child(worker, None)
@@ -102,9 +102,9 @@ def _body(connection: Connection, request: Request) -> Body:
 
 
 def _send(connection: Connection, response: Response, result: Any) -> bool:
-    """Send what the application returned.
+    """Send the result of the application.
 
-    :returns: whether that was the response; if not, the application has answered on the socket itself
+    :returns: false if it is no response, because the application has sent on the socket itself
     """
     try:
         if type(result) is list and len(result) == 1:
@@ -141,33 +141,34 @@ def _close(result: Any) -> None:
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """Return *error*, or what was raised in a generator if that has become a RuntimeError (PEP 479)."""
+    """Return *error*, or its cause if it is a RuntimeError, which a generator raises for StopIteration (PEP 479)."""
     return error.__cause__ if type(error) is RuntimeError else error
 
 
 def _end_takeover(connection: Connection, response: Response) -> None:
-    """Close after the application has answered on the socket itself; the log is told so."""
+    """Close after the application has sent on the socket itself, and set the status for the access log."""
     if response.status is None:
         response.status = "101 Switching Protocols"
     connection.close()
 
 
-def _give_up(connection: Connection, response: Response, error: ClientError) -> None:
-    """End a request whose client is at fault."""
+def _end_after_client_error(connection: Connection, response: Response, error: ClientError) -> None:
+    """Close, after an error page if no response has begun."""
     if response.headers_sent:
-        connection.server.log.debug("Ignored a client that left: %s", error)
+        connection.server.log.debug("A client disconnected before it got the whole response: %s", error)
         connection.close_unless_flushing()
     elif response.too_late:
         _end_takeover(connection, response)
     elif isinstance(error, Refusal):
-        _fail(connection, response, error.status, error.reason, error.detail)
+        _send_error(connection, response, error.status, error.reason, error.detail)
     elif isinstance(error, ClientTimeout):
-        _fail(connection, response, 408, "Request Timeout", str(error))
+        _send_error(connection, response, 408, "Request Timeout", str(error))
     else:
-        _fail(connection, response, 400, "Bad Request", str(error))
+        _send_error(connection, response, 400, "Bad Request", str(error))
 
 
-def _fail(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
+def _send_error(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
+    """Close, after an error page if a response can still begin."""
     too_late = response.too_late
     if not response.headers_sent:
         response.status = f"{status} {reason}"
@@ -175,7 +176,7 @@ def _fail(connection: Connection, response: Response, status: int, reason: str, 
         response.headers = []
         response.must_close = True
     if too_late:
-        # All that can be said is that what was sent is not complete.
+        # The client can tell from the close that the response is incomplete.
         connection.close_unless_flushing()
     else:
-        connection.answer(status, reason, detail)
+        connection.send_error(status, reason, detail)

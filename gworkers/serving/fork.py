@@ -1,7 +1,7 @@
-"""What becomes of a worker in a process that its application forks, with ``os.fork`` or :mod:`multiprocessing`.
+"""A worker in a process that its application forks, with ``os.fork`` or :mod:`multiprocessing`.
 
-Such a process has a copy of everything: of the sockets, on which it would serve and whose end it would keep from the
-clients; of the heartbeat; of the worker's end. It is to have none of it.
+Such a process has a copy of the whole worker. It must release the sockets: it would serve on them, and clients would
+not see that the worker closes them. It must not send heartbeats, and must not exit in the way of a worker.
 """
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from gworkers.serving.worker_process import WorkerProcess
 
-#: What the worker handles, and what a process does by itself.
+#: The signals that a worker handles, with the default handlers for them.
 HANDLERS: dict[int, Any] = {
     **dict.fromkeys((signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1), signal.SIG_DFL),
     signal.SIGINT: signal.default_int_handler}
 
 
 def watch(worker: WorkerProcess) -> None:
-    """From now on a process that is forked from this one is no worker."""
-    os.register_at_fork(after_in_child=lambda: _disown(worker))
+    """Make each process that is forked from now on a plain process instead of a worker."""
+    os.register_at_fork(after_in_child=lambda: _release(worker))
 
 
-def _disown(worker: WorkerProcess) -> None:
+def _release(worker: WorkerProcess) -> None:
     worker.forking_greenlet = _current()
     signal.set_wakeup_fd(-1)
     for number, handler in HANDLERS.items():
@@ -34,23 +34,25 @@ def _disown(worker: WorkerProcess) -> None:
 
 
 def exit_forked_child(worker: WorkerProcess, error: BaseException | None) -> NoReturn:
-    """A greenlet has come to its end in a forked process, by *error* if there is one.
+    """End this forked process, because a greenlet of a request or the main greenlet has ended in it.
 
-    If it is the one that forked, or if that one has ended, so does the process. The others go on in the parent.
+    Other greenlets than the one that forked wait until that one has ended. Their requests continue in the parent.
+
+    :param error: the exception that has ended the greenlet
     """
     while worker.forking_greenlet is not _current() and not worker.forking_greenlet.dead:
         worker.hub.park()
-    _leave(error)
+    _exit(error)
 
 
 def _current() -> Any:
-    # Not at the top: this module is imported before it is known whether there is a greenlet that works.
+    # Not at the top, because this module is imported before it is checked that greenlet works.
     from greenlet import getcurrent
 
     return getcurrent()
 
 
-def _leave(error: BaseException | None) -> NoReturn:
+def _exit(error: BaseException | None) -> NoReturn:
     status = 0
     try:
         if isinstance(error, SystemExit):
@@ -62,5 +64,5 @@ def _leave(error: BaseException | None) -> NoReturn:
             if stream is not None:
                 stream.flush()
     finally:
-        # Not the worker's way, which would tell hooks and log of the worker's end.
+        # Not sys.exit, because then hooks and the log would report the exit of the worker.
         os._exit(status)

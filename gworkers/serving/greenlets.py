@@ -1,4 +1,4 @@
-"""The greenlets that requests run in, and the context that each request gets."""
+"""The greenlets that requests run in, and the context of each request."""
 from __future__ import annotations
 
 from collections import deque
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from gworkers.logs.queue import LogQueue
 
 
-class Servant(Protocol):
-    """What a request belongs to: a connection."""
+class RequestHandler(Protocol):
+    """Serves requests: a connection."""
 
     @property
     def log(self) -> LogQueue:
-        """Where to report an exception."""
+        """Where to report exceptions."""
 
     def serve(self, request: Any) -> None:
-        """Serve *request*; runs in a request greenlet."""
+        """Serve *request*. Called in a request greenlet."""
 
     def recover(self) -> None:
-        """Called after :meth:`serve` was not called, or has raised an exception."""
+        """Called if :meth:`serve` could not be called or has raised an exception."""
 
 
 class RequestGreenlets:
-    """Serves each request in a greenlet, in a fresh copy of a context.
+    """Runs each request in a greenlet and in its own copy of a context.
 
-    Requests wait until the hub has been through what was ready; then one greenlet after another takes
-    from them until none is left. As long as none has to wait for anything that is one greenlet: it
-    costs one switch for all, and like work is done together, parsing first, then the application.
-    After *time_slice* the hub has its turn again: heartbeat, timers, and what has become ready.
+    Requests are queued until the hub has called everything that was ready. Then a greenlet serves one request
+    after the other, until one of them waits for something; then another greenlet continues. So requests that do
+    not wait cost one switch in all, and are parsed together before the application is called. After *time_slice*
+    the hub runs again: the heartbeat, timers, and whatever has become ready.
 
-    Creating a greenlet costs many times what resuming one does, so greenlets are used again
-    unless *reuse* is false. What a request leaves in context variables goes with its context
-    either way; what it leaves in thread-locals stays with its greenlet, as with a thread in a pool.
+    A greenlet is used again unless *reuse* is false, because creating one costs many times as much as resuming
+    one. Context variables that a request sets are gone with its context. Thread-locals stay with the greenlet, as
+    in a thread pool.
 
-    :param hub: where the greenlets live
-    :param log: where to report what goes wrong
-    :param context: what every request starts from, as the worker's start left it
+    :param hub: the hub
+    :param log: where to report exceptions
+    :param context: the context to copy for each request
     :param reuse: whether a greenlet serves one request after another
     :param time_slice: seconds
     """
@@ -55,27 +55,28 @@ class RequestGreenlets:
         self._time_slice = time_slice
         self._slice_end = 0.0
         self._body = self._loop if reuse else self._once
-        self._requests: deque[tuple[Servant, Any]] = deque()
+        self._requests: deque[tuple[RequestHandler, Any]] = deque()
         self._scheduled = False
         self._idle: list[Greenlet] = []
+        #: the smallest number of idle greenlets since the last call of :meth:`trim`
         self._fewest_idle = 0
 
-    def run(self, connection: Servant, request: Any) -> None:
-        """Let *connection* serve *request* in a greenlet, soon."""
+    def run(self, connection: RequestHandler, request: Any) -> None:
+        """Let *connection* serve *request* in a greenlet soon."""
         self._requests.append((connection, request))
         if not self._scheduled:
             self._hub.call_soon(self._start)
             self._scheduled = True
 
-    def next(self) -> object:
-        """Return the request that is started next, for comparison, or None."""
+    def next_step(self) -> object:
+        """Return the request that is started next, or None."""
         return self._requests[0] if self._requests else None
 
     def recover(self) -> None:
-        """Go on with the requests that wait, once the hub had its turn."""
+        """Start the queued requests after the hub had its turn."""
         self._scheduled = False
         if self._requests:
-            # Not call_soon, behind which gevent may not look for what has become ready.
+            # Not call_soon, which gevent may call before it polls for what has become ready.
             self._hub.call_later(0, self._start)
             self._scheduled = True
 
@@ -96,10 +97,10 @@ class RequestGreenlets:
 
     @hub_callback
     def trim(self) -> None:
-        """Let greenlets end that nobody has needed since the last call."""
-        superfluous = self._idle[:self._fewest_idle]
+        """End the greenlets that were not needed since the last call."""
+        unneeded = self._idle[:self._fewest_idle]
         del self._idle[:self._fewest_idle]
-        for greenlet in superfluous:
+        for greenlet in unneeded:
             greenlet.switch(False)
         self._fewest_idle = len(self._idle)
 
@@ -119,7 +120,10 @@ class RequestGreenlets:
             wanted = self._rest(me)
 
     def _rest(self, me: Greenlet) -> bool:
-        """Wait until wanted again, or no more; what an earlier request has left running is not for the next one."""
+        """Wait for the next request. Exceptions that an earlier request has left behind are ignored.
+
+        :returns: false if the greenlet is to end
+        """
         while True:
             try:
                 wanted = self._hub.park()
@@ -128,7 +132,7 @@ class RequestGreenlets:
                     self._idle.remove(me)
                 return False
             except BaseException:
-                # Such as a timeout that was started and never cancelled.
+                # For example a timeout that an earlier request started and did not cancel.
                 continue
             if wanted is True or wanted is False:
                 return wanted

@@ -1,4 +1,4 @@
-"""Accepting connections: from one listening socket, at a rate that is fair between workers."""
+"""Accepting connections on one listening socket, so that the load is fair between workers."""
 from __future__ import annotations
 
 import _socket
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from gworkers.logs.queue import LogQueue
     from gworkers.serving.server import Server
 
-#: Connections to accept in one go where no other worker could take them.
+#: The most connections to accept in one turn of the hub. With several workers it is one, because others may be idle.
 BATCH = 64
-#: Seconds to wait when the process or the system has no descriptor or memory for a connection, or accepting failed.
+#: Seconds to pause when there is no file descriptor or memory for a connection, or when accepting has failed.
 BACK_OFF = 0.5
-#: Seconds to wait when a connection that waits for a request may make room soon.
+#: Seconds to pause when a connection that waits for a request may soon be closed to make room.
 SHORT_BACK_OFF = 0.05
-#: The part of the open connections, inverted, to close when there is no descriptor for a new one: requests need
-#: some for their files, too.
+#: One in this many open connections is closed when there is no file descriptor for a new one. It is more than one
+#: connection, because requests need file descriptors, too.
 EVICTED_PART = 8
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -34,9 +34,9 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Listener:
     """One listening socket of a worker.
 
-    :param server: where accepted connections go
-    :param sock: Gunicorn's socket object
-    :param tls: the context for TLS, or None
+    :param server: the server of the worker
+    :param sock: the socket object of Gunicorn
+    :param tls: the TLS context; None for plain TCP
     """
 
     def __init__(self, server: Server, sock: Any, tls: ssl.SSLContext | None) -> None:
@@ -45,41 +45,41 @@ class Listener:
         self._native = sock.sock
         self._tls = tls
         self._batch = 1 if server.cfg.workers > 1 else BATCH
-        # Elsewhere accepted sockets do not inherit it.
+        # On Linux accepted sockets inherit it from Gunicorn's listening socket.
         self._set_no_delay = sys.platform != "linux" and self._native.family != _socket.AF_UNIX
         self.environs = Environs(server.cfg, self._native.getsockname())
         self._watcher: Watcher = server.hub.watch_read(self._native.fileno())
         self._accepting = False
         self._closed = False
-        #: whether it pauses for :data:`BACK_OFF`
+        #: whether accepting is paused until the end of a backoff
         self._backing_off = False
-        #: how many times the hub has called
+        #: the number of turns so far
         self._turns = 0
 
     @property
     def log(self) -> LogQueue:
-        """Where to report an exception."""
+        """Where to report exceptions."""
         return self._server.log
 
     def start(self) -> None:
-        """Accept connections from now on; after a backoff, once that is over."""
+        """Accept connections from now on, or from the end of a backoff on."""
         if not (self._accepting or self._closed or self._backing_off):
             self._watcher.start(self._accept)
             self._accepting = True
 
     def pause(self) -> None:
-        """Leave further connections to the kernel's queue."""
+        """Accept no connections for now. They wait in the kernel's queue."""
         self._accepting = False
         self._watcher.stop()
 
-    def next(self) -> object:
-        """Return what changes whenever it accepts, for comparison; None if no connection waits, or none is wanted."""
+    def next_step(self) -> object:
+        """Return the number of the next turn, or None if there is no connection to accept, or no room for one."""
         if self._closed or self._server.full or not self._server.hub.is_readable(self._native.fileno()):
             return None
-        return self._turns
+        return self._turns + 1
 
     def recover(self) -> None:
-        """Go on accepting after a backoff."""
+        """Continue to accept after a backoff."""
         self._back_off(BACK_OFF)
 
     def _back_off(self, seconds: float) -> None:
@@ -95,12 +95,15 @@ class Listener:
             self.start()
 
     def close(self) -> None:
-        """Stop listening in this process, after taking what the kernel has queued: it may be that nobody else can."""
+        """Accept the connections that the kernel has queued, then close the listening socket.
+
+        If this process is the last one with the socket, they would be reset.
+        """
         self.pause()
         self._closed = True
         queued: list[tuple[int, Any]] = []
         try:
-            # No more than fit into the queue: clients that come faster are not to keep the worker.
+            # At most as many as the queue holds, because new clients could keep the worker here for ever.
             while len(queued) < self._server.cfg.backlog:
                 queued.append(self._native._accept())
         except OSError:
@@ -111,7 +114,7 @@ class Listener:
                 self._open(fd, peer)
 
     def release_after_fork(self) -> None:
-        """Let go of the socket in a forked process."""
+        """Close the socket in a forked process."""
         self.pause()
         self._closed = True
         self._sock.close()
@@ -135,7 +138,7 @@ class Listener:
                         self._server.connection_count // EVICTED_PART + 1):
                     self._back_off_without_room(error)
                     return
-                # There is room now, or the client gave up while it was in the queue.
+                # There is room now, or the client disconnected while it was in the queue.
                 continue
             self._open(fd, peer)
 
@@ -150,14 +153,14 @@ class Listener:
                 sock = self._server.hub.tls_socket(sock, self._tls, self._server.cfg.suppress_ragged_eofs)
             connection = Connection(self._server, self, sock, peer)
         except BaseException as error:
-            # A connection would close its socket.
+            # There is no connection that would close the socket.
             if sock is None:
                 posix.close(fd)
             else:
                 sock.close()
             if not isinstance(error, OSError):
                 raise
-            self.log.debug("Ignored a connection that failed before its TLS handshake: %s", error)
+            self.log.debug("A connection failed before its TLS handshake and was closed: %s", error)
             return
         with contained(connection):
             self._server.opened(connection)
@@ -167,6 +170,6 @@ class Listener:
             self._back_off(SHORT_BACK_OFF)
             return
         self._back_off(BACK_OFF)
-        self.log.warning("Cannot accept connections for the moment: %s. The worker has %s open; raise the "
-                         "limit of open files or lower worker_connections.",
+        self.log.warning("Cannot accept connections: %s. The worker has %s open, and new clients wait until one is "
+                         "closed. Raise the limit on open files, or lower worker_connections.",
                          error, self._server.connection_count)

@@ -1,10 +1,11 @@
-"""Answers on their way out: sent together at the end of the hub's turn.
+"""Responses are batched: they are sent together at the end of the hub's turn.
 
-A peer that waits has to be woken, which can cost as much as all the rest of a short request.
-Woken once for several answers, a proxy or client on the same machine reads them in one go. So
-where requests are short an answer waits until the hub has been through what was ready,
-:data:`LONGEST_WAIT` at most. Behind a request that blocks the hub for long no answer should
-wait: after one, for :data:`CAUTION` times as long as it took, every answer is sent when it is made.
+To wake up a waiting peer can cost as much as everything else in a short request. A proxy or client on
+the same machine that is woken up once for several responses reads them all. So while requests are short
+a response waits until the hub has called everything that was ready, at most :data:`MAX_WAIT` seconds.
+
+No response should wait for a request that blocks the hub for long. After such a request responses are
+sent at once, for :data:`UNBATCHED_FACTOR` times as long as it took.
 """
 from __future__ import annotations
 
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     from gworkers.logs.queue import LogQueue
     from gworkers.serving.transport import Transport
 
-#: Seconds that an answer may wait, at most, for others; then all are sent.
-LONGEST_WAIT = 0.001
-#: Seconds between two answers of one turn from which on the request in between counts as long.
-LONG = 0.001
-#: What share of the time, inverted, answers may at worst spend behind long requests.
-CAUTION = 20
+#: The most seconds that a response waits for others.
+MAX_WAIT = 0.001
+#: Seconds between two responses of one turn above which the request in between counts as long.
+LONG_REQUEST = 0.001
+#: Responses wait for long requests during at most one part in this many of the time.
+UNBATCHED_FACTOR = 20
 
 
 class Outbox:
-    """The connections of a worker whose last answer is still to be sent.
+    """The connections of a worker whose response, or the end of it, is still to be sent.
 
-    :param hub: says when its turn ends
-    :param log: where to report what goes wrong
+    :param hub: the hub, which calls at the end of its turn
+    :param log: where to report exceptions
     """
 
     def __init__(self, hub: Hub, log: LogQueue) -> None:
@@ -38,43 +39,48 @@ class Outbox:
         self.log = log
         self._waiting: list[Transport] = []
         self._scheduled = False
-        #: how many times the outbox was emptied
+        #: the number of flushes so far
         self._flushes = 0
-        self._since = 0.0
-        self._last = 0.0
-        self._cautious_until = 0.0
+        #: when the first and the last of the waiting responses were added
+        self._first_added = 0.0
+        self._last_added = 0.0
+        #: the time until which responses are sent at once
+        self._unbatched_until = 0.0
 
     def add(self, connection: Transport) -> bool:
-        """Take charge of *connection*'s answer, unless it had better be sent right now; return which."""
+        """Add *connection*, whose response is to be flushed.
+
+        :returns: false if the response must be sent at once instead
+        """
         now = monotonic()
-        if now < self._cautious_until:
+        if now < self._unbatched_until:
             return False
         if not self._waiting:
-            self._since = now
+            self._first_added = now
             if not self._scheduled:
                 self._hub.call_soon(self._end_turn)
                 self._scheduled = True
-        elif now - self._since > LONGEST_WAIT:
+        elif now - self._first_added > MAX_WAIT:
             self.flush_before_send()
             return False
-        self._last = now
+        self._last_added = now
         self._waiting.append(connection)
         return True
 
     def flush_before_send(self) -> None:
-        """Send all that waits, because something else is about to be sent at once."""
+        """Send the waiting responses before something else is sent at once."""
         if self._waiting:
             now = monotonic()
-            if now - self._last > LONG:
-                self._cautious_until = now + CAUTION * (now - self._last)
+            if now - self._last_added > LONG_REQUEST:
+                self._unbatched_until = now + UNBATCHED_FACTOR * (now - self._last_added)
             self.flush()
 
-    def next(self) -> object:
-        """Return the number of the next flush, for comparison; None if nothing waits."""
+    def next_step(self) -> object:
+        """Return the number of the next flush, or None if no response waits."""
         return self._flushes + 1 if self._waiting else None
 
     def recover(self) -> None:
-        """Send what still waits at the end of the hub's next turn."""
+        """Send the waiting responses at the end of the hub's next turn."""
         self._scheduled = False
         if self._waiting:
             self._hub.call_soon(self._end_turn)
@@ -86,11 +92,11 @@ class Outbox:
         self.flush()
 
     def flush(self) -> None:
-        """Send all that waits. One answer that fails does not stop the others."""
+        """Send the waiting responses. If one fails the others are sent all the same."""
         self._flushes += 1
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
-            # Not contained(), which would cost every response more than this does.
+            # Not contained(), which would cost each response more than this does.
             try:
                 connection.flush()
             except BaseException as error:

@@ -1,9 +1,8 @@
-"""A look, between two heartbeats, at whether the server still does its work.
+"""A check, between heartbeats, that the server makes progress.
 
-The heartbeat says that the main greenlet runs, not that connections are served. Each part of the
-server that something else must wake says what it does next; if that stays the same for
-:data:`PATIENCE` seconds nothing has woken it. The server is then repaired where that is safe. What
-stays as it is after a repair is beyond it, and the worker must be replaced.
+The heartbeat shows that the main greenlet runs. It does not show that connections are served. Each part of
+the server that the hub must call says what its next step is. If that does not change for :data:`PATIENCE`
+seconds, the hub has not called it: the part is started again. If that does not help, the worker must be replaced.
 """
 from __future__ import annotations
 
@@ -15,50 +14,51 @@ from weakref import ref
 if TYPE_CHECKING:
     from gworkers.serving.server import Server
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 INTERVAL = 2.0
-#: Seconds for which a part of the server may make no progress, before a repair and again after it.
+#: Seconds without progress before a part of the server is repaired, and again until the repair has failed.
 PATIENCE = 4.0
-#: How many times as long a connection may make none: it may wait for a part of the server.
-CONNECTION_PATIENCE = 2
+#: The factor on :data:`PATIENCE` for a connection, which may wait for a part of the server.
+CONNECTION_FACTOR = 2
 
 
 class Part(Protocol):
-    """A part of the server that something else must wake."""
+    """A part of the server that the hub must call."""
 
-    def next(self) -> object:
-        """Return what it does next, for comparison, or None if there is nothing to do."""
+    def next_step(self) -> object:
+        """Return a value that changes with each step, or None if there is nothing to do."""
 
     def recover(self) -> None:
-        """Wake it."""
+        """Let the hub call it again."""
 
 
 class Work(NamedTuple):
-    """Something that waits to be woken."""
+    """Something that the hub must call."""
 
-    #: equal at two looks if nothing has happened in between
+    #: equal in two checks if there was no progress between them
     state: object
-    #: for the log
+    #: what the log says of it
     description: str
-    #: wakes it
+    #: lets the hub call it again
     repair: Callable[[], None]
-    #: how many times :data:`PATIENCE` to wait
-    patience: int = 1
+    #: the factor on :data:`PATIENCE`
+    factor: int = 1
 
 
 class SelfCheck:
-    """Remembers what it saw of one server.
+    """Checks one server.
 
-    :param server: what to look at
+    :param server: the server
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._due = monotonic() + INTERVAL
+        #: for each state in the last check since when it has been the same, and whether it was repaired
         self._seen: dict[object, tuple[float, bool]] = {}
 
     def run(self) -> bool:
-        """Look, if it is time to; return whether the server works or has been repaired."""
+        """Check the server if it is time to. Return false if a repair did not help."""
         now = monotonic()
         if now < self._due:
             return True
@@ -67,7 +67,7 @@ class SelfCheck:
         healthy = True
         for work in list(self._work()):
             since, repaired = before.get(work.state, (now, False))
-            if now - since >= PATIENCE * work.patience:
+            if now - since >= PATIENCE * work.factor:
                 if repaired:
                     healthy = False
                 else:
@@ -77,8 +77,8 @@ class SelfCheck:
         return healthy
 
     def _repair(self, work: Work) -> None:
-        self._server.log.error("Stalled for %s s: %s. Trying to repair it.", PATIENCE * work.patience,
-                               work.description)
+        self._server.log.error("Stalled for %s s: %s. The worker repairs this now; if that does not help, it is "
+                               "replaced.", PATIENCE * work.factor, work.description)
         try:
             work.repair()
         except Exception:
@@ -87,19 +87,19 @@ class SelfCheck:
     def _work(self) -> Iterator[Work]:
         server = self._server
         parts: tuple[tuple[Part, str], ...] = (
-            (server.greenlets, "requests that are not started"),
-            (server.outbox, "responses that are not sent"),
-            (server.timeouts, "connection timeouts that are not checked"),
-            (server.log, "log records that are not passed on"),
-            *((listener, "a listener that does not accept") for listener in server.listeners))
+            (server.greenlets, "requests are not started"),
+            (server.outbox, "responses are not sent"),
+            (server.timeouts, "connection timeouts are not checked"),
+            (server.log, "log records are not passed on"),
+            *((listener, "a listener does not accept connections") for listener in server.listeners))
         for part, description in parts:
-            state = part.next()
+            state = part.next_step()
             if state is not None:
                 yield Work((description, part, state), description, part.recover)
         if server.full and server.has_waiting:
-            yield Work("full", "accepting that was not resumed", server.resume_accepting)
+            yield Work("full", "accepting connections was not resumed", server.resume_accepting)
         for connection in server.connections:
             if connection.needs_wake_up:
-                # One that is closed before the next look does not wait for that.
+                # A weak reference, so that a connection that is closed is freed before the next check.
                 yield Work((ref(connection), connection.state, connection.served),
-                           f"a {connection} that nothing wakes", connection.close, CONNECTION_PATIENCE)
+                           f"a {connection}, makes no progress", connection.close, CONNECTION_FACTOR)

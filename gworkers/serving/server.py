@@ -1,4 +1,4 @@
-"""What the connections of one worker share: application, hub, limits, deadlines."""
+"""The server of a worker: what its connections share, such as application, hub, limits and deadlines."""
 from __future__ import annotations
 
 import os
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
     from gworkers.serving.worker_process import WorkerProcess
     from gworkers.settings import Settings
 
-#: Seconds that a client has to close its side after the last answer of a worker that drains.
+#: Seconds that a client has to close its side after its last response in a drain.
 DRAIN_AWAIT_CLOSE = 0.05
-#: Seconds that a new connection has for its first byte before it may have to make room for another one.
+#: Seconds that a new connection has for its first byte before it may be closed to make room for another one.
 FIRST_BYTE = 0.5
-#: Seconds until a drain that could not begin is tried again.
+#: Seconds until a drain that has failed to begin is tried again.
 RETRY = 0.1
-#: Seconds between two looks at whether request greenlets have become superfluous.
+#: Seconds after which request greenlets that were not needed are ended.
 TRIM_INTERVAL = 10.0
 
 
 class Server:
-    """The serving core of a worker. Configuration is read once, when it is made.
+    """The server of one worker. The configuration is read once, when it is made.
 
-    :param worker: the worker, booted, its application loaded
-    :param hub: where to run
-    :param settings: gworkers' own settings
-    :param on_idle: called when the last connection of a stopping server has gone
+    :param worker: the worker, with its application loaded
+    :param hub: the hub of the process
+    :param settings: the settings of gworkers
+    :param on_idle: called when the last connection is closed in a drain
     """
 
     def __init__(self, worker: WorkerProcess, hub: Hub, settings: Settings, on_idle: Callable[[], None]) -> None:
@@ -58,7 +58,7 @@ class Server:
         self.worker = worker
         self.hub = hub
         self.cfg = cfg
-        #: how the serving core logs: never directly, because handlers may raise and wait
+        #: where everything in this folder logs; not to the logger itself, whose handlers may raise and wait
         self.log = LogQueue(hub, worker.log, self.ends_process)
         self.invalid_requests = InvalidRequestLog(hub, self.log)
         self.application: Callable[..., Any] = worker.wsgi
@@ -73,18 +73,19 @@ class Server:
         self.taken_over = hub.pop_taken_flag
         self.outbox = Outbox(hub, self.log)
         deadlines = self.timeouts = Deadlines(hub, self.log)
-        #: for connections that have not sent a byte, or none since their handshake
+        # Connections that have not sent a byte yet, or none since their handshake.
         self.tls_first_byte = deadlines.add(settings.handshake_timeout, Connection.close)
         self.first_byte = deadlines.add(settings.head_timeout, Connection.close)
         self.handshake = deadlines.add(settings.handshake_timeout, Connection.close)
         self.head = deadlines.add(settings.head_timeout, Connection.head_late)
         self.idle = deadlines.add(cfg.keepalive, Connection.close)
         self.body = deadlines.add(settings.body_timeout, Connection.body_late)
-        #: for the trailer section of a chunked body as a whole
+        # For the whole trailer section of a chunked body.
         self.trailers = deadlines.add(settings.head_timeout, Connection.body_late)
         self.write = deadlines.add(settings.write_timeout, Connection.write_late)
         self.linger = deadlines.add(settings.linger_timeout, Connection.close)
-        #: for clients that have nothing more to send: shorter in a drain, where nothing but this delays the exit
+        # For clients that have the response and nothing more to send. It is shorter in a drain, because the exit of
+        # the worker must not wait for clients that keep a connection open. One that still sends has the longer time.
         self.await_close = self.linger
         self._drain_idle = deadlines.add(settings.drain_keepalive, Connection.close_if_idle)
         self._drain_await_close = deadlines.add(DRAIN_AWAIT_CLOSE, Connection.close)
@@ -97,7 +98,7 @@ class Server:
         self.post_request = hook(cfg, "post_request", self.log)
         self._stopping = False
         self._trim_due = monotonic() + TRIM_INTERVAL
-        #: whether accepting has paused because of worker_connections
+        #: whether accepting is paused because of ``worker_connections``
         self.full = False
         self._limit = cfg.worker_connections
         self.connections: set[Connection] = set()
@@ -106,23 +107,23 @@ class Server:
         self.listeners = [Listener(self, sock, tls) for sock in worker.sockets]
 
     def start(self) -> None:
-        """Begin to accept connections."""
+        """Start to accept connections."""
         for listener in self.listeners:
             listener.start()
 
     def stop(self) -> None:
-        """Accept no more, let requests that run be the last on their connections; idle ones may have one more."""
+        """Begin the drain: accept no more connections, and serve at most one more request on each that is open."""
         self._stopping = True
         self.responses.keepalive = False
         self.idle = self._drain_idle
         self.await_close = self._drain_await_close
         for listener in self.listeners:
             listener.close()
-        # In the hub, because a request that is found waiting gets a greenlet.
+        # In the hub, because only there a request that has arrived can get a greenlet.
         self.hub.call_soon(self._begin_drain)
 
     def recover(self) -> None:
-        """Try again to begin the drain: it is the only callback here."""
+        """Try again to begin the drain, which is the only hub callback of this object."""
         self.hub.call_later(RETRY, self._begin_drain)
 
     @hub_callback
@@ -132,7 +133,10 @@ class Server:
                 connection.begin_drain()
 
     def abort(self) -> int:
-        """Cut all connections; return on how many a request ran, which sees that its client has gone."""
+        """Close all connections, and disconnect the clients of requests that run.
+
+        :returns: the number of those requests
+        """
         requests = 0
         for connection in list(self.connections):
             with contained(connection):
@@ -140,7 +144,7 @@ class Server:
         return requests
 
     def release_after_fork(self) -> None:
-        """This is a process that the application has forked: leave all sockets to the worker."""
+        """Release all sockets in a process that the application has forked. The worker keeps them."""
         self.hub.after_fork_in_child()
         self.log.clear()
         for listener in self.listeners:
@@ -152,28 +156,27 @@ class Server:
 
     @property
     def connection_count(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self.connections)
 
     def trusts(self, peer: Any) -> bool:
-        """Whether *peer* is a proxy whose word on the scheme of a request counts (``forwarded_allow_ips``)."""
+        """Whether *peer* is a proxy that may set the scheme of a request (``forwarded_allow_ips``)."""
         return self._trusts(peer[0]) if isinstance(peer, tuple) else True
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a connection waits for the first byte of a request, and may have to make room."""
+        """Whether a connection waits for the first byte of a request, and may be closed to make room."""
         return bool(self.idle or self.first_byte or self.tls_first_byte)
 
     def has_room(self, listener_fd: int) -> bool:
-        """Whether a connection may be accepted now, if need be in the place of one that waits for a request.
+        """Whether a connection may be accepted now. If necessary, one that waits for a request is closed.
 
-        If every connection serves a request, accepting pauses until one has gone or waits for the next: the server
-        is :attr:`full`.
+        If all connections serve requests, accepting is paused until one is closed or idle: the server is :attr:`full`.
         """
         if len(self.connections) < self._limit:
             return True
         if self.has_waiting:
-            # Another worker may have accepted meanwhile.
+            # Another worker may have accepted it meanwhile.
             return self.hub.is_readable(listener_fd) and self.evict(1) > 0
         for listener in self.listeners:
             listener.pause()
@@ -181,16 +184,16 @@ class Server:
         return False
 
     def opened(self, connection: Connection) -> None:
-        """Take charge of a new connection."""
+        """Add a new connection and open it."""
         self.connections.add(connection)
         connection.open()
 
     def evict(self, count: int) -> int:
-        """Close *count* connections: those that have waited longest for the first byte of a request.
+        """Close the *count* connections that have waited longest for the first byte of a request.
 
-        One that has just been opened stays, and one that has just become readable: their requests would be lost.
+        Connections that have just been opened, or have just become readable, stay: their requests would be lost.
 
-        :returns: how many have been closed; fewer if there are no more
+        :returns: the number of connections that were closed
         """
         opened_before = monotonic() - FIRST_BYTE
         silent = (takewhile(lambda entry: entry[1] < opened_before, queue)
@@ -204,7 +207,7 @@ class Server:
         return len(evicted)
 
     def closed(self, connection: Connection) -> None:
-        """Forget a connection that has gone."""
+        """Remove a connection that is closed."""
         self.connections.discard(connection)
         if self._stopping:
             if not self.connections:
@@ -213,18 +216,18 @@ class Server:
             self.resume_accepting()
 
     def resume_accepting(self) -> None:
-        """Accept again after having been full."""
+        """Accept connections again after the server was full."""
         self.full = False
         if not self._stopping:
             for listener in self.listeners:
                 listener.start()
 
     def ends_process(self, error: BaseException) -> bool:
-        """Return whether *error* is the one that ends this process; an application that raises its like only fails."""
+        """Return whether *error* ends this process: the SystemExit of SIGABRT, but not one of the application."""
         return self.worker.aborting and isinstance(error, SystemExit)
 
     def trim(self) -> None:
-        """Let superfluous request greenlets end, if it is time to look. Called between two heartbeats."""
+        """End request greenlets that are not needed, if it is time to. Called between two heartbeats."""
         now = monotonic()
         if now >= self._trim_due:
             self._trim_due = now + TRIM_INTERVAL
@@ -232,9 +235,9 @@ class Server:
 
 
 def hook(cfg: Any, name: str, log: LogQueue) -> Callable[..., None] | None:
-    """Return the server hook called *name*, or None if it is Gunicorn's default, which does nothing.
+    """Return the server hook *name*, or None if it is Gunicorn's default, which does nothing.
 
-    The default ``pre_request`` writes a line to the debug log. Here *log* does, because log handlers may fail.
+    The default of ``pre_request`` writes to the debug log. It is replaced by one that uses *log*, which cannot fail.
     """
     setting = cfg.settings[name]
     function = setting.get()
@@ -246,7 +249,7 @@ def hook(cfg: Any, name: str, log: LogQueue) -> Callable[..., None] | None:
 
 
 def peer_trust(cfg: Any) -> Callable[[str], bool]:
-    """Return a function that says whether ``forwarded_allow_ips`` has an address."""
+    """Return a function that says whether an address is in ``forwarded_allow_ips``."""
     allowed = cfg.forwarded_allow_ips
     if "*" in allowed:
         return lambda address: True

@@ -4,12 +4,15 @@
 
     accept --> HANDSHAKE (TLS only) --> IDLE: no greenlet, one watcher, one deadline
                                          |  ^
-                  a head is complete     v  |   the response is sent, and the connection is kept alive
-                                        BUSY    (through QUEUED, if the next request has arrived already)
+             a request head is complete  |  |  the response is sent, and the connection is kept alive
+                                         v  |  (through QUEUED if the next request has arrived already)
+                                        BUSY:  a request greenlet calls the application
                                          |
-                                         |      a request greenlet reads, calls the application, writes
                                          v
-                 LINGERING (only where a reset could destroy the response) --> CLOSED
+                                        LINGERING (only where a reset could destroy the response)
+                                         |
+                                         v
+                                        CLOSED
 """
 from __future__ import annotations
 
@@ -17,17 +20,17 @@ from enum import Enum
 
 
 class State(Enum):
-    """What a connection does."""
+    """What a connection is doing."""
 
-    #: a TLS handshake is under way
+    #: performing a TLS handshake
     HANDSHAKE = "handshake"
-    #: it waits for a request head, or for the rest of one
+    #: waiting for a request head, or for the rest of one
     IDLE = "idle"
-    #: the next request has arrived, and waits until other connections had their turn
+    #: waiting with a request that has arrived, until other connections had their turn
     QUEUED = "queued"
-    #: a request runs, or its response is being sent
+    #: serving a request, or sending its response
     BUSY = "busy"
-    #: everything is sent; what the client still sends is discarded
+    #: closed for sending; bytes from the client are discarded
     LINGERING = "lingering"
     CLOSED = "closed"
 
@@ -36,13 +39,13 @@ class AfterResponse(Enum):
     """What a connection does when its response has been sent."""
 
     KEEP_ALIVE = "keep alive"
-    #: discard what the client still sends
+    #: discard the bytes of the client: it still sends, and must get the response before a reset
     LINGER = "linger"
-    #: wait until the client, which has nothing more to send, has closed its side
+    #: wait until the client closes its side: it has the response and nothing more to send
     AWAIT_CLOSE = "await close"
     CLOSE = "close"
 
 
-# The name of a module costs one look-up where a member of an enum costs two.
+# Module-level names, because a member of an enum costs a second look-up for each request.
 HANDSHAKE, IDLE, QUEUED, BUSY, LINGERING, CLOSED = State
 KEEP_ALIVE, LINGER, AWAIT_CLOSE, CLOSE = AfterResponse

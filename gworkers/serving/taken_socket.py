@@ -1,14 +1,14 @@
-"""Handing a connection's socket over to the application: WebSocket, CONNECT and the like.
+"""The socket of a connection in the application: for WebSocket, CONNECT and other protocols.
 
-What the application does with it decides what may follow:
+The use that the application makes of the socket decides what may follow:
 
-- it asks for a fact or sets an option (:data:`FACTS`): the connection goes on;
-- it looks at the stream or receives from it (:data:`LOOKS`), for instance to see whether its client is still there: an
-  HTTP response may follow, and the connection ends with it;
-- it does anything else, and so may have sent something: nothing more is sent, no response and no error page, and the
-  connection is closed when the application has returned. What the peer takes for a tunnel never carries HTTP again.
+- The application reads a property or sets an option (:data:`PROPERTIES`): the connection continues as usual.
+- The application receives, or changes how to receive (:data:`READS`), for instance to see whether the client is still
+  connected: an HTTP response may follow, and the connection ends with it.
+- The application does anything else, so it may have sent bytes: no response and no error page follows, and the
+  connection is closed when the application returns. A peer that has changed to another protocol gets no more HTTP.
 
-``fileno`` is what ``select`` asks for, but one can write to a descriptor as well. It counts as a look, except in a
+``fileno`` is used by ``select``, but a program can also write to a file descriptor. It counts as a read, except in a
 request for another protocol (RFC 9110 section 7.8).
 """
 from __future__ import annotations
@@ -19,28 +19,28 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from gworkers.serving.transport import Transport
 
-#: What says something of a connection, or sets an option, and leaves its stream alone.
-FACTS = frozenset("""
+#: Attributes that read a property of the connection or set an option. They do not touch the stream of bytes.
+PROPERTIES = frozenset("""
     family getpeername getsockname getsockopt proto setsockopt type
     cipher compression context get_channel_binding getpeercert selected_alpn_protocol server_hostname server_side
     session session_reused shared_ciphers version
     """.split())
 
-#: A connection's own socket is of the type that Python's are made of, which has numbers in their place.
+#: Properties that are enums in Python's sockets, and numbers in the socket that a connection uses.
 ENUMS: dict[str, Callable[[int], object]] = {"family": socket.AddressFamily, "type": socket.SocketKind}
 
-#: What sends nothing, but reads the stream or changes how it is read.
-LOOKS = frozenset("""
+#: Attributes that read from the stream or change how it is read. They send nothing.
+READS = frozenset("""
     fileno getblocking gettimeout pending read recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into setblocking
     settimeout timeout
     """.split())
 
 
 class OfferedSocket:
-    """Stands for the socket of a connection in ``environ["gunicorn.socket"]``.
+    """The value of ``environ["gunicorn.socket"]``: a proxy of the connection's socket.
 
-    Most requests never look at it, so the socket itself, cooperative and of the hub's own
-    kind, is made when the application first wants more of it than a fact.
+    Most requests do not use it. The socket itself, a cooperative one of the hub's library, is made when
+    the application first uses more than a property.
     """
 
     __slots__ = ("_connection", "_socket")
@@ -52,24 +52,24 @@ class OfferedSocket:
     def __getattr__(self, name: str) -> Any:
         connection = self._connection
         if self._socket is None:
-            if name in FACTS:
-                fact = getattr(connection.sock, name)
-                return ENUMS[name](fact) if name in ENUMS else fact
+            if name in PROPERTIES:
+                value = getattr(connection.sock, name)
+                return ENUMS[name](value) if name in ENUMS else value
             self._socket = connection.hand_over()
         if name == "fileno":
             connection.descriptor_taken = True
-        elif name not in LOOKS and name not in FACTS:
+        elif name not in READS and name not in PROPERTIES:
             connection.break_off()
         return getattr(self._socket, name)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        # isinstance() is to see the kind of socket, not its stand-in; that alone must not make one.
+        # For isinstance(), which must give the class of the socket without making one.
         connection = self._connection
         return type(connection.sock) if connection.secure else connection.server.hub.socket_class
 
     def shut_down(self) -> None:
-        """End the connection for whoever still waits on the socket, which is closed when nobody has it any more."""
+        """End the stream for greenlets that wait on the socket. It is closed when it is no longer referenced."""
         if self._socket is not None:
             try:
                 self._socket.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Bytes to and from one peer."""
+"""Sending and receiving: bytes to and from one peer."""
 from __future__ import annotations
 
 import _socket
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-#: Bytes to ask a socket for in one call.
+#: The most bytes to receive in one call.
 READ_SIZE = 64 * 1024
-#: Bytes of a file that the kernel sends in one call; reading them from a disk blocks the hub.
+#: The most bytes of a file to send in one call. The hub is blocked while the kernel reads them from a disk.
 FILE_PIECE = 512 * 1024
 
-#: What sendfile says to a file of a kind that it does not support, such as many of /proc.
-_CANNOT_SEND = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+#: The errors of sendfile for kinds of files that it does not support, such as many in /proc.
+_UNSUPPORTED_FILE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -34,16 +34,16 @@ M = TypeVar("M", bound=Callable[..., Any])
 def sends_now(method: M) -> M:
     """Decorate a method that sends at once.
 
-    What waits in the outbox is sent first. An exception breaks the connection, because bytes behind a gap have no
-    defined meaning: the next response could lie inside the body of this one.
+    The responses in the outbox are sent first. An exception breaks the connection, because bytes after a gap would
+    be misread: the client could take the next response for a part of this one.
 
-    :raises ClientDisconnected: if the connection is broken already
+    :raises ClientDisconnected: if the connection is broken
     """
     @wraps(method)
     def checked(self: Transport, *args: Any) -> Any:
         if self.broken:
-            raise ClientDisconnected("nothing more can be sent on this connection: a part of the response was "
-                                     "interrupted, or the application has sent on the socket itself")
+            raise ClientDisconnected("nothing more can be sent on this connection: sending was interrupted in the "
+                                     "middle of a response, or the application has sent bytes on the socket itself")
         self.server.outbox.flush_before_send()
         try:
             return method(self, *args)
@@ -55,9 +55,9 @@ def sends_now(method: M) -> M:
 
 
 class Transport(WaitableSocket):
-    """Reads from one peer and writes to it, waiting where that is necessary.
+    """Receives from one peer and sends to it, and waits where that is necessary.
 
-    Every method that reads or writes raises :class:`~gworkers.errors.ClientDisconnected` if the
+    Each method that receives or sends raises :class:`~gworkers.errors.ClientDisconnected` if the
     connection is broken, and :class:`~gworkers.errors.ClientTimeout` after ``body_timeout`` or
     ``write_timeout`` seconds without progress.
     """
@@ -66,12 +66,12 @@ class Transport(WaitableSocket):
 
     def __init__(self, server: Server, sock: Any) -> None:
         super().__init__(server, sock)
-        #: the answer, or the rest of it, that the outbox is to send
+        #: the end of a response that the outbox, or :meth:`flush`, is to send
         self._unsent: bytes | memoryview = b""
         #: whether the connection ends with this request, whatever its response says: the application has the socket,
         #: or the connection is broken
         self.last_request = False
-        #: whether nothing more may be sent: a send was interrupted, or the application has sent on the socket itself
+        #: whether nothing more may be sent: sending was interrupted, or the application has sent on the socket itself
         self.broken = False
         #: the value of ``environ["gunicorn.socket"]``
         self.offer = OfferedSocket(self)
@@ -84,9 +84,9 @@ class Transport(WaitableSocket):
         return isinstance(self.sock, ssl.SSLSocket)
 
     def hand_over(self) -> Any:
-        """Return a cooperative socket for the application, behind all that has been left to the outbox.
+        """Return a cooperative socket for the application, once all that was left to the outbox is sent.
 
-        It is a duplicate, so that neither side closes what the other still needs. A TLS session cannot be
+        It is a duplicate, so that neither side closes a socket that the other one needs. A TLS session cannot be
         duplicated: there it is the socket itself.
         """
         self.last_request = True
@@ -107,13 +107,13 @@ class Transport(WaitableSocket):
         self.broken = True
 
     def shut_down(self) -> None:
-        """Tell both sides, the application too, that this is the end of the stream.
+        """End the stream in both directions, for the peer and for the application.
 
-        :raises OSError: if the peer has gone
+        :raises OSError: if the peer has disconnected
         :raises ValueError: if the application has closed the socket
         """
         sock = self.sock
-        # SSLSocket.shutdown drops the session, and recv then returns the records of TLS as they are.
+        # Not SSLSocket.shutdown, which drops the session: recv would then return encrypted bytes.
         plain = _socket.socket(sock.family, sock.type, sock.proto, sock.fileno())
         try:
             plain.shutdown(socket.SHUT_RDWR)
@@ -121,7 +121,10 @@ class Transport(WaitableSocket):
             plain.detach()
 
     def receive(self, limit: TimeLimit | None = None) -> bytes:
-        """Wait for bytes, within *limit* instead of that for bodies; none means that the peer will send no more."""
+        """Wait for bytes and return them; return none if the peer will send no more.
+
+        :param limit: how long to wait; ``body_timeout`` if None
+        """
         if limit is None:
             limit = self.server.body
         while True:
@@ -132,7 +135,7 @@ class Transport(WaitableSocket):
             except WOULD_BLOCK:
                 self._wait_readable(limit)
             except OSError as error:
-                raise _gone(error) from None
+                raise _disconnected(error) from None
 
     @sends_now
     def send(self, data: bytes | memoryview) -> None:
@@ -145,34 +148,34 @@ class Transport(WaitableSocket):
             except WOULD_BLOCK:
                 self._wait_writable()
             except OSError as error:
-                raise _gone(error) from None
+                raise _disconnected(error) from None
             else:
                 if sent == len(data):
                     return
                 if not sent:
-                    # gevent's TLS sockets return 0 where others raise SSLWantWriteError.
+                    # TLS sockets of gevent return 0 where others raise SSLWantWriteError.
                     self._wait_writable()
                 data = memoryview(data)[sent:]
 
     def send_last(self, data: bytes) -> None:
-        """Send *data*, with which a response is complete: now, or soon with those of others."""
+        """Send *data*, which completes a response: at once, or a moment later in a batch."""
         if not self.last_request and self.server.outbox.add(self):
             self._unsent = data
         else:
             self.send(data)
 
     def flush(self) -> None:
-        """Send what was left to the outbox; the rest, if the kernel does not take all, when the socket is writable."""
+        """Send what was left to the outbox. If the kernel does not take all, the rest follows when it can."""
         if not self._unsent:
-            # Closed in the meantime.
+            # The connection was closed in the meantime, or the application has taken its socket.
             return
         try:
             sent = self.sock.send(self._unsent)
         except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
             sent = 0
         except OSError as error:
-            # SSLWantReadError too: a client that renegotiates instead of reading is not waited for.
-            self._lose(error)
+            # This includes SSLWantReadError, from a client that renegotiates instead of reading.
+            self._abort_flush(error)
             return
         if sent == len(self._unsent):
             self._unsent = b""
@@ -189,7 +192,7 @@ class Transport(WaitableSocket):
             self._flushing = True
             self.server.write.start(self)
         elif sent:
-            # It has made progress.
+            # The client has made progress, so its time begins again.
             self.server.write.stop(self)
             self.server.write.start(self)
 
@@ -198,23 +201,23 @@ class Transport(WaitableSocket):
         self._unwatch_write()
         self.server.write.stop(self)
 
-    def _lose(self, error: OSError) -> None:
-        self.server.log.debug("Ignored a client that left: %s", error)
+    def _abort_flush(self, error: OSError) -> None:
+        self.server.log.debug("A client disconnected before it got the whole response: %s", error)
         self._unsent = b""
         self._stop_flushing()
-        self._lost()
+        self._flush_failed()
 
     @abstractmethod
     def _flushed(self) -> None:
-        """What the outbox had has been sent."""
+        """Called when everything that was left to the outbox has been sent."""
 
     @abstractmethod
-    def _lost(self) -> None:
-        """What the outbox had cannot be sent: the peer has gone."""
+    def _flush_failed(self) -> None:
+        """Called when it cannot be sent."""
 
     @sends_now
     def send_parts(self, parts: list[bytes]) -> None:
-        """Send *parts* one behind the other, in one system call if the kernel takes them."""
+        """Send all of *parts*, one after the other, with one system call if the kernel takes them all."""
         if self.secure or not hasattr(self.sock, "sendmsg"):
             self.send(b"".join(parts))
             return
@@ -223,7 +226,7 @@ class Transport(WaitableSocket):
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            raise _gone(error) from None
+            raise _disconnected(error) from None
         for part in parts:
             if sent < len(part):
                 self.send(memoryview(part)[sent:])
@@ -233,15 +236,15 @@ class Transport(WaitableSocket):
 
     @property
     def can_send_files(self) -> bool:
-        """Whether the kernel may copy a file to this connection."""
+        """Whether :meth:`send_file` may be called."""
         return self.server.sendfile and not self.secure
 
     @sends_now
     def send_file(self, head: bytes, fd: int, offset: int, count: int) -> int | None:
-        """Send *head*, then *count* bytes of the file *fd* from *offset* on.
+        """Send *head*, then *count* bytes of the file *fd* from *offset* on. The kernel copies them.
 
-        :returns: how many bytes of the file were sent; fewer if it ends before; None if the kernel can send none,
-            but perhaps read the file
+        :returns: the number of bytes of the file that were sent, less than *count* if the file is shorter;
+            None if the kernel cannot send from this file and only *head* was sent
         :raises OSError: if the file cannot be read
         """
         self._send_head(head)
@@ -252,9 +255,9 @@ class Transport(WaitableSocket):
             except BlockingIOError:
                 self._wait_writable()
             except OSError as error:
-                if self._is_broken():
-                    raise _gone(error) from None
-                if not done and error.errno in _CANNOT_SEND:
+                if self._has_failed():
+                    raise _disconnected(error) from None
+                if not done and error.errno in _UNSUPPORTED_FILE:
                     return None
                 raise
             else:
@@ -264,8 +267,8 @@ class Transport(WaitableSocket):
                 self.yield_if_due()
         return done
 
-    def _is_broken(self) -> bool:
-        """Return whether the socket takes no more, which tells errors of a connection from those of a file."""
+    def _has_failed(self) -> bool:
+        """Return whether the socket has failed. sendfile does not tell its errors from those of the file."""
         try:
             self.sock.send(b"")
         except WOULD_BLOCK:
@@ -275,16 +278,16 @@ class Transport(WaitableSocket):
         return False
 
     def _send_head(self, head: bytes) -> None:
-        """Send *head* in such a way that the kernel waits for what follows before it makes a packet."""
+        """Send *head*, and let the kernel put it into one packet with what follows."""
         try:
             sent = self.sock.send(head, getattr(socket, "MSG_MORE", 0))
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            raise _gone(error) from None
+            raise _disconnected(error) from None
         if sent < len(head):
             self.send(head[sent:])
 
 
-def _gone(error: OSError) -> ClientDisconnected:
-    return ClientDisconnected(f"the client has gone: {error}")
+def _disconnected(error: OSError) -> ClientDisconnected:
+    return ClientDisconnected(f"the client has disconnected: {error}")

@@ -1,4 +1,4 @@
-"""A socket that does not block, and the greenlets that wait for it."""
+"""A non-blocking socket, and the greenlets that wait for it."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -30,10 +30,10 @@ SOCKET_READY, TIMED_OUT, CANCELLED = WakeUp
 
 
 class WaitableSocket(ABC):
-    """A non-blocking socket. One greenlet may wait to read and one to write, each within a deadline.
+    """A non-blocking socket. One greenlet at a time may wait to read, and one to write, each within a time limit.
 
-    :param server: what it shares with the others of its worker
-    :param sock: the socket
+    :param server: the server of the worker
+    :param sock: the non-blocking socket
     """
 
     __slots__ = ("_flushing", "_reading", "_slice_end", "_watcher", "_watching", "_write_watcher", "_writing", "server",
@@ -43,18 +43,20 @@ class WaitableSocket(ABC):
         self.server = server
         self.sock = sock
         self._watcher: Watcher = server.hub.watch_read(sock.fileno())
+        #: whether the watcher is started
         self._watching = False
         self._write_watcher: Watcher | None = None
-        #: the greenlets that wait to read and to write
+        #: the greenlet that waits to read, and the one that waits to write
         self._reading: Greenlet | None = None
         self._writing: Greenlet | None = None
-        #: whether no greenlet waits to write, but :meth:`flush` is called when the socket is writable
+        #: whether :meth:`flush` is called when the socket is writable
         self._flushing = False
+        #: when the request has to yield; 0 until it first could
         self._slice_end = 0.0
 
     @property
     def log(self) -> LogQueue:
-        """Where to report an exception."""
+        """Where to report exceptions."""
         return self.server.log
 
     @abstractmethod
@@ -73,18 +75,18 @@ class WaitableSocket(ABC):
 
     @abstractmethod
     def _readable(self) -> None:
-        """The socket is readable, and it is watched."""
+        """Called when the socket is readable and the watcher is started."""
 
     @abstractmethod
     def flush(self) -> None:
-        """The socket is writable, and no greenlet waits for that."""
+        """Called when the socket is writable and no greenlet waits for that."""
 
     @abstractmethod
-    def _lose(self, error: OSError) -> None:
-        """What :meth:`flush` was to send cannot be sent."""
+    def _abort_flush(self, error: OSError) -> None:
+        """Give up what :meth:`flush` was to send."""
 
     def yield_if_due(self) -> None:
-        """Let the others have their turn if this request has had the hub for its ``time_slice``."""
+        """Let other requests run if this one has run for its ``time_slice``."""
         now = monotonic()
         if not self._slice_end:
             self._slice_end = now + self.server.time_slice
@@ -94,21 +96,21 @@ class WaitableSocket(ABC):
 
     def _wait_readable(self, limit: TimeLimit) -> None:
         if self._reading is not None:
-            raise RuntimeError("two greenlets read from one connection")
+            raise RuntimeError("another greenlet is reading from this connection; only one may read at a time")
         self._reading = self.server.hub.current_greenlet()
         try:
             self._watch()
-            self._wait_until(limit, "the client sent no more of its request body in time")
+            self._wait_until(limit, "the client did not send more of its request body in time")
         finally:
             self._reading = None
 
     def _wait_writable(self) -> None:
         if self._writing is not None or self._flushing:
-            raise RuntimeError("two greenlets write to one connection")
+            raise RuntimeError("another greenlet is sending on this connection; only one may send at a time")
         self._writing = self.server.hub.current_greenlet()
         try:
             self._watch_write()
-            self._wait_until(self.server.write, "the client took no more of the response in time")
+            self._wait_until(self.server.write, "the client did not read more of the response in time")
         finally:
             self._writing = None
             self._unwatch_write()
@@ -139,14 +141,14 @@ class WaitableSocket(ABC):
         """Whether a greenlet waits for the peer."""
         return self._reading is not None or self._writing is not None
 
-    def _give_up_waiting(self) -> None:
-        """Tell the greenlets that wait for the peer that it is over."""
+    def _cancel_waits(self) -> None:
+        """Resume the greenlets that wait for the peer with an error."""
         if self.awaited:
-            # Only the hub may switch to one.
-            self.server.hub.call_soon(self._dismiss)
+            # Only the hub's greenlet may switch to them.
+            self.server.hub.call_soon(self._resume_cancelled)
 
     @hub_callback
-    def _dismiss(self) -> None:
+    def _resume_cancelled(self) -> None:
         if self._reading is not None:
             self._reading.switch(CANCELLED)
         if self._writing is not None:
@@ -160,13 +162,13 @@ class WaitableSocket(ABC):
             self.flush()
 
     def body_late(self) -> None:
-        """The greenlet that waits to read has waited for longer than ``body_timeout``."""
+        """Resume the greenlet that has waited to read for longer than ``body_timeout`` with an error."""
         if self._reading is not None:
             self._reading.switch(TIMED_OUT)
 
     def write_late(self) -> None:
-        """The client has taken no byte of the response for longer than ``write_timeout``."""
+        """Give up the response: the client has read no byte of it for longer than ``write_timeout``."""
         if self._writing is not None:
             self._writing.switch(TIMED_OUT)
         elif self._flushing:
-            self._lose(ClientTimeout("the client took no more of the response in time"))
+            self._abort_flush(ClientTimeout("the client did not read more of the response in time"))

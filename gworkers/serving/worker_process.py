@@ -1,4 +1,4 @@
-"""What serving needs of the worker process that it runs in, as a protocol: this folder knows no worker class."""
+"""What serving needs of the worker process, as a protocol. The modules of this folder depend on no worker class."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class WorkerProcess(Protocol):
-    """A worker whose application is loaded. Server hooks get this object, too."""
+    """A worker whose application is loaded. Server hooks get this object."""
 
     #: Gunicorn's configuration
     cfg: Any
@@ -29,7 +29,7 @@ class WorkerProcess(Protocol):
     max_requests: int
     #: whether SIGABRT is ending the process
     aborting: bool
-    #: the greenlet of the application that has forked this process from a worker; None in a worker
+    #: the greenlet that has forked this process from a worker; None in a worker
     forking_greenlet: Any
 
     def recycle(self) -> None:

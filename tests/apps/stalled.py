@@ -62,7 +62,7 @@ def lose_a_connection(environ, start_response):
     for connection in server().connections:
         if connection.state.value == "idle":
             connection._unwatch()
-            connection._stop_waiting()
+            connection._stop_deadline()
     return stage.answer(start_response)
 
 

@@ -9,7 +9,7 @@ from support.client import request
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 CONFIG = "from stalled import install as post_worker_init\n"
-STALLED = r"Stalled for [\d.]+ s: .*{}.*\. Trying to repair it"
+STALLED = r"Stalled for [\d.]+ s: {}\. The worker repairs this now"
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def server(start):
 
 
 @pytest.mark.parametrize(("stall", "said"), [
-    ("stop-listening", "a listener that does not accept"),
-    ("stay-full", "accepting that was not resumed"),
-    ("lose-the-dispatcher", "requests that are not started"),
-    ("lose-the-outbox", "responses that are not sent"),
-    ("lose-the-log", "log records that are not passed on")])
+    ("stop-listening", "a listener does not accept connections"),
+    ("stay-full", "accepting connections was not resumed"),
+    ("lose-the-dispatcher", "requests are not started"),
+    ("lose-the-outbox", "responses are not sent"),
+    ("lose-the-log", "log records are not passed on")])
 def test_stalled_part_is_woken(server, stall, said):
     worker = server.worker_pids()
     assert server.connect().request(f"/{stall}").status == 200
@@ -39,7 +39,7 @@ def test_connection_that_nothing_wakes_is_closed(server):
     assert idle.request("/").body == b"ok"
     assert server.connect().request("/lose-a-connection").status == 200
     idle.expect_close()
-    server.wait_for_log(STALLED.format("a connection from 127.0.0.1, idle that nothing wakes"))
+    server.wait_for_log(STALLED.format("a connection from 127.0.0.1, idle, makes no progress"))
     assert server.connect().request("/").body == b"ok"
 
 

@@ -180,7 +180,7 @@ def test_client_that_leaves_before_its_handshake(serve: Serve, certificates: Cer
         getattr(client, leave.partition(" ")[0])()
         if leave == "half_close":
             client.read_to_end()  # a TLS alert, perhaps
-    server.wait_for_log(r"\[DEBUG\] Ignored a connection that failed", count=5)
+    server.wait_for_log(r"\[DEBUG\] A connection failed and was closed", count=5)
     assert connect(server, certificates.context()).request().status == 200
     assert server.log(r"\[(INFO|WARNING|ERROR)\]") == []
 

@@ -161,7 +161,7 @@ def within(seconds):
 @pytest.mark.parametrize(("limit", "complete"), [(0, False), (5, False), (15, True), (1000, True)])
 def test_drain(limit, complete):
     body, wire, _ = body_of([b"12345"] * 3 + [NEXT], 15)
-    assert body.drain(limit, within(5.0)) is complete
+    assert body.discard(limit, within(5.0)) is complete
     assert body.complete is complete
     if complete:
         assert wire.rest == NEXT
@@ -170,11 +170,11 @@ def test_drain(limit, complete):
 def test_drain_of_a_wrong_body():
     for data, length in [(b"abc", 4), (b"3\r\nabcd", None), (b"3\r\nab", None)]:
         body, _, _ = body_of([data], length)
-        assert body.drain(1000, within(5.0)) is False
+        assert body.discard(1000, within(5.0)) is False
         assert not body.complete
 
 
 def test_drain_has_its_time():
     body, wire, _ = body_of([b"1"] * 10, 10)
-    assert body.drain(1000, within(1e-9)) is False
+    assert body.discard(1000, within(1e-9)) is False
     assert wire.done == []
