@@ -111,7 +111,7 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
         for value in codings:
             if _NO_SPACE.search(value):
                 raise UnsupportedTransferCoding(value)
-        # Without chunked as the last coding nobody knows where the body ends (RFC 9112 section 6.3).
+        # Without chunked as the last coding the end of the body is unknown (RFC 9112 section 6.3).
         if codings and not self.is_chunked:
             raise InvalidHeader("TRANSFER-ENCODING", req=self)
 

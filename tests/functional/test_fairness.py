@@ -47,7 +47,7 @@ def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
         assert behind < 20, f"{name} was served after {behind} of the greedy client's requests"
 
 
-def test_many_who_toil_let_others_have_their_turn_in_between(serve, tmp_path):
+def test_cpu_bound_requests_yield(serve, tmp_path):
     server = serve("crowd:app")
     gate = server.word()
     ticking, holding, *toiling = [server.connect() for _ in range(22)]

@@ -17,8 +17,6 @@ pytestmark = pytest.mark.smoke
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "examples/README.md", *DOCS]
 WIDTH = 100
-#: Pages whose lines are still longer.
-LONG = {"docs/design.md"}
 
 
 def relative(path: Path) -> str:
@@ -75,7 +73,7 @@ def test_index_links_every_page() -> None:
     assert [relative(page) for page in PAGES if page != index and page not in linked] == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if relative(page) not in LONG], ids=relative)
+@pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_lines_wrap(page: Path) -> None:
     long = []
     for number, line in prose(page):
