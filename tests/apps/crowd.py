@@ -28,7 +28,7 @@ def counted(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def hold_the_hub(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Lets nothing else run until there is a file of the name that the query says."""
+    """Block the hub until the file exists that the query names."""
     say("holding the hub")
     until = time.monotonic() + 10
     while not os.path.exists(environ["QUERY_STRING"]) and time.monotonic() < until:
@@ -37,12 +37,12 @@ def hold_the_hub(environ: Any, start_response: Any) -> Iterable[bytes]:
     return answer(start_response)
 
 
-def toil(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Lets nothing else run for longer than a time slice."""
+def compute(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Block the hub for longer than a time slice."""
     until = time.monotonic() + 0.015
     while time.monotonic() < until:
         pass
-    order.append("toil")
+    order.append("compute")
     return answer(start_response)
 
 

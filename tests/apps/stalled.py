@@ -29,10 +29,13 @@ def stop_listening(environ, start_response):
 
 
 def stay_full(environ, start_response):
-    """A moment after the response."""
+    """Begin when the next request has been served."""
+    count = worker.nr + 1  # noqa: F821
 
     def stay():
-        time.sleep(0.05)
+        while worker.nr < count or any(connection.state.value == "busy"  # noqa: F821
+                                       for connection in server().connections):
+            time.sleep(0.001)
         for listener in server().listeners:
             listener.pause()
         server().full = True

@@ -1,4 +1,4 @@
-"""Connections that are cut at the end of ``graceful_timeout``: the application sees that its client has gone."""
+"""Requests that are aborted after ``graceful_timeout``: to the application their client has disconnected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def security(request):
 @pytest.fixture
 def server(start, security, request):
     options = ("--certfile", request.getfixturevalue("certificate")) if security == "tls" else ()
-    # A quarter is for what is left to do after the cut.
+    # A quarter of it is left for the application after the abort.
     return start("cut:app", "--graceful-timeout", 4, *options)
 
 
@@ -37,12 +37,12 @@ def client(server, security, trusting):
     ("/upload", UPLOAD, "reading failed: a ConnectionError is True"),
     ("/upgrade", UPGRADE, "read to the end|reading failed"),
 ], ids=["upload", "upgrade"])
-def test_application_reads_what_its_client_sent_and_no_more(server, client, tmp_path, path, how, end):
+def test_application_reads_what_its_client_sent_then_gets_an_error(server, client, tmp_path, path, how, end):
     gate = tmp_path / "gate"
     client.send(request(f"{path}?{gate}", **how))
     if how is UPGRADE:
         assert client.receive().status == 101
-    # Several records of TLS, of which the application has read one at most.
+    # Several TLS records, of which the application has read at most one.
     for _ in range(10):
         client.send(b"x" * 10000)
     server.wait_for_log("^reading$")
@@ -55,7 +55,7 @@ def test_application_reads_what_its_client_sent_and_no_more(server, client, tmp_
     assert server.log("foreign bytes|ERROR") == []
 
 
-def test_answer_on_its_way_is_cut(server, client):
+def test_response_that_is_being_sent_is_aborted(server, client):
     client.send(request("/large"))
     assert client.receive_once().startswith(b"HTTP/1.1 200 OK")
     server.signal(signal.SIGTERM)
@@ -64,7 +64,7 @@ def test_answer_on_its_way_is_cut(server, client):
     assert server.log("ERROR") == []
 
 
-def test_socket_that_the_application_has_closed(server, client, tmp_path):
+def test_abort_of_a_socket_that_the_application_has_closed(server, client, tmp_path):
     client.send(request(f"/closed?{tmp_path / 'gate'}", **UPGRADE))
     assert client.receive().status == 101
     server.wait_for_log("^closed$")

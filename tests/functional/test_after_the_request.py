@@ -1,4 +1,4 @@
-"""What an application leaves running ends with its request: it never meddles with a later one."""
+"""Greenlets and timeouts that an application leaves running do not affect later requests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from support.client import ClosedError, chunked, request
 from support.waiting import until
 
-# What is between them and the socket makes no difference here.
+# Transport and parser make no difference here.
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 
 def ask(server, target):
-    """The answer on a connection that is there for this request only."""
+    """Send a request on its own connection and return the body of the response."""
     client = server.connect()
     response = client.request(target, headers=["Connection: close"])
     client.expect_close()
@@ -21,23 +21,23 @@ def ask(server, target):
     return response.body
 
 
-# Its greenlet
+# The request greenlet
 
 
-def test_timeouts_that_go_off_after_their_requests(serve):
+def test_timeouts_that_expire_after_their_requests(serve):
     server = serve("afterwards:app", "--worker-connections", 4)
     for _ in range(8):
         gate = server.word()
         ask(server, f"/open?{gate}")
         ask(server, f"/leave-timeout?{gate}")
-        until(lambda: ask(server, "/running-timeouts") == b"0", "the timeout goes off")
+        until(lambda: ask(server, "/running-timeouts") == b"0", "the timeout has expired")
         assert ask(server, "/") == b"ok"
     clients = [server.connect() for _ in range(4)]
     for client in clients:
         assert client.request().status == 200
 
 
-def test_timeouts_of_several_greenlets_at_once(serve):
+def test_timeouts_in_several_greenlets_at_once(serve):
     server = serve("afterwards:app", "--worker-connections", 4)
     for _ in range(3):
         gate = server.word()
@@ -50,7 +50,7 @@ def test_timeouts_of_several_greenlets_at_once(serve):
         for client in clients:
             assert client.receive().status == 200
             client.expect_close()
-        until(lambda: ask(server, "/running-timeouts") == b"0", "the timeouts go off")
+        until(lambda: ask(server, "/running-timeouts") == b"0", "the timeouts have expired")
         clients = [server.connect() for _ in range(4)]
         for client in clients:
             client.send(request())
@@ -82,7 +82,7 @@ BODIES = pytest.mark.parametrize(("headers", "body", "at"), [
 
 
 @BODIES
-def test_greenlet_that_goes_on_reading(serve, headers, body, at):
+def test_greenlet_that_still_reads_the_body(serve, headers, body, at):
     server = serve("afterwards:app")
     client = server.connect()
     word, gate = server.word(), server.word()
@@ -95,7 +95,7 @@ def test_greenlet_that_goes_on_reading(serve, headers, body, at):
         client.send(b"PUBLIC")
         response = client.receive()
     except (ClosedError, ConnectionError):
-        # No way to tell where the next request would have begun.
+        # The connection was closed, because the start of the next request is unknown.
         pass
     else:
         assert (response.status, response.body) == (200, b"SECRETPUBLIC")
@@ -104,7 +104,7 @@ def test_greenlet_that_goes_on_reading(serve, headers, body, at):
 
 
 @BODIES
-def test_greenlet_that_reads_later(serve, headers, body, at):
+def test_greenlet_that_reads_the_body_later(serve, headers, body, at):
     server = serve("afterwards:app")
     client = server.connect()
     word, gate = server.word(), server.word()
@@ -120,7 +120,7 @@ def test_greenlet_that_reads_later(serve, headers, body, at):
 
 
 @BODIES
-def test_greenlet_that_reads_a_body_which_never_ended(serve, headers, body, at):
+def test_greenlet_that_reads_a_body_that_never_ends(serve, headers, body, at):
     server = serve("afterwards:app", settings={"linger_timeout": 0.1})
     client = server.connect()
     word = server.word()

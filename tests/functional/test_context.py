@@ -1,4 +1,4 @@
-"""Each request has a context of its own; thread-locals follow the setting ``request_greenlets``."""
+"""Each request has its own context. Thread-locals depend on the setting ``request_greenlets``."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def seen(client, target="/mark?mine", **more):
 
 @GREENLETS
 @pytest.mark.smoke
-def test_next_request_of_the_connection_sees_nothing(site, greenlets):
+def test_next_request_does_not_see_context_variables(site, greenlets):
     client = stage(site, greenlets).connect()
     for number in range(5):
         assert seen(client, f"/mark?{number}")["left"] == "nothing"
 
 
 @GREENLETS
-def test_request_with_a_body_leaves_nothing(site, greenlets):
+def test_request_with_a_body_leaves_no_context_variables(site, greenlets):
     client = stage(site, greenlets).connect()
     for _ in range(3):
         assert seen(client, method="POST", body=b"x" * 10000)["left"] == "nothing"
@@ -45,7 +45,7 @@ def test_request_with_a_body_leaves_nothing(site, greenlets):
 
 
 @GREENLETS
-def test_pipelined_request_sees_nothing(site, greenlets):
+def test_pipelined_request_does_not_see_context_variables(site, greenlets):
     client = stage(site, greenlets).connect()
     targets = ["/mark?a", "/mark-parts", "/mark?b", "/mark-start?c"] * 10
     client.send(b"".join(request(target) for target in targets))
@@ -56,21 +56,21 @@ def test_pipelined_request_sees_nothing(site, greenlets):
 
 @GREENLETS
 @pytest.mark.smoke
-def test_generator_leaves_nothing(site, greenlets):
+def test_generator_leaves_no_context_variables(site, greenlets):
     client = stage(site, greenlets).connect()
     for target in ("/mark-parts", "/mark?mine") * 3:
         assert seen(client, target)["left"] == "nothing"
 
 
 @GREENLETS
-def test_answer_is_iterated_in_the_context_of_its_call(site, greenlets):
+def test_response_is_iterated_in_the_context_of_its_call(site, greenlets):
     client = stage(site, greenlets).connect()
     for _ in range(2):
         assert client.request("/seen-by-parts").body == b"in the call" * 2
 
 
 @GREENLETS
-def test_error_leaves_nothing(site, greenlets):
+def test_error_leaves_no_context_variables(site, greenlets):
     server = stage(site, greenlets)
     for _ in range(3):
         assert server.connect().request("/mark-error").status == 500
@@ -79,7 +79,7 @@ def test_error_leaves_nothing(site, greenlets):
 
 
 @GREENLETS
-def test_client_that_left_leaves_nothing(site, greenlets):
+def test_disconnect_leaves_no_context_variables(site, greenlets):
     server = stage(site, greenlets)
     for count in (1, 2, 3):
         client = server.connect()
@@ -92,7 +92,7 @@ def test_client_that_left_leaves_nothing(site, greenlets):
 
 @GREENLETS
 @pytest.mark.smoke
-def test_what_was_set_at_start_is_seen_by_every_request(site, greenlets):
+def test_every_request_sees_variables_set_at_start(site, greenlets):
     server = stage(site, greenlets)
     for _ in range(3):
         client = server.connect()
@@ -102,8 +102,8 @@ def test_what_was_set_at_start_is_seen_by_every_request(site, greenlets):
 
 @GREENLETS
 @pytest.mark.smoke
-def test_concurrent_requests_see_their_own(site, greenlets):
-    """All are started, each waits until all have set theirs, and each still has its own."""
+def test_concurrent_requests_see_their_own_variables(site, greenlets):
+    """All requests set a variable, then wait until the others have done so, then read it."""
     server = stage(site, greenlets)
     clients = {f"name{number}": server.connect() for number in range(100)}
     gate = server.word()
@@ -120,7 +120,7 @@ def test_concurrent_requests_see_their_own(site, greenlets):
 
 
 def test_reused_greenlet_keeps_its_thread_locals(site):
-    """As a thread of a pool does; so a database connection that is kept in one is used again."""
+    """Like a thread in a pool, so a database connection in a thread-local is used again."""
     server = stage(site, "reused")
     client = server.connect()
     seen(client, "/mark?first")

@@ -1,4 +1,4 @@
-"""What is served to the end by a worker that stops, and what is cut when its time is over."""
+"""A graceful shutdown: requests that are served to the end, and requests that are aborted after graceful_timeout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
-#: Seconds in which a worker with nothing left to do should be gone, far below the graceful_timeout here.
+#: Seconds within which a worker without requests must exit, far below the graceful_timeout of these tests.
 PROMPT = 6.0
 
 WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -28,7 +28,7 @@ WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nCo
 
 
 @pytest.mark.smoke
-def test_answer_that_is_made_after_the_signal_closes(start: Start, tmp_path: Path) -> None:
+def test_response_after_the_signal_closes(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     requests = [HeldRequest(server, tmp_path, str(number)).running() for number in range(5)]
     server.signal(signal.SIGTERM)
@@ -45,7 +45,7 @@ def test_answer_that_is_made_after_the_signal_closes(start: Start, tmp_path: Pat
     assert not server.log("graceful timeout")
 
 
-def test_worker_stays_for_the_last_request(start: Start, tmp_path: Path) -> None:
+def test_worker_waits_for_the_last_request(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 60)
     first, last = (HeldRequest(server, tmp_path, name).running() for name in ("first", "last"))
     (worker,) = server.worker_pids()
@@ -59,8 +59,8 @@ def test_worker_stays_for_the_last_request(start: Start, tmp_path: Path) -> None
     until_gone(worker)
 
 
-def test_pipelined_requests_are_answered(start: Start, tmp_path: Path) -> None:
-    """The answer in hand says that it is the last, so a client knows that the others have not been served."""
+def test_pipelined_request_is_not_served_after_the_signal(start: Start, tmp_path: Path) -> None:
+    """The response says ``Connection: close``, so the client can send the other requests again."""
     server = start("probe:app")
     held = HeldRequest(server, tmp_path).running()
     held.client.send(request("/variable?name=A") * 3)
@@ -69,12 +69,12 @@ def test_pipelined_requests_are_answered(start: Start, tmp_path: Path) -> None:
     held.let_go()
     response = held.client.receive()
     assert (response.status, response.closes) == (200, True)
-    # A reset could have destroyed the answer, and would show here.
+    # This raises an exception if the connection was reset, which could have destroyed the response.
     assert held.client.sock.recv(100) == b""
     assert server.wait_for_exit() == 0
 
 
-def test_requests_that_come_together_before_the_signal(start: Start) -> None:
+def test_requests_that_arrive_together_before_the_signal(start: Start) -> None:
     server = start("probe:app")
     (worker,) = server.worker_pids()
     client = server.connect()
@@ -85,18 +85,18 @@ def test_requests_that_come_together_before_the_signal(start: Start) -> None:
         os.kill(worker, signal.SIGTERM)
     finally:
         os.kill(worker, signal.SIGCONT)
-    answers = [client.receive()]
-    while not answers[-1].closes:
-        answers.append(client.receive())
-    assert [response.status for response in answers] == [200] * len(answers)
+    responses = [client.receive()]
+    while not responses[-1].closes:
+        responses.append(client.receive())
+    assert [response.status for response in responses] == [200] * len(responses)
     assert client.sock.recv(100) == b""
     until_gone(worker)
 
 
-def test_client_that_still_sends_a_body_gets_its_answer(start: Start) -> None:
+def test_client_that_still_sends_a_body_gets_its_response(start: Start) -> None:
     server = start("lasting:app")
     client = server.connect()
-    # One that still boots would leave at once.
+    # A worker that still boots would exit at once.
     assert client.request("/").status == 200
     head = request("/read-late", method="POST", headers=["Content-Length: 3000000"])
     client.send(head + b"x" * 1000)
@@ -112,7 +112,7 @@ def test_client_that_still_sends_a_body_gets_its_answer(start: Start) -> None:
 def test_connections_in_the_kernels_queue_are_served(start: Start) -> None:
     server = start("probe:app")
     (worker,) = server.worker_pids()
-    # One that is ready may not accept yet, and who boots serves nobody.
+    # A worker that is ready may not accept connections yet, and one that boots would exit without serving.
     assert server.connect().request().status == 200
     server.close_clients()
     os.kill(worker, signal.SIGSTOP)
@@ -124,13 +124,13 @@ def test_connections_in_the_kernels_queue_are_served(start: Start) -> None:
         server.wait_for_log("Handling signal: term")
     finally:
         os.kill(worker, signal.SIGCONT)
-    answers = [client.receive() for client in clients]
-    assert {json.loads(response.body)["pid"] for response in answers} == {worker}
+    responses = [client.receive() for client in clients]
+    assert {json.loads(response.body)["pid"] for response in responses} == {worker}
     assert server.wait_for_exit() == 0
 
 
-def test_heartbeat_goes_on(start: Start, tmp_path: Path) -> None:
-    # The master goes on, and looks at it.
+def test_heartbeat_continues_during_a_drain(start: Start, tmp_path: Path) -> None:
+    # Only the worker is stopped: the master continues to check its heartbeat.
     server = start("probe:app", "--timeout", 1, "--graceful-timeout", 60)
     held = HeldRequest(server, tmp_path).running()
     (worker,) = server.worker_pids()
@@ -143,7 +143,7 @@ def test_heartbeat_goes_on(start: Start, tmp_path: Path) -> None:
     assert not server.log("WORKER TIMEOUT")
 
 
-# When the time is over
+# After graceful_timeout
 
 
 def opened(server: Server, kind: str) -> Client:
@@ -166,7 +166,7 @@ ENDS = {"stream": "stream ended", "websocket": "websocket ended by ConnectionClo
 
 
 @pytest.mark.parametrize("kind", ENDS)
-def test_what_does_not_end_is_told_to(start: Start, kind: str) -> None:
+def test_requests_that_do_not_end_are_aborted(start: Start, kind: str) -> None:
     server = start("lasting:app", "--graceful-timeout", 3)
     client = opened(server, kind)
     server.signal(signal.SIGTERM)
@@ -182,7 +182,7 @@ def test_what_does_not_end_is_told_to(start: Start, kind: str) -> None:
     assert not server.log("SIGKILL")
 
 
-def test_what_was_cut_is_counted(start: Start) -> None:
+def test_aborted_requests_are_counted(start: Start) -> None:
     server = start("lasting:app", "--graceful-timeout", 2)
     clients = [opened(server, "stream") for _ in range(4)]
     server.signal(signal.SIGTERM)
@@ -193,7 +193,7 @@ def test_what_was_cut_is_counted(start: Start) -> None:
     assert server.wait_for_exit() == 0
 
 
-def test_what_does_not_look_at_its_client_ends_with_the_process(start: Start) -> None:
+def test_handler_that_ignores_its_client_ends_with_the_process(start: Start) -> None:
     server = start("lasting:app", "--graceful-timeout", 1)
     client = opened(server, "silent-stream")
     (worker,) = server.worker_pids()

@@ -1,4 +1,4 @@
-"""Connections without a request while their worker drains, and the listener that stays open for a while."""
+"""Idle connections during a drain (``drain_keepalive``), and a listener that stays open (``drain_delay``)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 Start = Callable[..., Server]
 
-#: Far below the times that are not to be waited for here.
+#: Seconds, far below the timeouts that must not be waited for.
 PROMPT = 15.0
 
 
 @pytest.mark.smoke
-def test_idle_connection_may_have_a_last_request(start: Start) -> None:
+def test_idle_connection_gets_a_last_request(start: Start) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60, settings={"drain_keepalive": 60})
     clients = [server.connect() for _ in range(3)]
     pids = {json.loads(client.request().body)["pid"] for client in clients}
     server.signal(signal.SIGTERM)
     until(lambda: server.refuses(), "the listener is closed")
     for client in clients:
-        # As long as one of them may still have a request, the worker is there.
+        # The worker waits as long as one of the connections is open.
         assert all(map(is_alive, pids))
         response = client.request()
         assert (response.status, response.closes) == (200, True)
@@ -42,11 +42,11 @@ def test_idle_connection_may_have_a_last_request(start: Start) -> None:
     assert time.monotonic() - ended < PROMPT
 
 
-def test_new_connection_may_have_its_first_request(start: Start) -> None:
+def test_new_connection_gets_a_first_request(start: Start) -> None:
     server = start("probe:app", "--graceful-timeout", 60, settings={"drain_keepalive": 60})
     silent = server.connect()
     with Load(server) as load:
-        # It has been accepted when later ones are answered.
+        # Connections are accepted in order, so it has been accepted when later ones are served.
         load.goes_on()
     server.signal(signal.SIGTERM)
     until(lambda: server.refuses(), "the listener is closed")
@@ -57,10 +57,10 @@ def test_new_connection_may_have_its_first_request(start: Start) -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["kept alive", "new"])
-def test_connection_that_has_no_last_request(start: Start, asked: bool) -> None:
+def test_connection_without_a_last_request_is_closed(start: Start, asked: bool) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60, settings={"drain_keepalive": 1})
     client = server.connect()
-    # The worker has accepted the one when it answers the other.
+    # Connections are accepted in order, so the first one has been accepted when the second one is served.
     assert server.connect().request("/variable?name=A", headers=["Connection: close"]).closes
     if asked:
         assert client.request().status == 200
@@ -71,7 +71,7 @@ def test_connection_that_has_no_last_request(start: Start, asked: bool) -> None:
     assert server.wait_for_exit() == 0
 
 
-def test_default(start: Start) -> None:
+def test_default_of_drain_keepalive(start: Start) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 60)
     client = server.connect()
     assert client.request().status == 200
@@ -91,24 +91,24 @@ def test_connection_of_a_worker_that_is_replaced(start: Start) -> None:
     until(lambda: other.request().closes, "the old worker drains")
     response = client.request()
     assert (json.loads(response.body)["pid"], response.closes) == (old, True)
-    until(lambda: not is_alive(old), "the old worker's end")
+    until(lambda: not is_alive(old), "the old worker has exited")
 
 
-def test_linger_that_ends_with_graceful_timeout(start: Start) -> None:
+def test_drain_keepalive_ends_with_graceful_timeout(start: Start) -> None:
     server = start("probe:app", "--keep-alive", 60, "--graceful-timeout", 1, settings={"drain_keepalive": 60})
     client = server.connect()
     assert client.request().status == 200
     server.signal(signal.SIGTERM)
     client.expect_close()
     assert server.wait_for_exit() == 0
-    # There was no request to cut.
+    # There was no request to abort.
     assert not server.log("graceful timeout")
 
 
 # drain_delay
 
 
-def test_listener_stays_open_for_a_while(start: Start, tmp_path: Path) -> None:
+def test_listener_stays_open_during_the_delay(start: Start, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     server = start("probe:app", "--graceful-timeout", 60,
                    settings={"drain_delay": 3, "readiness_file": ready})
@@ -143,28 +143,28 @@ def test_no_delay_in_a_reload(start: Start) -> None:
     server = start("probe:app", "--graceful-timeout", 120, settings={"drain_delay": 60})
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)
-    until(lambda: not is_alive(old), "the old worker's end")
-    # Nor is it waited for at the end of this test.
+    until(lambda: not is_alive(old), "the old worker has exited")
+    # SIGQUIT, because SIGTERM would wait for the delay.
     server.signal(signal.SIGQUIT)
     assert server.wait_for_exit() == 0
 
 
-def test_delay_counts_to_graceful_timeout(start: Start, tmp_path: Path) -> None:
+def test_delay_is_part_of_graceful_timeout(start: Start, tmp_path: Path) -> None:
     server = start("probe:app", "--graceful-timeout", 2, settings={"drain_delay": 60})
     (worker,) = server.worker_pids()
     held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
-    until(lambda: not is_alive(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker has exited")
     assert b"200 OK" not in held.client.read_to_end()
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
-def test_impatience_during_the_delay(start: Start, number: int) -> None:
+def test_quick_shutdown_during_the_delay(start: Start, number: int) -> None:
     server = start("probe:app", "--graceful-timeout", 120, settings={"drain_delay": 60})
     (worker,) = server.worker_pids()
     os.kill(worker, signal.SIGTERM)
     os.kill(worker, number)
-    until(lambda: not is_alive(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker has exited")
     server.signal(number)
     assert server.wait_for_exit() == 0

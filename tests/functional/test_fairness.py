@@ -1,4 +1,4 @@
-"""Nobody starves: not behind a client that always has a next request or reads fast, nor when the worker is full."""
+"""Fairness: a client that pipelines, reads fast or is slow does not block others, even on a full worker."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from support.client import request
 from support.waiting import until
 
-#: Who parsed the head makes no difference here.
+#: The request parser makes no difference here.
 pytestmark = pytest.mark.only(parser="fast")
 
 
 @pytest.mark.smoke
 def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
-    """While the hub is held, one client queues 300 requests and two others one each: these are not served last."""
+    """One client sends 300 requests at once, three others one each. Those do not wait for all of the 300."""
     server = serve("crowd:app")
     server.connect().request("/counted")
     greedy, *others = [server.connect() for _ in range(3)]
@@ -44,29 +44,29 @@ def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
     assert order.count("greedy") == 300
     for name in ("other", "newcomer"):
         behind = order[:order.index(name)].count("greedy")
-        assert behind < 20, f"{name} was served after {behind} of the greedy client's requests"
+        assert behind < 20, f"{name} was served after {behind} requests of the greedy client"
 
 
 def test_cpu_bound_requests_yield(serve, tmp_path):
     server = serve("crowd:app")
     gate = server.word()
-    ticking, holding, *toiling = [server.connect() for _ in range(22)]
-    for client in toiling:
+    ticking, holding, *computing = [server.connect() for _ in range(22)]
+    for client in computing:
         assert client.request("/counted").status == 200
     ticking.send(request(f"/tick?{gate}"))
     server.wait_for_log("^ticking$")
     holding.send(request(f"/hold-the-hub?{tmp_path}/go"))
     server.wait_for_log("^holding the hub$")
-    for client in toiling:
-        client.send(request("/toil"))
+    for client in computing:
+        client.send(request("/compute"))
     (tmp_path / "go").touch()
-    for client in (holding, *toiling):
+    for client in (holding, *computing):
         assert client.receive().status == 200
     order = json.loads(server.connect().request("/counted").body)
     order = order[order.index("held"):]
     server.connect().request(f"/open?{gate}")
-    assert order.count("toil") == 20
-    assert max(sum(1 for _ in run) for name, run in itertools.groupby(order) if name == "toil") <= 3
+    assert order.count("compute") == 20
+    assert max(sum(1 for _ in run) for name, run in itertools.groupby(order) if name == "compute") <= 3
 
 
 #: Linux can receive over TCP without copying.
@@ -74,9 +74,9 @@ DISCARD = socket.MSG_TRUNC if sys.platform == "linux" else 0
 
 
 def reading(client):
-    """A thread that reads all that comes, as fast as it can."""
+    """Start a thread that reads everything as fast as it can, and return it."""
     def read():
-        # An error here would only hide the one of the test that left.
+        # An error in this thread would hide the error of the test.
         with contextlib.suppress(OSError, AssertionError):
             client.read_to_end()
 
@@ -85,8 +85,8 @@ def reading(client):
     return thread
 
 
-class Gulping(threading.Thread):
-    """Takes all that comes, faster than anybody can send it, and keeps nothing."""
+class FastReader(threading.Thread):
+    """Reads everything, faster than a server can send it, and keeps nothing."""
 
     def __init__(self, client):
         super().__init__(daemon=True)
@@ -94,9 +94,9 @@ class Gulping(threading.Thread):
         self._enough = threading.Event()
 
     def run(self):
-        gulp = bytearray(1 << 20)
+        buffer = bytearray(1 << 20)
         with contextlib.suppress(OSError):
-            while not self._enough.is_set() and self._sock.recv_into(gulp, 0, DISCARD):
+            while not self._enough.is_set() and self._sock.recv_into(buffer, 0, DISCARD):
                 pass
 
     def stop(self):
@@ -106,8 +106,8 @@ class Gulping(threading.Thread):
 
 @pytest.mark.parametrize("size", [10, 65536])
 @pytest.mark.parametrize("path", ["/stream", "/stream-written"])
-def test_streaming_to_a_fast_reader_lets_others_have_their_turn(serve, path, size):
-    """The worker spends little processor time before it comes to another client, whatever the machine's load."""
+def test_streaming_to_a_fast_reader_yields(serve, path, size):
+    """The worker uses little CPU time before it serves another client. This does not depend on the machine's load."""
     server = serve("crowd:app")
     client, other = server.connect(), server.connect()
     gate = server.word()
@@ -125,8 +125,8 @@ def test_streaming_to_a_fast_reader_lets_others_have_their_turn(serve, path, siz
 
 @pytest.mark.only(transport="tcp")
 @pytest.mark.smoke
-def test_file_for_a_fast_reader_lets_others_have_their_turn(serve):
-    """Gigabytes that take no disk, of which few are sent before the reader has had enough."""
+def test_file_for_a_fast_reader_yields(serve):
+    """The file has gigabytes without using the disk. Only a part of it is sent."""
     server = serve("crowd:app")
     gate = server.word()
     client, waiting, other = server.connect(), server.connect(), server.connect()
@@ -134,10 +134,10 @@ def test_file_for_a_fast_reader_lets_others_have_their_turn(serve):
     server.wait_for_log("^taking turns$")
     client.send(request("/file?65536"))
     assert b" 200 OK\r\n" in client.receive_once()
-    thread = Gulping(client)
+    thread = FastReader(client)
     thread.start()
     enough = json.loads(other.request("/usage").body)[0] + 0.4
-    until(lambda: json.loads(other.request("/usage").body)[0] > enough, "the worker has toiled for a while", 30)
+    until(lambda: json.loads(other.request("/usage").body)[0] > enough, "the worker has used 0.4 s of CPU time", 30)
     assert thread.is_alive()
     assert server.log("^no more megabytes$") == []
     assert other.request(f"/open?{gate}").status == 200
@@ -147,7 +147,7 @@ def test_file_for_a_fast_reader_lets_others_have_their_turn(serve):
     server.wait_for_log("^no more megabytes$")
 
 
-def test_reading_from_a_fast_sender_lets_others_have_their_turn(serve):
+def test_reading_from_a_fast_sender_yields(serve):
     server = serve("crowd:app")
     client = server.connect()
     client.send(request("/read-on?100", method="POST", headers=["Transfer-Encoding: chunked"]))
@@ -169,8 +169,8 @@ def test_reading_from_a_fast_sender_lets_others_have_their_turn(serve):
 
 
 @pytest.mark.only(transport="tcp")
-def test_heartbeat_goes_on_while_streaming(serve):
-    """Gunicorn kills a worker that is silent for longer than ``timeout``; ``serve`` checks that it lives."""
+def test_heartbeat_continues_while_streaming(serve):
+    """Gunicorn kills a worker without a heartbeat for ``timeout`` seconds. ``serve`` checks that it still runs."""
     server = serve("crowd:app", "--timeout", 2)
     client = server.connect()
     gate = server.word()
@@ -208,8 +208,8 @@ def test_slow_senders_and_slow_readers_do_not_stop_others(serve):
 
 
 @pytest.mark.smoke
-def test_pipelining_client_that_never_reads_is_given_up(serve):
-    """Its answers are short ones, which are sent together with those of others; these are served meanwhile."""
+def test_pipelining_client_that_never_reads_is_closed(serve):
+    """Its responses are short, so they are batched. Other clients are served meanwhile."""
     server = serve("insides:app", "--keep-alive", 60, settings={"write_timeout": 1})
     other, client = server.connect(), server.connect()
     assert client.request().status == 200
@@ -225,12 +225,12 @@ def test_pipelining_client_that_never_reads_is_given_up(serve):
 
 # worker_connections
 
-def test_full_worker_closes_who_has_been_idle_for_longest(serve):
+def test_full_worker_closes_the_longest_idle_connection(serve):
     server = serve("crowd:app", "--worker-connections", 4, "--keep-alive", 60)
     clients = [server.connect() for _ in range(4)]
     for client in clients:
         assert client.request("/count").status == 200
-    # The first is used again, so the second is the one that nobody has used for longest.
+    # The first one is used again, so the second one has been idle for longest.
     assert clients[0].request("/count").status == 200
     newcomer = server.connect()
     assert newcomer.request("/count").status == 200
@@ -239,7 +239,7 @@ def test_full_worker_closes_who_has_been_idle_for_longest(serve):
         assert client.request("/count").status == 200
 
 
-def test_full_worker_with_nobody_idle_admits_others_when_one_is_done(serve, tmp_path):
+def test_full_worker_without_idle_connections_accepts_after_a_request(serve, tmp_path):
     server = serve("crowd:app", "--worker-connections", 3, "--keep-alive", 60)
     server.connect().request("/counted", headers=["Connection: close"])
     busy = [server.connect() for _ in range(3)]
@@ -259,7 +259,7 @@ def test_full_worker_with_nobody_idle_admits_others_when_one_is_done(serve, tmp_
     assert order[:6] == ["busy"] + ["other"] * 5
 
 
-def test_limit_is_for_the_worker_not_for_each_listener(start, tmp_path):
+def test_worker_connections_applies_to_all_listeners_together(start, tmp_path):
     server = start("crowd:app", "--worker-connections", 4, "--keep-alive", 60, bind=["127.0.0.1:0", "127.0.0.1:0"])
     first = [server.connect(index=0) for _ in range(4)]
     for client in first:

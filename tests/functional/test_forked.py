@@ -1,4 +1,4 @@
-"""Processes that a request forks: each has a copy of the worker, and is to make no use of it."""
+"""Processes that a request forks. Each has a copy of the worker, but must not act as one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from support.server import Server
 from support.waiting import is_alive, until
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
-              pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")]
+              pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 Start = Callable[..., Server]
 
-#: How a child comes to its end, and with what status.
+#: The ways in which a child exits, and its exit status.
 ENDS = {"returns": 0, "leaves": 5, "raises": 1, "process": 0}
 
 CONFIG = ("from os import getpid, write\n"
@@ -31,7 +31,7 @@ CONFIG = ("from os import getpid, write\n"
 
 
 class Child:
-    """A request whose handler has forked, and the child, which runs until ``let_go``."""
+    """A request whose handler has forked, and the child, which runs until ``let_go`` is called."""
 
     def __init__(self, server: Server, directory: Path, kind: str) -> None:
         self._gate = directory / f"gate-{kind}"
@@ -52,7 +52,7 @@ class Child:
 
 @pytest.mark.parametrize("kind", ENDS)
 @pytest.mark.smoke
-def test_parent_answers_and_the_child_is_no_worker(start: Start, tmp_path: Path, kind: str) -> None:
+def test_parent_responds_and_child_is_no_worker(start: Start, tmp_path: Path, kind: str) -> None:
     server = start("forking:app", config=CONFIG)
     (worker,) = server.worker_pids()
     child = Child(server, tmp_path, kind)
@@ -68,7 +68,7 @@ def test_parent_answers_and_the_child_is_no_worker(start: Start, tmp_path: Path,
     assert set(load.pids) == {worker}
     if kind == "raises":
         server.expect_traceback("LookupError: deliberate, in the child")
-    # Its connection is as good as any.
+    # Its connection can still be used.
     assert json.loads(child.client.request().body)["pid"] == worker
     assert server.worker_pids() == [worker]
     assert not server.log(rf"Worker exiting \(pid: {child.pid}\)|worker_exit in {child.pid}")
@@ -76,8 +76,8 @@ def test_parent_answers_and_the_child_is_no_worker(start: Start, tmp_path: Path,
 
 
 @pytest.mark.parametrize("kind", ["returns", "process"])
-def test_other_requests_are_the_parents(start: Start, tmp_path: Path, kind: str) -> None:
-    """Those that run when the child is made are in it too, but do not go on there."""
+def test_other_requests_continue_in_the_parent_only(start: Start, tmp_path: Path, kind: str) -> None:
+    """Requests that run during the fork are copied into the child, but do not continue there."""
     server = start("forking:app")
     (worker,) = server.worker_pids()
     held = HeldRequest(server, tmp_path, "other").running()
@@ -114,7 +114,7 @@ def test_child_does_not_accept(start: Start, tmp_path: Path, kind: str) -> None:
     try:
         waiting = server.connect()
         waiting.send(request("/"))
-        # Nor does it beat the heart of a worker that has stopped.
+        # The child sends no heartbeat in the place of the worker.
         server.wait_for_log(rf"WORKER TIMEOUT \(pid:{worker}\)")
         waiting.sock.settimeout(0.3)
         with pytest.raises(TimeoutError if sys.version_info >= (3, 10) else OSError):
@@ -124,11 +124,11 @@ def test_child_does_not_accept(start: Start, tmp_path: Path, kind: str) -> None:
         child.let_go()
         os.kill(worker, signal.SIGKILL)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    until(lambda: not is_alive(child.pid), "the child's end")
+    until(lambda: not is_alive(child.pid), "the child has exited")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_signals_end_it(start: Start, tmp_path: Path, number: int) -> None:
+def test_signals_end_the_child(start: Start, tmp_path: Path, number: int) -> None:
     server = start("forking:app")
     child = Child(server, tmp_path, "process")
     os.kill(child.pid, number)
@@ -136,18 +136,18 @@ def test_signals_end_it(start: Start, tmp_path: Path, number: int) -> None:
     assert server.connect().request().status == 200
 
 
-def test_worker_leaves_while_the_child_runs(start: Start, tmp_path: Path) -> None:
-    """The request is served to the end, like any other."""
+def test_worker_exits_while_the_child_runs(start: Start, tmp_path: Path) -> None:
+    """The request is served to its end, like any other."""
     server = start("forking:app", "--graceful-timeout", 60, config=CONFIG)
     (worker,) = server.worker_pids()
     child = Child(server, tmp_path, "process")
     os.kill(worker, signal.SIGTERM)
-    until(lambda: len(server.worker_pids()) == 2, "another worker is there")
+    until(lambda: len(server.worker_pids()) == 2, "there is another worker")
     assert is_alive(worker)
     child.let_go()
     response = child.client.receive()
     assert (json.loads(response.body), response.closes) == ({"pid": worker, "ended": 0}, True)
-    until(lambda: not is_alive(worker), "the worker's end")
+    until(lambda: not is_alive(worker), "the worker has exited")
     assert len(server.log("worker_exit in")) == 1
 
 
@@ -156,9 +156,9 @@ def test_child_outlives_the_server(start: Start, tmp_path: Path) -> None:
     child = Child(server, tmp_path, "returns")
     server.signal(signal.SIGQUIT)
     assert server.process.wait(10) == 0
-    # It has nothing that would keep the address.
+    # The child does not keep the address in use.
     with pytest.raises(ConnectionError):
         Client.connect(server.address)
     assert is_alive(child.pid)
     child.let_go()
-    until(lambda: not is_alive(child.pid), "the child's end")
+    until(lambda: not is_alive(child.pid), "the child has exited")

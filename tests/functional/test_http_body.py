@@ -1,4 +1,4 @@
-"""The request body as the application sees it in ``wsgi.input``: PEP 3333, RFC 9112 sections 6 and 7."""
+"""The request body in ``wsgi.input``: PEP 3333, RFC 9112 sections 6 and 7."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNKED = ["Transfer-Encoding: chunked"]
 
 
 def posted(path, body, framed, parts=3):
-    """A request with that body, as a length or in so many chunks."""
+    """A request with *body*, with a Content-Length or in about *parts* chunks."""
     if framed == "length":
         return request(path, method="POST", body=body)
     size = max(1, len(body) // parts)
@@ -51,7 +51,7 @@ SCRIPTS = [
 
 
 def expected(script, body):
-    """What the same calls get from a file in memory."""
+    """The results of the same calls on a file in memory."""
     memory = io.BytesIO(body)
     results: list[Any] = []
     result: Any
@@ -68,7 +68,7 @@ def expected(script, body):
 
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
-def test_input_reads_as_a_file_does(site, framed, script):
+def test_input_reads_like_a_file(site, framed, script):
     client = site("bodies").connect()
     path = f"/script?{quote(json.dumps(script))}"
     for body in (BODY, b"", b"\n", b"no end of line"):
@@ -77,7 +77,7 @@ def test_input_reads_as_a_file_does(site, framed, script):
 
 
 @pytest.mark.parametrize("framed", ["length", "chunked"])
-def test_input_reads_as_a_file_does_at_random(site, framed):
+def test_input_reads_like_a_file_at_random(site, framed):
     client = site("bodies").connect()
     chance = random.Random(f"bodies {framed}")
     for _ in range(60):
@@ -122,8 +122,8 @@ def test_large_body(site, framed):
     body = random.Random(framed).randbytes(5 << 20)
     for path in ("/digest", "/echo"):
         client.send(posted(path, body, framed, parts=100))
-        answer = client.receive().body
-        assert answer == (hashlib.sha256(body).hexdigest().encode() if path == "/digest" else body)
+        received = client.receive().body
+        assert received == (hashlib.sha256(body).hexdigest().encode() if path == "/digest" else body)
 
 
 @pytest.mark.parametrize("body", [
@@ -134,7 +134,7 @@ def test_large_body(site, framed):
     b"5 ;name\r\nhello\r\n0\r\n\r\n",
     b"2\r\nhe\r\n3\r\nllo\r\n0\r\nX-Trailer: yes\r\nX-Other: too\r\n\r\n",
 ], ids=repr)
-def test_chunks_in_every_legal_form(site, body):
+def test_all_valid_chunk_forms(site, body):
     client = site("bodies").connect()
     data = request("/echo", method="POST", headers=CHUNKED, body=body)
     for split in range(data.index(b"\r\n\r\n") + 4, len(data)):
@@ -142,7 +142,7 @@ def test_chunks_in_every_legal_form(site, body):
         assert client.receive().body == b"hello"
 
 
-def test_chunk_sizes_in_either_case(site):
+def test_chunk_size_in_upper_or_lower_case(site):
     client = site("bodies").connect()
     for size in (b"1a", b"1A"):
         body = size + b"\r\n" + b"x" * 26 + b"\r\n0\r\n\r\n"

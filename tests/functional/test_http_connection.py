@@ -105,7 +105,7 @@ def test_one_empty_line_before_a_request_is_ignored(site):
 
 
 @pytest.mark.smoke
-def test_bad_request_behind_good_ones_is_answered_last(serve):
+def test_bad_request_after_good_ones_is_refused(serve):
     server = serve("bodies:app")
     client = server.connect()
     client.send(request("/ignored") * 2 + b"no request\r\n\r\n" + request("/ignored"))
@@ -114,7 +114,7 @@ def test_bad_request_behind_good_ones_is_answered_last(serve):
     assert len(server.whole_log("Invalid request from ip=")) == 1
 
 
-def test_half_closed_client_gets_its_answers(site):
+def test_half_closed_client_gets_its_responses(site):
     client = site("bodies").connect()
     client.send(request("/echo", method="POST", body=b"one") + request("/ignored"))
     client.half_close()
@@ -123,7 +123,7 @@ def test_half_closed_client_gets_its_answers(site):
 
 
 @pytest.mark.smoke
-def test_client_that_leaves_is_not_worth_a_word(site):
+def test_disconnect_is_not_logged(site):
     server = site("bodies")
     for data in (b"", b"G", b"\r\n", request("/ignored")[:-2], request("/ignored")):
         for leave in ("close", "reset"):
@@ -135,7 +135,7 @@ def test_client_that_leaves_is_not_worth_a_word(site):
     assert server.whole_log() == []
 
 
-def test_client_that_stops_sending_is_closed(site):
+def test_half_closed_idle_connection_is_closed(site):
     for data in (b"", b"GET / HTT", request("/ignored")[:-2]):
         client = site("bodies").connect()
         client.send(data)
@@ -151,7 +151,7 @@ def test_idle_connection_is_closed_after_keepalive(site):
 
 
 @pytest.mark.only(transport="tcp")
-def test_no_delay(serve):
+def test_tcp_nodelay_is_set(serve):
     client = serve("bodies:app").connect()
     assert client.request("/option").body == b"1"
 
@@ -185,7 +185,7 @@ def test_unread_body_beyond_the_limit_closes(site, path, framed):
     client.expect_close()
 
 
-def test_drain_limit_0_closes_on_any_unread_body(site):
+def test_discard_body_limit_0_closes_after_any_unread_body(site):
     server = site("bodies", "--keep-alive", 60, settings={"discard_body_limit": 0})
     client = server.connect()
     assert client.request("/echo", method="POST", body=b"read").body == b"read"
@@ -194,7 +194,7 @@ def test_drain_limit_0_closes_on_any_unread_body(site):
     client.expect_close()
 
 
-def test_unread_body_is_drained_while_it_still_arrives(site):
+def test_unread_body_is_discarded_as_it_arrives(site):
     client = site("bodies").connect()
     client.send(request("/ignored", method="POST", headers=["Content-Length: 6"]))
     assert client.receive().status == 200
@@ -206,8 +206,8 @@ def test_unread_body_is_drained_while_it_still_arrives(site):
 @pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/some?2"])
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 @pytest.mark.smoke
-def test_unread_body_that_stalls_closes_after_a_while(site, path, framed):
-    """``linger_timeout`` counts, not ``body_timeout``; and nobody did anything wrong."""
+def test_unread_body_that_stalls_closes_after_linger_timeout(site, path, framed):
+    """``linger_timeout`` applies, not ``body_timeout``. Nothing is logged, because this is no error."""
     server = site("bodies", "--keep-alive", 60, settings={"linger_timeout": 0.3, "body_timeout": 60})
     client = server.connect()
     if framed == "length":
@@ -229,7 +229,7 @@ def test_unread_body_that_stalls_closes_after_a_while(site, path, framed):
     ("bad", b"POST  / HTTP/1.1\r\nContent-Length: 3145728\r\n\r\n"),
     ("large", b"GET / HTTP/1.1\r\nX-Large: " + b"x" * 20000),
 ])
-def test_answer_is_not_lost_to_a_reset_while_the_client_sends(serve, path, head):
+def test_response_is_not_lost_to_a_reset(serve, path, head):
     server = serve("bodies:app")
     client = server.connect()
     client.send(head)
@@ -242,13 +242,13 @@ def test_answer_is_not_lost_to_a_reset_while_the_client_sends(serve, path, head)
 
 
 def flood(client):
-    """Send until it fails, for ten seconds at most."""
+    """Send until it fails, for at most ten seconds."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         client.send(b"x" * 65536)
 
 
-def test_lingering_ends(serve):
+def test_lingering_close_ends_after_linger_timeout(serve):
     server = serve("bodies:app", settings={"linger_timeout": 0.3})
     client = server.connect()
     client.send(b"no request\r\n\r\n")

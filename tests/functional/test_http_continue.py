@@ -10,13 +10,13 @@ EXPECT = "Expect: 100-continue"
 
 
 def expecting(path, length=5, version="1.1"):
-    """The head of a request whose body waits for permission."""
+    """The head of a request that waits for a 100 response before it sends its body."""
     return request(path, method="POST", version=version, headers=[EXPECT, f"Content-Length: {length}"])
 
 
 @pytest.mark.parametrize("path", ["/echo", "/caught", "/digest", "/some?1000"])
 @pytest.mark.smoke
-def test_reading_asks_for_the_body_once(site, path):
+def test_reading_sends_100_once(site, path):
     client = site("bodies").connect()
     for _ in range(2):
         client.send(expecting(path))
@@ -27,7 +27,7 @@ def test_reading_asks_for_the_body_once(site, path):
 
 
 @pytest.mark.smoke(validated=True)
-def test_reading_asks_for_a_chunked_body(site):
+def test_reading_a_chunked_body_sends_100(site):
     client = site("bodies").connect()
     client.send(request("/echo", method="POST", headers=[EXPECT, "Transfer-Encoding: chunked"]))
     client.expect_continue()
@@ -35,7 +35,7 @@ def test_reading_asks_for_a_chunked_body(site):
     assert client.receive().body == b"hello"
 
 
-def test_field_value_in_any_case(site):
+def test_expectation_in_any_case(site):
     client = site("bodies").connect()
     client.send(request("/echo", method="POST", headers=["expect: 100-Continue", "Content-Length: 5"]))
     client.expect_continue()
@@ -44,8 +44,8 @@ def test_field_value_in_any_case(site):
 
 
 @pytest.mark.parametrize("path", ["/ignored", "/ignored-parts", "/nowhere"])
-def test_application_that_does_not_read(site, path):
-    """No 100; the server cannot know whether a body follows, so the connection ends."""
+def test_no_100_if_the_body_is_not_read(site, path):
+    """The server cannot know whether a body follows, so it closes the connection."""
     client = site("bodies").connect()
     client.send(expecting(path))
     response = client.receive()
@@ -54,7 +54,7 @@ def test_application_that_does_not_read(site, path):
     client.expect_close()
 
 
-def test_application_that_reads_later(site):
+def test_100_is_sent_when_the_body_is_read_later(site):
     server = site("bodies")
     client = server.connect()
     gate = server.word()
@@ -66,7 +66,7 @@ def test_application_that_reads_later(site):
     assert client.receive().body == b"hello"
 
 
-def test_no_permission_inside_of_an_answer(site):
+def test_no_100_inside_a_response(site):
     client = site("bodies").connect()
     client.send(expecting("/after-head"))
     seen = b""
@@ -80,7 +80,7 @@ def test_no_permission_inside_of_an_answer(site):
     assert client.receive().body == b"before,hello"
 
 
-def test_body_that_did_not_wait(site):
+def test_no_100_if_the_body_has_arrived(site):
     client = site("bodies").connect()
     for _ in range(2):
         client.send(expecting("/echo") + b"hello")
@@ -89,7 +89,7 @@ def test_body_that_did_not_wait(site):
         assert [interim.status for interim in response.interim] in ([], [100])
 
 
-def test_body_that_did_not_wait_and_is_not_read(site):
+def test_no_100_if_the_body_has_arrived_and_is_not_read(site):
     client = site("bodies").connect()
     client.send(expecting("/ignored") + b"hello" + request("/echo", method="POST", body=b"next"))
     response = client.receive()
@@ -98,21 +98,21 @@ def test_body_that_did_not_wait_and_is_not_read(site):
     assert rest == (b"" if response.closes else b"next")
 
 
-def test_http_1_0_knows_no_expectations(site):
+def test_expectation_is_ignored_in_http_1_0(site):
     client = site("bodies").connect()
     client.send(expecting("/echo", version="1.0") + b"hello")
     response = client.receive()
     assert (response.body, response.interim) == (b"hello", [])
 
 
-def test_no_body_needs_no_permission(site):
+def test_no_100_without_a_body(site):
     client = site("bodies").connect()
     for headers in ([EXPECT], [EXPECT, "Content-Length: 0"]):
         response = client.request("/echo", headers=headers)
         assert (response.status, response.body) == (200, b"")
 
 
-def test_client_that_leaves_instead(site):
+def test_client_that_disconnects_instead_of_sending(site):
     server = site("bodies")
     client = server.connect()
     client.send(expecting("/caught"))

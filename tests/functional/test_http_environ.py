@@ -39,7 +39,7 @@ def test_method(serve, method):
     assert environ(lambda name: serve(f"{name}:app"), method=method)["REQUEST_METHOD"] == method
 
 
-def test_asterisk(serve):
+def test_asterisk_target(serve):
     seen = environ(lambda name: serve(f"{name}:app"), "*", method="OPTIONS")
     assert (seen["REQUEST_METHOD"], seen["RAW_URI"]) == ("OPTIONS", "*")
 
@@ -72,14 +72,14 @@ def test_body_fields_have_no_prefix(site):
     assert not {"CONTENT_TYPE", "CONTENT_LENGTH"} & set(environ(site))
 
 
-def test_chunked_body_keeps_its_coding_in_sight(site):
+def test_transfer_encoding_is_in_the_environ(site):
     seen = environ(site, method="POST", headers=["Transfer-Encoding: chunked"], body=b"5\r\nhello\r\n0\r\n\r\n")
     assert (seen["HTTP_TRANSFER_ENCODING"], seen["body"]) == ("chunked", "hello")
     assert "CONTENT_LENGTH" not in seen
 
 
 @pytest.mark.smoke(validated=True)
-def test_who_and_where(site):
+def test_addresses(site):
     server = site("echo")
     client = server.connect()
     seen = json.loads(client.request(headers=["Host: name.test:8080"]).body)
@@ -94,7 +94,7 @@ def test_who_and_where(site):
     assert seen["SERVER_SOFTWARE"].startswith("gunicorn")
 
 
-def test_flags(serve):
+def test_wsgi_flags(serve):
     client = serve("flags:app").connect()
     assert json.loads(client.request().body) == {
         "wsgi.version": [1, 0], "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
@@ -107,7 +107,7 @@ def test_multiprocess_with_several_workers(start):
     assert json.loads(client.request().body)["wsgi.multiprocess"] is True
 
 
-def test_environ_is_the_requests_own(serve):
+def test_environ_is_not_shared_between_requests(serve):
     client = serve("flags:app").connect()
     for _ in range(2):
         assert json.loads(client.request("/marked").body) == {"marked before": False}

@@ -1,4 +1,4 @@
-"""``wsgi.file_wrapper``: by sendfile where it can be, and with the same bytes where it cannot."""
+"""``wsgi.file_wrapper``: with sendfile if possible, and with the same bytes otherwise."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_sendfile_setting_off(serve):
 
 
 def test_length_is_known_for_a_regular_file(serve):
-    """Where the file is sent by the kernel its size is known, whatever the framing makes of it."""
+    """If the kernel sends the file its size is known, and may be sent as Content-Length."""
     response = serve("files:app").connect().request("/real?offset=24")
     assert response.framing in ("length", "chunked")
     assert response.header("content-length") in (None, str(len(CONTENT) - 24))
@@ -68,7 +68,7 @@ def test_file_shorter_than_its_length_closes(serve, path):
     ("HEAD", "200+OK"), ("GET", "304+Not+Modified"), ("GET", "204+No+Content"),
 ])
 @pytest.mark.parametrize("path", ["/real", "/memory"])
-def test_no_body_where_none_belongs(serve, path, method, status):
+def test_response_without_a_body_does_not_send_the_file(serve, path, method, status):
     server = serve("files:app")
     client = server.connect()
     for _ in range(2):
@@ -101,7 +101,7 @@ def test_file_is_closed_once(serve, path, method):
 
 
 @pytest.mark.smoke
-def test_file_is_closed_when_the_client_leaves(serve):
+def test_file_is_closed_when_the_client_disconnects(serve):
     server = serve("files:app")
     client = server.connect()
     client.send(request("/huge"))
@@ -111,7 +111,7 @@ def test_file_is_closed_when_the_client_leaves(serve):
     assert len(server.whole_log("close\\(\\) was called")) == 1
 
 
-def test_slow_reader_of_a_file_keeps_nobody_waiting(serve):
+def test_slow_reader_of_a_file_does_not_block_others(serve):
     server = serve("files:app")
     slow = [server.connect() for _ in range(5)]
     for client in slow:
@@ -124,7 +124,7 @@ def test_slow_reader_of_a_file_keeps_nobody_waiting(serve):
         assert client.receive().body == b"one,two"
 
 
-# Files that the kernel cannot send, or fails to
+# Files that the kernel cannot send, and errors
 
 
 @pytest.mark.only(parser="fast")
@@ -139,7 +139,7 @@ def test_file_that_the_kernel_cannot_send_is_read(serve, length):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux has such files")
 @pytest.mark.only(parser="fast")
-def test_file_that_says_no_size_is_read(serve):
+def test_file_without_a_size_is_read(serve):
     client = serve("files:app").connect()
     for _ in range(2):
         assert b"VmRSS" in client.request("/of-no-size").body
@@ -149,7 +149,7 @@ def test_file_that_says_no_size_is_read(serve):
 @pytest.mark.parametrize(("path", "error"), [
     ("/unreadable", "EBADF"), *((f"/bad-disk?{error}&{good}", error) for error, good in [
         ("EIO", 0), ("EIO", 70000), ("EINVAL", 70000), ("ESTALE", 70000), ("ETIMEDOUT", 70000)])])
-def test_error_of_the_file_is_the_applications(serve, path, error):
+def test_file_error_is_an_application_error(serve, path, error):
     server = serve("files:app")
     client = server.connect()
     client.send(request(path) + request("/memory"))
@@ -174,7 +174,7 @@ def test_file_that_is_closed_while_it_is_sent(serve):
 
 
 @pytest.mark.only(parser="fast")
-def test_client_that_leaves_a_file_is_not_an_error(serve):
+def test_disconnect_during_a_file_is_not_an_error(serve):
     server = serve("files:app", "--log-level", "debug")
     client = server.connect()
     client.send(request("/huge"))

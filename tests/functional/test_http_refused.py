@@ -1,4 +1,4 @@
-"""What an application must not do: it is refused and logged, and the client gets no half of it as if it were whole."""
+"""Invalid responses of an application are refused and logged. The client never gets a part that looks complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.client import ClosedError, request
 
 
 def assert_refused(server, path, error):
-    """Answered with 500 and a close, and logged once with that error."""
+    """The response is a 500 that closes the connection, and the error is logged once."""
     client = server.connect()
     client.send(request(path))
     response = client.receive()
@@ -47,7 +47,7 @@ def test_error_after_the_head_ends_the_connection(serve):
     "200OK", "OK", "20 OK", "2000 OK", "200 OK\r\nX-Injected: 1", "200 OK\n", "200 O\0K", "", " 200 OK",
     "\xb2\xb2\xb2 OK",
 ])
-def test_status_that_is_none(serve, status):
+def test_invalid_status(serve, status):
     quoted = quote(status, encoding="latin-1")
     assert_refused(serve("responses:app"), f"/status?{quoted}", "ValueError")
 
@@ -56,7 +56,7 @@ def test_status_that_is_none(serve, status):
     "100 Continue", "102 Processing", "103 Early Hints", "199 Odd", "099 Low", "000 None", "000",
 ])
 def test_status_that_is_not_final(serve, status):
-    """A client would take the answer to its next request for the answer to this one (RFC 9110 section 15.2)."""
+    """A client would take the response to its next request for this one (RFC 9110 section 15.2)."""
     server = serve("responses:app")
     for _ in range(2):
         traceback = assert_refused(server, f"/status?{quote(status)}", "^ValueError")
@@ -72,7 +72,7 @@ def test_status_that_is_not_final(serve, status):
 def test_header_injection(serve, name, value):
     pair = f"{quote(name, encoding='latin-1')}={quote(value, encoding='latin-1')}"
     traceback = assert_refused(serve("responses:app"), f"/fields?{pair}", "(Invalid|invalid|Error)")
-    assert "X-Injected: 1" not in traceback.rpartition("\n")[2], "the log repeats a value that may be secret"
+    assert "X-Injected: 1" not in traceback.rpartition("\n")[2], "the log contains a value that may be secret"
 
 
 @pytest.mark.parametrize("kind", ["name", "value", "number"])
@@ -81,11 +81,11 @@ def test_header_of_another_type(serve, kind):
 
 
 @pytest.mark.parametrize("value", ["abc", "-1", "1_0", "+4", "", "4, 4"])
-def test_content_length_that_is_none(serve, value):
+def test_invalid_content_length(serve, value):
     assert_refused(serve("responses:app"), f"/fields?Content-Length={quote(value)}", "(Error|Invalid)")
 
 
-# What Gunicorn permits
+# Header fields that Gunicorn allows
 
 def fields(serve, query):
     return serve("responses:app").connect().request(f"/fields?{query}")
@@ -104,17 +104,17 @@ def test_hop_by_hop_fields_are_left_out(serve, name):
         assert not response.closes
 
 
-def test_close_is_not_the_applications_to_say(serve):
+def test_connection_field_of_the_application_is_ignored(serve):
     assert not fields(serve, "Connection=close").closes
 
 
-def test_upgrade_to_a_websocket_is_let_through(serve):
+def test_upgrade_to_websocket_is_allowed(serve):
     response = fields(serve, "Connection=Upgrade&Upgrade=websocket")
     assert response.header("upgrade") == "websocket"
     assert response.header("connection") == "upgrade"
 
 
-def test_repeated_fields_stay_apart_and_in_order(serve):
+def test_repeated_fields_are_kept_in_order(serve):
     response = fields(serve, "Set-Cookie=a&Set-Cookie=b&X-Name=c&X-Name=d")
     assert response.all("set-cookie") == ["a", "b"]
     assert response.all("x-name") == ["c", "d"]
@@ -125,7 +125,7 @@ def test_values_are_latin_1_and_stripped(serve):
     assert b"X-Name: caf\xe9\tnoir\r\n" in response.head
 
 
-# close() of what the application returned
+# close() of the iterable that the application returned
 
 @pytest.mark.parametrize(("path", "method"), [
     ("/closing", "GET"), ("/closing", "HEAD"),
@@ -143,7 +143,7 @@ def test_close_is_called_once(serve, path, method):
 
 
 @pytest.mark.parametrize("leave", ["reset", "close"])
-def test_close_is_called_when_the_client_has_left(serve, leave):
+def test_close_is_called_when_the_client_has_disconnected(serve, leave):
     server = serve("responses:app")
     client = server.connect()
     client.send(request("/closing-endless"))

@@ -1,4 +1,4 @@
-"""How the answers of an application are framed: RFC 9112 section 6 and PEP 3333."""
+"""The framing of responses: RFC 9112 section 6 and PEP 3333."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.client import ClosedError, request
 PARTS = b"one,two,three"
 
 
-def test_one_element_list_gets_its_length(serve):
+def test_one_element_list_gets_a_content_length(serve):
     client = serve("responses:app").connect()
     for version, headers in (("1.1", []), ("1.0", ["Connection: keep-alive"])):
         response = client.request("/one", version=version, headers=headers)
@@ -21,7 +21,7 @@ def test_one_element_list_gets_its_length(serve):
         assert response.header("content-length") == "12"
 
 
-def test_head_and_first_part_come_together(site):
+def test_head_and_first_part_are_sent_together(site):
     for path in ("/one", "/several", "/measured", "/closing"):
         client = site("responses").connect()
         client.send(request(path))
@@ -31,7 +31,7 @@ def test_head_and_first_part_come_together(site):
         client.close()
 
 
-def test_nothing_is_an_empty_body(site):
+def test_empty_iterable_is_an_empty_body(site):
     client = site("responses").connect()
     for _ in range(2):
         response = client.request("/nothing")
@@ -124,7 +124,7 @@ def test_head_keeps_the_length_that_the_application_gave(site):
 
 
 @pytest.mark.only(transport="tcp", parser="fast")
-def test_body_that_is_left_out_is_warned_about_once(start):
+def test_omitted_body_is_logged_once(start):
     server = start("responses:app", "--keep-alive", 60)
     client = server.connect()
     for path in ("/one", "/several", "/measured"):
@@ -140,8 +140,8 @@ def test_body_that_is_left_out_is_warned_about_once(start):
         ("with status 304", "GET /status?304%20Not%20Modified")]
 
 
-def test_wrong_length_is_warned_about_each_time(serve):
-    """Other than a body that is left out, it damages what the client gets."""
+def test_wrong_length_is_logged_each_time(serve):
+    """It damages the response, unlike a body that was left out."""
     server = serve("responses:app")
     for path in ("/too-long", "/too-long-parts", "/too-short"):
         server.begin()
@@ -176,14 +176,14 @@ def test_switching_protocols_has_no_body_and_is_the_last_response(serve):
 
 
 @pytest.mark.parametrize("status", ["200 OK", "299 Quite \tall right", "404 N\xf6", "999 Why not", "500 "])
-def test_status_line_is_the_applications(serve, status):
+def test_status_line_is_not_changed(serve, status):
     response = serve("responses:app").connect().request(f"/status?{quote(status, encoding='latin-1')}")
     assert (response.status, response.reason) == (int(status[:3]), status[4:])
     assert response.body == b"body"
 
 
 @pytest.mark.parametrize("path", ["/too-long", "/too-long-parts", "/too-long-write"])
-def test_body_longer_than_its_length_is_cut(site, path):
+def test_body_longer_than_its_length_is_truncated(site, path):
     client = site("responses").connect()
     for _ in range(2):
         response = client.request(path)
@@ -201,7 +201,7 @@ def test_body_shorter_than_its_length_closes(site, path):
     assert server.connect().request("/one").status == 200
 
 
-def test_length_of_a_head_answer_is_not_too_short(site):
+def test_response_to_head_is_not_too_short(site):
     server = site("responses")
     client = server.connect()
     assert client.request("/too-short-nothing", method="HEAD").header("content-length") == "10"
@@ -209,7 +209,7 @@ def test_length_of_a_head_answer_is_not_too_short(site):
     assert server.whole_log("too-short-nothing") == []
 
 
-def test_exc_info_replaces_an_answer_that_was_not_sent(site):
+def test_exc_info_replaces_a_response_that_was_not_sent(site):
     client = site("responses").connect()
     for _ in range(2):
         response = client.request("/replaced")
@@ -228,7 +228,7 @@ def test_exc_info_after_the_head_ends_the_connection(site):
     server.expect_traceback("LookupError: deliberate, late")
 
 
-def test_head_fields_that_a_server_adds(site):
+def test_server_adds_header_fields(site):
     response = site("responses").connect().request("/one")
     assert response.header("server").startswith("gunicorn")
     assert response.header("date").endswith(" GMT")
@@ -236,16 +236,16 @@ def test_head_fields_that_a_server_adds(site):
     assert response.version == "1.1"
 
 
-def test_http_1_0_is_answered_in_its_version(site):
+def test_http_1_0_response_has_the_same_version(site):
     response = site("responses").connect().request("/one", version="1.0")
     assert (response.version, response.closes) == ("1.0", True)
 
 
-# start_response that raises
+# start_response raises an exception
 
 
 @pytest.mark.parametrize("path", ["/whole", "/parts", "/again"])
-def test_start_response_that_failed_leaves_no_length(serve, path):
+def test_failed_start_response_leaves_no_length(serve, path):
     client = serve("second_thoughts:app").connect()
     for _ in range(2):
         response = client.request(path)
@@ -253,7 +253,7 @@ def test_start_response_that_failed_leaves_no_length(serve, path):
         assert response.framing == ("chunked" if path == "/parts" else "length")
 
 
-def test_start_response_that_failed_leaves_no_upgrade(serve):
+def test_failed_start_response_leaves_no_upgrade(serve):
     client = serve("second_thoughts:app").connect()
     for _ in range(2):
         response = client.request("/upgrade")
@@ -262,7 +262,7 @@ def test_start_response_that_failed_leaves_no_upgrade(serve):
 
 
 @pytest.mark.parametrize("path", ["/swallowed", "/swallowed-length"])
-def test_second_start_response_that_failed_changes_nothing(serve, path):
+def test_failed_second_start_response_changes_nothing(serve, path):
     client = serve("second_thoughts:app").connect()
     for _ in range(2):
         response = client.request(path)
@@ -278,6 +278,6 @@ def test_second_start_response_that_failed_changes_nothing(serve, path):
     ("[::1]:8000", "[::1]", "8000"), ("[::1]", "[::1]", "80"), ("name.test:81", "name.test", "81"),
     ("name.test", "name.test", "80"),
 ])
-def test_server_name_is_the_host_that_was_asked_for(serve, host, name, port):
+def test_server_name_is_the_host_field_on_a_unix_socket(serve, host, name, port):
     seen = json.loads(serve("echo:app").connect().request(headers=[f"Host: {host}"]).body)
     assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == (name, port)

@@ -1,4 +1,4 @@
-"""Whatever a callback in the hub raises, the worker goes on serving: each callback raises once, in each way."""
+"""A worker survives any exception in a hub callback: each callback raises once in each way."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from support.client import Client, request
 from support.waiting import until
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
-              pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")]
+              pytest.mark.skipif(sys.platform != "linux", reason="counts file descriptors in /proc")]
 
 CONFIG = "from faults import install as post_worker_init\n"
-#: Provoked by what happens at other times than in exercise().
+#: Callbacks that exercise() does not cause.
 AT_STOP = {"Server._begin_drain"}
-#: Seconds that TERM may take.
+#: The most seconds that a stop may take.
 STOP = 2.0
 
 
@@ -32,14 +32,14 @@ def server(start):
 
 
 def arm(server, callback, kind, when):
-    """Let a callback raise; returns the connection, which stays as it is."""
+    """Let a callback raise, and return the connection of that request."""
     client = server.connect()
     assert client.request(f"/arm?callback={callback}&kind={kind}&when={when}").status == 200
     return client
 
 
 def failure(step, server):
-    """Take a step; returns what went wrong, if anything did."""
+    """Take a step and return its errors."""
     try:
         step(server)
     except (AssertionError, OSError) as error:
@@ -80,7 +80,7 @@ def read_large_response_slowly(server):
 
 
 def read_pipelined_responses_slowly(server):
-    """More of them than the kernel takes: the rest waits until the socket is writable."""
+    """More responses than the kernel takes, so that the rest waits until the socket is writable."""
     client = slow_client(server)
     client.send(request("/medium") * 150)
     first = client.receive()
@@ -90,7 +90,7 @@ def read_pipelined_responses_slowly(server):
     client.close()
 
 
-def send_nonsense(server):
+def send_invalid_request(server):
     client = server.connect(timeout=5)
     client.send(b"NONSENSE\r\n\r\n")
     assert client.receive().status == 400
@@ -104,24 +104,24 @@ def leave_a_reader(server):
     client.close()
 
 
-STEPS = [keep_alive, pipeline, read_large_response_slowly, read_pipelined_responses_slowly, send_nonsense,
+STEPS = [keep_alive, pipeline, read_large_response_slowly, read_pipelined_responses_slowly, send_invalid_request,
          leave_a_reader]
 
 
 def exercise(server):
-    """Provoke every callback; returns what went wrong."""
+    """Cause a call of every callback, and return the errors."""
     return [problem for step in STEPS for problem in failure(step, server)]
 
 
 def settled(server):
-    """The number of the worker's descriptors, once no connection is open but the one that asks."""
+    """The number of file descriptors of the worker, once all other connections are closed."""
     server.close_clients()
     return until(lambda: (told := ask(server))["connections"] == 1 and told["descriptors"],
-                 "the end of all other connections")
+                 "all other connections are closed")
 
 
 def ask(server):
-    """What the application knows, on a connection that is closed afterwards."""
+    """The state of the application, requested on a connection of its own."""
     client = Client.connect(server.address, 5)
     try:
         return json.loads(client.request("/state", headers=["Connection: close"]).body)
@@ -130,7 +130,7 @@ def ask(server):
 
 
 def test_every_callback_of_the_hub_is_guarded_and_exercised(server):
-    """A callback that is added without the guard fails here; one that no step provokes, too."""
+    """This fails if a new callback has no guard, or if no step causes a call of it."""
     assert exercise(server) == []
     arm(server, "Listener._accept", "memory", "before")
     keep_alive(server)
@@ -165,7 +165,7 @@ def test_worker_survives_a_fault_in_each_callback(server, kind):
             assert len(failures) <= 1, label
             assert exercise(server) == [], label
             assert server.connect().request(f"/open?{gate}").status == 200, label
-            assert waiting.receive().body == b"ok", f"{label}: a request was lost that was not hit"
+            assert waiting.receive().body == b"ok", f"{label}: another request was lost"
             arming.close()
             assert settled(server) == before, label
     assert server.worker_pids() == [pid]
@@ -173,8 +173,8 @@ def test_worker_survives_a_fault_in_each_callback(server, kind):
 
 
 @pytest.mark.parametrize("kind", ["memory", "base", "wait"])
-def test_worker_stops_in_time_after_a_fault_while_it_stops(server, kind):
-    """The idle connection is closed after drain_keepalive, as without the fault."""
+def test_worker_stops_in_time_after_a_fault_in_the_drain(server, kind):
+    """The idle connection is closed after ``drain_keepalive``, as without the fault."""
     idle = server.connect()
     assert idle.request("/").body == b"ok"
     waiting = server.connect()
@@ -198,7 +198,7 @@ def stop_at_once(server):
 
 
 def forget_injected(server):
-    """The tracebacks of injected faults are expected, and no others."""
+    """Expect the tracebacks of the injected faults, but no others."""
     for text in server.unexpected_tracebacks():
         assert text.rpartition("\n")[2].startswith(("MemoryError: injected", "faults.Fault: injected")) \
             or "wait_cooperatively" in text, text

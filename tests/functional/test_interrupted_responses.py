@@ -1,4 +1,4 @@
-"""A response that was interrupted while it was sent is the last of its connection."""
+"""A response that is interrupted while it is sent is the last one on its connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from support.client import request
 from support.tls import secured
 
-#: Who parsed the head makes no difference here.
+#: The request parser makes no difference here.
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 
@@ -26,7 +26,7 @@ def client(server, trusting):
 
 @pytest.mark.parametrize("how", ["interrupted", "late", "killed"])
 @pytest.mark.parametrize("path", ["/measured", "/in-chunks", "/goes-on", "/hints"])
-def test_nothing_follows_it(server, client, path, how):
+def test_nothing_follows_an_interrupted_response(server, client, path, how):
     client.send(request(f"{path}?{how}") + request("/next-one") * 2)
     server.wait_for_log("^interrupted")
     came = client.read_to_end()
@@ -39,7 +39,7 @@ def test_nothing_follows_it(server, client, path, how):
 
 
 @pytest.mark.parametrize("how", ["interrupted", "late"])
-def test_no_error_page_follows_it(server, client, how):
+def test_no_error_page_follows_an_interrupted_response(server, client, how):
     client.send(request(f"/fails-after-hints?{how}"))
     server.wait_for_log("^interrupted")
     assert b"Internal Server Error" not in client.read_to_end()
@@ -47,7 +47,7 @@ def test_no_error_page_follows_it(server, client, how):
 
 
 @pytest.mark.parametrize("path", ["/measured", "/in-chunks"])
-def test_response_that_was_sent_in_time_is_not_the_last(server, client, path):
+def test_complete_response_is_not_the_last(server, client, path):
     client.send(request(f"{path}?in-time") + request("/next-one"))
     assert len(client.receive().body) == 40 << 20
     server.wait_for_log("^sent$")

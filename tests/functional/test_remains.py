@@ -1,6 +1,6 @@
-"""A connection that has ended is gone at once, however it ended: it does not wait for the garbage collector.
+"""A connection that is closed is freed at once, in whatever way it ends, and not by the garbage collector.
 
-Unless the application keeps it: what refers to the environ, as the WebSockets of flask-sock do, refers to it.
+The exception is an application that keeps a reference to it, for instance through the environ, as flask-sock does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("greenlets", ["reused", "fresh"])
-@pytest.mark.log_handler(waits="records of the access log that wait keep what they are about")
-def test_nothing_remains(serve, way, greenlets):
+@pytest.mark.log_handler(waits="records of the access log refer to the request while they wait")
+def test_connection_is_freed(serve, way, greenlets):
     server = serve("remains:app", "--keep-alive", 60, "--access-logfile", "-",
                    settings=SETTINGS | {"request_greenlets": greenlets})
     server.connect().request("/open?always-open", headers=CLOSE)
@@ -29,7 +29,7 @@ def test_nothing_remains(serve, way, greenlets):
 
 
 @pytest.mark.parametrize("way", BY_TIMEOUT)
-def test_nothing_remains_after_a_timeout(serve, way):
+def test_connection_is_freed_after_a_timeout(serve, way):
     server = serve("remains:app", "--keep-alive", 1, settings=SHORT)
     assert_nothing_remains(server.connect, lambda: way(server))
 
@@ -39,7 +39,7 @@ def closed(client):
     return bool(select.select([client.sock], [], [], 0)[0]) and client.sock.recv(1, socket.MSG_PEEK) == b""
 
 
-def test_nothing_remains_of_a_connection_that_makes_room(serve):
+def test_connection_that_makes_room_is_freed(serve):
     server = serve("remains:app", "--worker-connections", 3, "--keep-alive", 60, settings={"head_timeout": 60})
 
     def make_room():
@@ -48,8 +48,8 @@ def test_nothing_remains_of_a_connection_that_makes_room(serve):
             clients.append(server.connect())  # silent
             clients.append(server.connect())
             clients[-1].request("/")
-        # Which ones the server keeps depends on how long the silent ones have been there.
-        until(lambda: sum(map(closed, clients)) == len(clients) - 3, "the end of all but three")
+        # Which of them stay open depends on the age of the silent ones.
+        until(lambda: sum(map(closed, clients)) == len(clients) - 3, "all but three are closed")
         server.close_clients()
 
     assert_nothing_remains(server.connect, make_room)

@@ -1,4 +1,4 @@
-"""A TLS connection that has ended is gone at once, however it ended, as test_remains.py has it for TCP."""
+"""A TLS connection that is closed is freed at once: the same tests as in test_remains.py."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
 
 
 class SecureServer:
-    """A server whose clients speak TLS."""
+    """A server whose clients use TLS."""
 
     def __init__(self, server, certificates):
         self.server = server
@@ -47,20 +47,20 @@ class SecureServer:
         return client
 
 
-def says_goodbye(secure):
+def sends_close_notify(secure):
     client = secure.connect()
     client.request("/")
     client.sock = client.sock.unwrap()
     client.expect_close()
 
 
-def leaves_without_a_word(secure):
+def sends_no_close_notify(secure):
     client = secure.connect()
     client.request("/")
     socket.socket(fileno=client.sock.detach()).close()
 
 
-def leaves_before_its_handshake(secure):
+def disconnects_before_its_handshake(secure):
     for data in b"", b"\x16\x03\x01\x02\0\x01":
         for leave in ("close", "reset"):
             client = secure.server.connect()
@@ -82,10 +82,11 @@ def sends_plain_http(secure):
 
 
 @pytest.mark.parametrize("way", [
-    says_goodbye, leaves_without_a_word, leaves_before_its_handshake, sends_plain_http, closed_as_the_client_asked,
-    closed_by_the_client, pipelined, refused, left_during_a_head, body_read, body_not_read, slow_reader,
-    slow_reader_of_short_responses, error_of_the_application, taken_over, answered_on_the_socket])
-def test_nothing_remains_over_tls(serve, certificates, way):
+    sends_close_notify, sends_no_close_notify, disconnects_before_its_handshake, sends_plain_http,
+    closed_as_the_client_asked, closed_by_the_client, pipelined, refused, left_during_a_head, body_read,
+    body_not_read, slow_reader, slow_reader_of_short_responses, error_of_the_application, taken_over,
+    answered_on_the_socket])
+def test_tls_connection_is_freed(serve, certificates, way):
     secure = SecureServer(serve("remains:app", "--keep-alive", 60, *certificates.options, settings=SETTINGS),
                           certificates)
     secure.connect().request("/open?always-open", headers=CLOSE)
@@ -93,6 +94,6 @@ def test_nothing_remains_over_tls(serve, certificates, way):
 
 
 @pytest.mark.parametrize("way", [never_finishes_its_handshake, *BY_TIMEOUT])
-def test_nothing_remains_over_tls_after_a_timeout(serve, certificates, way):
+def test_tls_connection_is_freed_after_a_timeout(serve, certificates, way):
     secure = SecureServer(serve("remains:app", "--keep-alive", 1, *certificates.options, settings=SHORT), certificates)
     assert_nothing_remains(secure.connect, lambda: way(secure))

@@ -1,4 +1,4 @@
-"""A worker notices that its server stands still, repairs it, or lets itself be replaced."""
+"""The self-check: a worker finds a part of its server that makes no progress, repairs it, or is replaced."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def server(start):
     ("lose-the-dispatcher", "requests are not started"),
     ("lose-the-outbox", "responses are not sent"),
     ("lose-the-log", "log records are not passed on")])
-def test_stalled_part_is_woken(server, stall, said):
+def test_stalled_part_is_repaired(server, stall, said):
     worker = server.worker_pids()
     assert server.connect().request(f"/{stall}").status == 200
     client = server.connect()
@@ -34,7 +34,7 @@ def test_stalled_part_is_woken(server, stall, said):
     assert server.worker_pids() == worker
 
 
-def test_connection_that_nothing_wakes_is_closed(server):
+def test_stalled_connection_is_closed(server):
     idle = server.connect()
     assert idle.request("/").body == b"ok"
     assert server.connect().request("/lose-a-connection").status == 200
@@ -43,7 +43,7 @@ def test_connection_that_nothing_wakes_is_closed(server):
     assert server.connect().request("/").body == b"ok"
 
 
-def test_worker_beyond_repair_is_replaced(server):
+def test_worker_that_cannot_repair_itself_is_replaced(server):
     """It stops its heartbeat, so the arbiter kills it after ``timeout`` seconds."""
     worker, = server.worker_pids()
     assert server.connect().request("/break-for-good").status == 200
@@ -56,8 +56,8 @@ def test_worker_beyond_repair_is_replaced(server):
     assert worker not in server.worker_pids()
 
 
-def test_busy_worker_is_not_taken_for_a_stalled_one(server):
-    """An idle connection, a request that waits, and one after the other that does not."""
+def test_busy_worker_is_not_reported_as_stalled(server):
+    """It has an idle connection, a request that waits, and many that do not."""
     idle, waiting, client = server.connect(), server.connect(), server.connect()
     assert idle.request("/").body == b"ok"
     gate = server.word()

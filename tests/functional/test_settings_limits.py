@@ -107,7 +107,7 @@ class TestWorker:
         assert [response.closes for response in first] == [False, False, False]
         server.wait_for_log(r"Recycling the worker \(pid:\d+\): the worker has served 3 requests$")
         server.wait_for_log(r"^worker \d+ is ready$", count=2)
-        until(lambda: not any(map(is_alive, old)), "the old worker's end")
+        until(lambda: not any(map(is_alive, old)), "the old worker has exited")
         assert pid(server.connect()) not in old
         assert len(server.log("Recycling")) == 1
 

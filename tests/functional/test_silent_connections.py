@@ -1,4 +1,4 @@
-"""Connections that send nothing give way to others when there is no room: of worker_connections, or of files."""
+"""Connections that send nothing are closed when there is no room for others: connections or file descriptors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMITS = pytest.mark.parametrize("limit", ["connections", "files"])
 
 @pytest.fixture
 def full(start):
-    """A server that has room for about 20 connections."""
+    """Start a server that has room for about 20 connections."""
 
     def full(limit, *options, **more):
         if limit == "files":
@@ -35,7 +35,7 @@ def full(start):
 
 @LIMITS
 def test_silent_connections_make_room(full, limit):
-    """All of them, the oldest first, long before their timeout."""
+    """The oldest ones are closed first, long before their timeout."""
     server = full(limit)
     silent = [server.connect() for _ in range(80)]
     for _ in range(30):
@@ -46,7 +46,7 @@ def test_silent_connections_make_room(full, limit):
 
 @LIMITS
 def test_new_connection_has_time_for_its_first_byte(full, limit):
-    """One that has just been opened does not make room for the next one, whose turn comes a little later."""
+    """A connection that has just been opened is not closed for the next one, which waits a moment."""
     server = full(limit)
     clients = [server.connect() for _ in range(30)]
     for client in clients:
@@ -66,7 +66,7 @@ def test_idle_connections_make_room(full, limit):
 
 @LIMITS
 def test_request_that_has_arrived_is_not_lost(full, limit, tmp_path):
-    """Connections and their requests wait in the kernel's queue until all are accepted at once."""
+    """Connections with requests wait in the kernel's queue and are accepted all at once."""
     server = full(limit, "--keep-alive", 60)
     go = tmp_path / "go"
     holder = server.connect()
@@ -82,7 +82,7 @@ def test_request_that_has_arrived_is_not_lost(full, limit, tmp_path):
 
 
 @LIMITS
-def test_requests_that_run_are_not_ended(full, limit):
+def test_running_requests_are_not_closed(full, limit):
     server = full(limit)
     gate = server.word()
     busy = []
@@ -98,8 +98,8 @@ def test_requests_that_run_are_not_ended(full, limit):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_worker_without_descriptors_waits_for_requests_to_end(full, tmp_path):
-    """Where no connection can make room, it neither fails nor spins."""
+def test_worker_without_file_descriptors_waits(full, tmp_path):
+    """If no connection can be closed, the worker neither fails nor uses CPU time."""
     server = full("files")
     worker, = server.worker_pids()
     go = tmp_path / "go"
@@ -110,7 +110,7 @@ def test_worker_without_descriptors_waits_for_requests_to_end(full, tmp_path):
     server.wait_for_log("(?i)too many open files")
     before = processor_time(worker)
     server.wait_for_log("(?i)too many open files", count=4)
-    # Three backoffs of half a second.
+    # Three pauses of half a second.
     assert processor_time(worker) - before < 0.7
     assert len(server.log("(?i)too many open files")) < 10
     go.touch()

@@ -1,4 +1,4 @@
-"""Deadlines of heads: a slow client is given up, in one line of the log, and the others are served meanwhile."""
+"""The time limit of request heads: a slow client gets a 408 and one log line, and others are served meanwhile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_late_head(serve, data):
 
 
 @pytest.mark.smoke
-def test_late_head_behind_other_requests(serve):
+def test_late_head_after_other_requests(serve):
     server = serve("crowd:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
     client = server.connect()
     client.send(request("/count") * 2 + b"GET / HTTP/1.1\r\n")
@@ -47,15 +47,15 @@ def test_trickling_does_not_extend_the_head_deadline(serve):
     client.send(b"GET / HTTP/1.1\r\n")
     client.sock.settimeout(0.02)
     until = time.monotonic() + 10
-    answer = b""
-    while not answer and time.monotonic() < until:
+    response = b""
+    while not response and time.monotonic() < until:
         client.send(b"X: y\r\n")
         with contextlib.suppress(socket.timeout):
-            answer = client.sock.recv(1000)
-    assert answer.startswith(b"HTTP/1.1 408 ")
+            response = client.sock.recv(1000)
+    assert response.startswith(b"HTTP/1.1 408 ")
 
 
-def test_idle_time_does_not_count_for_a_head(serve):
+def test_idle_time_is_not_part_of_head_timeout(serve):
     server = serve("crowd:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
     client = server.connect()
     for _ in range(2):
@@ -80,7 +80,7 @@ def test_running_requests_have_no_head_deadline(serve):
 
 @pytest.mark.log_handler(waits="a thousand log lines take 50 s", locked="a thousand log lines take 20 s")
 def test_slow_loris(serve):
-    """A thousand connections that trickle a head, each given up in one line; the others do not notice."""
+    """A thousand connections send parts of a head. Each gets a 408 and a log line; others are served meanwhile."""
     server = serve("crowd:app", "--worker-connections", 1100, "--backlog", 2048, settings={"head_timeout": 3.0})
     slow = [server.connect() for _ in range(1000)]
     for piece in (b"GET / HTTP/1.1\r\n", b"X-Slow: "):

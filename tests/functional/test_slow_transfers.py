@@ -1,4 +1,4 @@
-"""Deadlines of bodies, of requests and of answers: whoever stops is given up, whoever is steady is not."""
+"""The time limits of request and response bodies: a client that stops is closed, a slow but steady one is not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from support.client import request
 from support.timeouts import INVALID, tick
 
-#: Who parsed the head makes no difference here.
+#: The request parser makes no difference here.
 pytestmark = pytest.mark.only(parser="fast")
 
 
@@ -36,24 +36,24 @@ CHUNKED = request("/received", method="POST", headers=["Transfer-Encoding: chunk
 
 @pytest.mark.parametrize("pieces", [[b"0\r\n"], [b"0\r\nX", b": y\r\n"], [b"0\r\nX: "] + [b"y"] * 100,
                                     [b"0\r\n"] + [b"X: y\r\n"] * 100], ids=["none", "some", "long", "many"])
-def test_trailers_have_head_timeout_as_a_whole(serve, pieces):
+def test_head_timeout_applies_to_the_whole_trailer_section(serve, pieces):
     server = serve("crowd:app", settings={"head_timeout": 0.5, "body_timeout": 60.0})
     client = server.connect()
     client.send(CHUNKED)
     client.sock.settimeout(0.02)
-    answer = b""
+    response = b""
     for piece in pieces:
         client.send(piece)
         with contextlib.suppress(socket.timeout):
-            answer = client.sock.recv(1000)
+            response = client.sock.recv(1000)
             break
     client.sock.settimeout(client.timeout)
-    assert (answer or client.receive_once()).startswith(b"HTTP/1.1 408 ")
+    assert (response or client.receive_once()).startswith(b"HTTP/1.1 408 ")
     server.wait_for_log("^body failed: .* is a TimeoutError: True$")
     assert len(server.whole_log(INVALID)) == 1
 
 
-def test_unread_trailers_have_linger_timeout_as_a_whole(serve):
+def test_linger_timeout_applies_to_all_unread_trailers(serve):
     server = serve("crowd:app", "--keep-alive", 60, settings={"linger_timeout": 0.5})
     client = server.connect()
     client.send(CHUNKED.replace(b"/received", b"/count") + b"0\r\nX: ")
@@ -68,7 +68,7 @@ def test_unread_trailers_have_linger_timeout_as_a_whole(serve):
         pytest.fail("the connection is still open")
 
 
-def test_body_may_take_long_if_it_comes_steadily(serve):
+def test_steady_body_has_no_time_limit(serve):
     server = serve("crowd:app", settings={"head_timeout": 0.2, "body_timeout": 1.0})
     client = server.connect()
     started = time.monotonic()
@@ -81,7 +81,7 @@ def test_body_may_take_long_if_it_comes_steadily(serve):
 
 
 @pytest.mark.parametrize("path", ["/megabytes?40", "/file?40"])
-def test_reader_that_stops(serve, path):
+def test_reader_that_stops_is_closed(serve, path):
     server = serve("crowd:app", settings={"write_timeout": 0.3})
     client = server.connect()
     client.send(request(path))
@@ -93,7 +93,7 @@ def test_reader_that_stops(serve, path):
 
 
 @pytest.mark.parametrize("path", ["/megabytes?40", "/file?40"])
-def test_reader_may_take_long_if_it_reads_steadily(serve, path):
+def test_steady_reader_has_no_time_limit(serve, path):
     server = serve("crowd:app", settings={"head_timeout": 0.2, "write_timeout": 3.0})
     client = server.connect()
     started = time.monotonic()
@@ -101,7 +101,7 @@ def test_reader_may_take_long_if_it_reads_steadily(serve, path):
     head = client.receive_once()
     assert b" 200 OK\r\n" in head
     taken = bytearray(head)
-    # Far longer than write_timeout as a whole, far shorter each time.
+    # The whole transfer takes longer than write_timeout, each pause is much shorter.
     while time.monotonic() - started < 3.3:
         tick(server)
         while len(taken) < 2 << 20:

@@ -1,4 +1,4 @@
-"""WebSocket libraries take a connection over: it is left alone, and logged once."""
+"""WebSocket libraries take over a connection. The server does not touch it again, and logs one request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.websocket import ACCESS, HANDSHAKE, HELLO, HELLO_BACK, STOP, greet,
 
 BY_TCP = pytest.mark.only(transport="tcp")
 
-#: eventlet.websocket works on eventlet's hub only.
+#: eventlet.websocket works only on the eventlet hub.
 pytestmark = pytest.mark.parametrize(
     ("hub", "library"),
     [(hub, "flask_sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs()), scope="session")
@@ -76,7 +76,7 @@ def test_takeover_is_logged_once(server):
     assert server.log("ERROR|WARNING") == []
 
 
-def test_later_requests_on_the_same_greenlets_are_fine(server):
+def test_later_requests_on_the_same_greenlets(server):
     for _ in range(5):
         client = opened(server)
         client.send(HELLO + STOP)
@@ -100,7 +100,7 @@ def test_websockets_and_requests_side_by_side(server):
 
 
 @pytest.mark.parametrize("leave", ["close", "reset"])
-def test_client_that_leaves(server, leave):
+def test_client_disconnects(server, leave):
     client = opened(server)
     client.send(HELLO)
     assert client.read(len(HELLO_BACK)) == HELLO_BACK
@@ -109,7 +109,7 @@ def test_client_that_leaves(server, leave):
     assert server.connect().request("/").body == b"plain"
 
 
-def test_after_requests_on_the_same_connection(server):
+def test_takeover_after_requests_on_the_same_connection(server):
     client = server.connect()
     assert client.request("/").body == b"plain"
     client.send(request("/echo", headers=HANDSHAKE))
@@ -127,12 +127,12 @@ def path(library):
 
 
 def opened_securely(server, context, path):
-    """A raw client behind both handshakes and a first message."""
+    """A client that has done both handshakes and exchanged a first message."""
     return greet(shake_hands(secured(server, context), path))
 
 
 def descriptors(server, context):
-    """How many the worker has open, of which one is this request's."""
+    """The number of open file descriptors of the worker, including that of this request."""
     client = secured(server, context)
     count = int(client.request("/descriptors", headers=["Connection: close"]).body)
     client.close()
@@ -147,7 +147,7 @@ def test_client_library_over_tls(start, certificate, trusting, path):
     for message in ("hello", "x" * 100000, b"bytes \0"):
         websocket.send(message)
         assert websocket.receive(timeout=15) == message
-    # Its close() would leave a thread that reads from a descriptor which may be the next client's.
+    # Not close(), which leaves a thread that reads from a file descriptor that the next client could get.
     websocket.send("stop")
     websocket.thread.join(15)
     assert not websocket.connected
@@ -169,7 +169,7 @@ def test_takeover_over_tls_after_other_requests(serve, certificate, trusting, pa
 
 @BY_TCP
 @pytest.mark.parametrize("leave", ["close", "reset"])
-def test_client_that_leaves_over_tls(start, certificate, trusting, path, leave):
+def test_client_disconnects_over_tls(start, certificate, trusting, path, leave):
     server = start("leftovers:app", "--certfile", certificate)
     before = descriptors(server, trusting)
     client = opened_securely(server, trusting, path)
@@ -178,7 +178,7 @@ def test_client_that_leaves_over_tls(start, certificate, trusting, path, leave):
 
 
 @BY_TCP
-def test_client_that_never_answers_the_end_of_tls(start, certificate, trusting, path):
+def test_client_that_never_sends_close_notify(start, certificate, trusting, path):
     server = start("leftovers:app", "--certfile", certificate)
     before = descriptors(server, trusting)
     clients = [opened_securely(server, trusting, path) for _ in range(3)]

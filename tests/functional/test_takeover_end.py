@@ -1,4 +1,4 @@
-"""What a takeover leaves behind, and what only looks like one."""
+"""The state after a takeover, and requests that only look like one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_websocket_outlives_the_deadlines_of_requests(serve):
     greet(client)
 
 
-def test_handler_that_fails(serve):
+def test_websocket_handler_that_fails(serve):
     server = serve("sockets:app")
     client = opened(server, "/fails")
     greet(client)

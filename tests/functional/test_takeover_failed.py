@@ -1,4 +1,4 @@
-"""What an application has sent on the socket itself is the last that its client gets; who only looks gets an answer."""
+"""Nothing follows bytes that an application has sent on the socket itself. After it only read, a response does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.websocket import ACCESS, HANDSHAKE, STOP, greet
 
 UPPER = ["Upgrade: upper", "Connection: upgrade"]
 
-#: Who parsed the head makes no difference here.
+#: The request parser makes no difference here.
 pytestmark = pytest.mark.only(parser="fast")
 
 
@@ -52,7 +52,7 @@ def expect_deliberate_error(server, then):
     ("fails", 500), ("answers", 200), ("answers-in-parts", 200), ("answers-without-end", 200), ("writes", 200),
     ("hints", 101),
 ])
-def test_nothing_follows_what_was_sent_on_the_socket(server, connect, then, status):
+def test_nothing_follows_bytes_sent_on_the_socket(server, connect, then, status):
     word = server.word()
     client = connect()
     client.send(request(f"/by-hand?with-sendall+and-{then}+{word}", headers=UPPER) + request("/admin") * 2)
@@ -69,12 +69,12 @@ def test_nothing_follows_what_was_sent_on_the_socket(server, connect, then, stat
 
 @pytest.mark.parametrize("then", ["fails", "answers"])
 @pytest.mark.parametrize("how", ["a-file", "a-duplicate", "the-descriptor"])
-def test_nothing_follows_what_was_sent_in_another_way(server, connect, how, then):
+def test_nothing_follows_bytes_sent_in_another_way(server, connect, how, then):
     switched(connect(), f"/by-hand?with-{how}+and-{then}").expect_close()
     expect_deliberate_error(server, then)
 
 
-def test_body_is_not_asked_for(connect):
+def test_no_100_after_bytes_sent_on_the_socket(connect):
     headers = [*UPPER, "Content-Length: 5", "Expect: 100-continue"]
     switched(connect(), "/by-hand?with-sendall+and-reads-no-more", headers).expect_close()
 
@@ -108,29 +108,30 @@ def test_no_http_follows_a_websocket(server, connect, library, middleware, handl
         server.expect_traceback("LookupError: deliberate")
 
 
-# Who only looks
+# Applications that only read
 
 
-#: How what they tell begins.
-FACTS = {"getpeername": b"('127.0.0.1', ", "getsockname": b"('127.0.0.1', ", "getsockopt": b"", "setsockopt": b"None",
-         "family": b"<AddressFamily.AF_INET: ", "type": b"<SocketKind.SOCK_STREAM: ", "proto": b""}
+#: Properties of the socket, and how their values begin.
+PROPERTIES = {"getpeername": b"('127.0.0.1', ", "getsockname": b"('127.0.0.1', ", "getsockopt": b"",
+              "setsockopt": b"None", "family": b"<AddressFamily.AF_INET: ", "type": b"<SocketKind.SOCK_STREAM: ",
+              "proto": b""}
 
 
 @over_tcp_and_tls
-@pytest.mark.parametrize("name", FACTS)
-def test_fact_leaves_the_connection_alone(connect, name):
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_property_does_not_affect_the_connection(connect, name):
     client = connect()
     before = int(client.request("/descriptors").body)
     for _ in range(2):
         response = client.request(f"/fact?{name}")
         assert (response.status, response.closes) == (200, False)
-        assert response.body.startswith(FACTS[name])
-    until(lambda: int(client.request("/descriptors").body) <= before, "no descriptor is left of it")
+        assert response.body.startswith(PROPERTIES[name])
+    until(lambda: int(client.request("/descriptors").body) <= before, "its file descriptor is closed")
 
 
 @over_tcp_and_tls
 @pytest.mark.parametrize("path", ["/looks-in-parts", "/generator/prepares", "/prepares"])
-def test_answer_after_a_look_is_the_last(server, connect, path):
+def test_response_after_a_read_is_the_last(server, connect, path):
     client = connect()
     response = client.request(path)
     assert response.status in (200, 400)
@@ -139,7 +140,7 @@ def test_answer_after_a_look_is_the_last(server, connect, path):
     assert server.whole_log("ERROR|WARNING", connect()) == []
 
 
-def test_unread_body_of_a_request_whose_application_looked_is_no_request(server, connect):
+def test_unread_body_after_a_read_is_not_taken_for_a_request(server, connect):
     client = connect()
     response = client.request("/prepares", method="POST", body=request("/admin"))
     assert (response.status, response.closes) == (400, True)
@@ -148,13 +149,13 @@ def test_unread_body_of_a_request_whose_application_looked_is_no_request(server,
 
 
 @pytest.mark.parametrize("path", ["/looks", "/generator/looks"])
-def test_answer_after_a_look_for_the_client(connect, path):
+def test_response_after_a_check_of_the_client(connect, path):
     client = connect()
     assert client.request(path).closes
     client.expect_close()
 
 
-def test_error_after_a_look_for_the_client_is_answered(server, connect):
+def test_error_page_after_a_check_of_the_client(server, connect):
     client = connect()
     response = client.request("/looks?and-fails")
     assert (response.status, response.closes) == (500, True)
@@ -162,7 +163,7 @@ def test_error_after_a_look_for_the_client_is_answered(server, connect):
     server.expect_traceback("LookupError: deliberate")
 
 
-def test_handshake_that_is_refused_is_answered(connect):
+def test_refused_handshake_gets_a_response(connect):
     client = connect()
     response = client.request("/prepares", headers=HANDSHAKE)
     assert (response.status, response.body, response.closes) == (400, b"no such protocol", True)
@@ -170,8 +171,8 @@ def test_handshake_that_is_refused_is_answered(connect):
 
 
 @pytest.mark.parametrize("path", ["/flask-sock/echo", "/generator/flask-sock/echo"])
-def test_handshake_that_a_websocket_library_refuses_is_answered(server, connect, path):
-    # Without a key.
+def test_handshake_refused_by_a_library_gets_a_response(server, connect, path):
+    # The Sec-WebSocket-Key is missing.
     response = connect().request(path, headers=["Upgrade: websocket", "Connection: Upgrade"])
     assert response.status == 500
     server.expect_traceback("Error")

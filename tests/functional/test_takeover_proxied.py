@@ -1,4 +1,4 @@
-"""A WebSocket that fails behind a proxy: its client never gets to speak HTTP past the proxy's rules."""
+"""A WebSocket that fails behind a proxy. Its client cannot send HTTP past the rules of the proxy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.launch import hubs
 from support.nginx import NGINX, Nginx
 from support.websocket import STOP, greet, shake_hands
 
-#: eventlet.websocket works on eventlet's hub only.
+#: eventlet.websocket works only on the eventlet hub.
 LIBRARIES = [(hub, "flask-sock") for hub in hubs()] + [("eventlet", "eventlet")] * ("eventlet" in hubs())
 
 pytestmark = [
@@ -34,7 +34,7 @@ def proxy(server):
 
 
 def tunnel(proxy, path):
-    """A client behind its handshake, to whose bytes the proxy does not look any more."""
+    """A client after its handshake, whose bytes the proxy no longer checks."""
     return greet(shake_hands(proxy.connect(), path))
 
 
@@ -50,7 +50,7 @@ def test_client_of_a_failed_websocket_does_not_reach_a_forbidden_location(server
             if not part:
                 break
             came += part
-    # Its own library may answer what is no frame; nothing else may.
+    # Only the WebSocket library may respond to bytes that are not a frame.
     assert b"HTTP" not in came
     assert server.whole_log("admin was served") == []
     if library == "flask-sock" or middleware != "/caught":
@@ -58,7 +58,7 @@ def test_client_of_a_failed_websocket_does_not_reach_a_forbidden_location(server
 
 
 @pytest.mark.parametrize("middleware", ["", "/generator", "/caught"])
-def test_websocket_that_ends_well_is_followed_by_nothing(server, proxy, library, middleware):
+def test_nothing_follows_a_websocket_that_ends_normally(server, proxy, library, middleware):
     client = tunnel(proxy, f"{middleware}/{library}/echo")
     client.send(STOP)
     came = client.read_to_end()

@@ -1,4 +1,4 @@
-"""HTTP over TLS, and the settings that belong to it."""
+"""HTTP over TLS, and the settings for it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Serve = Callable[..., Server]
 
 
 def connect(server: Server, context: ssl.SSLContext) -> Client:
-    """A client after its handshake; a missing close_notify is an error to it."""
+    """A client after its handshake. A missing close_notify is an error."""
     client = server.connect()
     client.sock = context.wrap_socket(client.sock, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
     return client
 
 
 class Records:
-    """A TLS socket whose bytes go out in pieces of ``size``, each once the server has read the one before it."""
+    """A TLS socket that sends pieces of ``size`` bytes, each after the server has read the previous one."""
 
     def __init__(self, client: Client, context: ssl.SSLContext, size: int) -> None:
         self.client = Client(client.sock)
@@ -71,7 +71,7 @@ class Records:
 
 
 def connect_in_pieces(server: Server, context: ssl.SSLContext, size: int) -> Client:
-    """As ``connect``; handshake and requests arrive in pieces of that size."""
+    """Like ``connect``, but handshake and requests arrive in pieces of *size* bytes."""
     client = server.connect()
     client.sock = Records(client, context, size)
     return client
@@ -79,7 +79,7 @@ def connect_in_pieces(server: Server, context: ssl.SSLContext, size: int) -> Cli
 
 @pytest.fixture(params=VERSIONS)
 def secure(request: pytest.FixtureRequest, serve: Serve, certificates: Certificates) -> Callable[[str], Client]:
-    """Connects to an application with either version of TLS."""
+    """A function that connects to an application, with each version of TLS."""
     return lambda app: connect(serve(app, *certificates.options), certificates.context(request.param))
 
 
@@ -95,7 +95,7 @@ def test_keepalive_and_pipelining(secure: Callable[[str], Client]) -> None:
     client = secure("echo:app")
     for number in range(3):
         assert json.loads(client.request(f"/{number}").body)["PATH_INFO"] == f"/{number}"
-    # More than fits one record of TLS, so requests are split between records.
+    # Longer than a TLS record, so requests are split between records.
     client.send(b"".join(request(f"/{number}", headers=["X-Long: " + "x" * 500]) for number in range(100)))
     for number in range(100):
         assert json.loads(client.receive().body)["PATH_INFO"] == f"/{number}"
@@ -109,7 +109,7 @@ def test_large_bodies(secure: Callable[[str], Client]) -> None:
         assert client.request("/stream?parts=64").body == b"x" * 64 * 65536
 
 
-def test_client_that_does_not_read_holds_up_no_other(serve: Serve, certificates: Certificates) -> None:
+def test_client_that_does_not_read_does_not_block_others(serve: Serve, certificates: Certificates) -> None:
     server = serve("probe:app", *certificates.options)
     client = connect(server, certificates.context())
     client.send(request("/stream?parts=640"))
@@ -142,7 +142,7 @@ def test_close_notify_after_keepalive(serve: Serve, certificates: Certificates) 
     assert client.sock.recv(1) == b""
 
 
-def test_client_says_goodbye(serve: Serve, certificates: Certificates) -> None:
+def test_client_sends_close_notify(serve: Serve, certificates: Certificates) -> None:
     server = serve("echo:app", *certificates.options)
     client = connect(server, certificates.context())
     assert client.request().status == 200
@@ -152,12 +152,12 @@ def test_client_says_goodbye(serve: Serve, certificates: Certificates) -> None:
 
 
 @pytest.mark.parametrize("option", [True, False])
-def test_client_that_just_leaves(start: Serve, certificates: Certificates, option: bool) -> None:
+def test_client_that_sends_no_close_notify(start: Serve, certificates: Certificates, option: bool) -> None:
     server = start("probe:app", *certificates.options, config=f"suppress_ragged_eofs = {option}\n")
     for data in b"", request(), request("/upload", method="POST", body=b"x" * 100)[:-1], b"GET / HT":
         client = connect(server, certificates.context())
         client.send(data)
-        # Without a close_notify.
+        # This sends no close_notify.
         with closing(socket.socket(fileno=client.sock.detach())) as raw:
             raw.shutdown(socket.SHUT_WR)
             raw.settimeout(WAIT_LIMIT)
@@ -168,9 +168,9 @@ def test_client_that_just_leaves(start: Serve, certificates: Certificates, optio
 
 @pytest.mark.parametrize("data", [b"", b"\x16\x03\x01\x02\0\x01"], ids=["no byte", "begun"])
 @pytest.mark.parametrize("leave", ["close", "reset", "half_close", "reset at once"])
-def test_client_that_leaves_before_its_handshake(serve: Serve, certificates: Certificates, leave: str,
+def test_client_that_disconnects_before_its_handshake(serve: Serve, certificates: Certificates, leave: str,
                                                  data: bytes) -> None:
-    """Health checks over TCP do so all the time."""
+    """Health checks over TCP do this all the time."""
     server = serve("echo:app", *certificates.options, "--log-level", "debug")
     for _ in range(5):
         client = server.connect()
@@ -185,7 +185,7 @@ def test_client_that_leaves_before_its_handshake(serve: Serve, certificates: Cer
     assert server.log(r"\[(INFO|WARNING|ERROR)\]") == []
 
 
-def test_plain_http(serve: Serve, certificates: Certificates) -> None:
+def test_plain_http_to_a_tls_port(serve: Serve, certificates: Certificates) -> None:
     server = serve("echo:app", *certificates.options)
     client = server.connect()
     client.send(request())
@@ -212,7 +212,7 @@ def test_handshake_in_small_pieces(serve: Serve, certificates: Certificates) -> 
 
 
 def descriptors(server: Server, certificates: Certificates) -> int:
-    """How many the worker has open, of which one is this request's."""
+    """The number of open file descriptors of the worker, including that of this request."""
     client = connect(server, certificates.context())
     count = int(client.request("/descriptors", headers=["Connection: close"]).body)
     client.close()
@@ -220,7 +220,7 @@ def descriptors(server: Server, certificates: Certificates) -> int:
 
 
 @pytest.mark.parametrize("fact", ["getpeercert", "cipher", "getpeername"])
-def test_application_that_looks_at_the_session(start: Serve, certificates: Certificates, fact: str) -> None:
+def test_application_that_reads_a_property_of_the_session(start: Serve, certificates: Certificates, fact: str) -> None:
     server = start("leftovers:app", "--keep-alive", 1, *certificates.options)
     before = descriptors(server, certificates)
     client = connect_in_pieces(server, certificates.context(), 20)
@@ -230,7 +230,7 @@ def test_application_that_looks_at_the_session(start: Serve, certificates: Certi
     idle = [connect(server, certificates.context()) for _ in range(3)]
     for other in idle:
         assert other.request(f"/asks?{fact}").status == 200
-        # The beginning of a record.
+        # The beginning of a TLS record.
         with closing(socket.socket(fileno=other.sock.detach())) as raw:
             raw.sendall(b"\x17\x03\x03\0\x50abc")
             assert connect(server, certificates.context()).request().status == 200
@@ -252,14 +252,14 @@ def app(environ, start_response):
     if required < 2:
         assert json.loads(connect(server, certificates.context()).request().body) is None
     else:
-        # In TLS 1.3 the server's refusal comes after the client's side of the handshake.
+        # In TLS 1.3 the refusal arrives after the client has finished its side of the handshake.
         with pytest.raises((ssl.SSLError, ClosedError)):
             connect(server, certificates.context()).request()
     names = json.loads(connect(server, certificates.context(own=True)).request().body)
     assert names == ([["email", "alice@example.org"]] if required else None)
 
 
-def test_stranger_with_a_certificate(start: Serve, certificates: Certificates) -> None:
+def test_certificate_of_an_unknown_authority(start: Serve, certificates: Certificates) -> None:
     server = start("echo:app", "--cert-reqs", 2, "--ca-certs", certificates.ca_certs, *certificates.options)
     context = certificates.context()
     pytest.importorskip("trustme").CA().issue_cert("mallory@example.org").configure_cert(context)
@@ -277,7 +277,7 @@ def test_certfile_with_its_key(start: Serve, certificates: Certificates) -> None
 @pytest.mark.parametrize(("wrong", "content"), [
     ("certfile", "garbage"), ("keyfile", "garbage"), ("keyfile", "of another"),
 ])
-def test_certificate_that_cannot_be_used(start: Serve, certificates: Certificates, tmp_path: Path, wrong: str,
+def test_unusable_certificate(start: Serve, certificates: Certificates, tmp_path: Path, wrong: str,
                                          content: str) -> None:
     path = tmp_path / "wrong"
     if content == "of another":
@@ -291,8 +291,8 @@ def test_certificate_that_cannot_be_used(start: Serve, certificates: Certificate
 
 
 @pytest.mark.parametrize("wrong", ["certfile", "keyfile"])
-def test_certificate_that_is_not_there(start: Serve, certificates: Certificates, tmp_path: Path, wrong: str) -> None:
-    # Gunicorn itself looks for the files, before it asks the worker class, and its way to say so is a traceback.
+def test_missing_certificate(start: Serve, certificates: Certificates, tmp_path: Path, wrong: str) -> None:
+    # Gunicorn checks for the files before it calls the worker class, and prints a traceback.
     path = tmp_path / "missing"
     files = {"certfile": certificates.certfile, "keyfile": certificates.keyfile, wrong: path}
     server = start("echo:app", "--certfile", files["certfile"], "--keyfile", files["keyfile"], ready=False)
@@ -302,7 +302,7 @@ def test_certificate_that_is_not_there(start: Serve, certificates: Certificates,
 
 
 @pytest.mark.parametrize("name", ["certfile", "keyfile", "ca_certs"])
-def test_reload_with_a_file_that_is_not_there_is_refused(start: Serve, certificates: Certificates, name: str) -> None:
+def test_reload_with_a_missing_file_is_refused(start: Serve, certificates: Certificates, name: str) -> None:
     given = f"certfile = {str(certificates.certfile)!r}\nkeyfile = {str(certificates.keyfile)!r}\n"
     server = start("echo:app", config=given)
     file = server.directory / "gunicorn.conf.py"
@@ -313,7 +313,7 @@ def test_reload_with_a_file_that_is_not_there_is_refused(start: Serve, certifica
     assert connect(server, certificates.context()).request().status == 200
 
 
-def test_ca_certs_that_are_not_there(start: Serve, certificates: Certificates) -> None:
+def test_missing_ca_certs(start: Serve, certificates: Certificates) -> None:
     line = refusal(start("echo:app", "--ca-certs", "/nowhere/to/be/found", *certificates.options, ready=False))
     assert "ca_certs is '/nowhere/to/be/found'" in line
 
@@ -334,7 +334,7 @@ def test_ciphers(start: Serve, certificates: Certificates) -> None:
         connect(server, other)
 
 
-def test_ciphers_that_are_none(start: Serve, certificates: Certificates) -> None:
+def test_invalid_ciphers(start: Serve, certificates: Certificates) -> None:
     line = refusal(start("echo:app", "--ciphers", "nonsense", *certificates.options, ready=False))
     assert "ciphers 'nonsense': No cipher can be selected. See that" in line
 
@@ -357,7 +357,7 @@ def ssl_context(config, default_ssl_context_factory):
 
 
 def test_do_handshake_on_connect(start: Serve, certificates: Certificates) -> None:
-    # Either way no handshake holds up others.
+    # With either value a handshake does not block others.
     server = start("echo:app", "--do-handshake-on-connect", *certificates.options)
     server.connect()
     assert connect(server, certificates.context()).request().status == 200

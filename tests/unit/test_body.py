@@ -1,4 +1,4 @@
-"""``wsgi.input``: what a body gives at any split of its bytes, and what becomes of one that is not read."""
+"""``wsgi.input``: bodies in pieces of any size, and bodies that are not read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT = b"first line\nsecond\n\n\r\nfifth, and it is longer than the others\nno e
 
 
 class File(BytesIO):
-    """What a body must read like: CPython's file, also on PyPy, whose ``readlines`` goes on for a line more."""
+    """A file that reads like one of CPython, even on PyPy, whose ``readlines`` reads one more line."""
 
     def readlines(self, hint=None):
         lines: list[bytes] = []
@@ -28,7 +28,7 @@ class File(BytesIO):
 
 
 def chunked(data, *sizes):
-    """*data* in chunks of *sizes*, and one for the rest."""
+    """*data* in chunks of *sizes*, and one chunk for the rest."""
     body, at = b"", 0
     for size in (*sizes, len(data) - sum(sizes)):
         body += b"%x\r\n%s\r\n" % (size, data[at:at + size])
@@ -87,7 +87,7 @@ def test_random_reads(data, length):
 
 
 @pytest.mark.parametrize(("data", "length"), FRAMINGS)
-def test_what_comes_next_is_left(data, length):
+def test_bytes_after_the_body_are_not_read(data, length):
     for pieces in splits(data + NEXT):
         body, wire, _ = body_of(pieces, length)
         assert body.read() == TEXT
@@ -97,7 +97,7 @@ def test_what_comes_next_is_left(data, length):
 
 @pytest.mark.parametrize(("data", "length"), FRAMINGS)
 @pytest.mark.parametrize("reader", ["all", "seven", "iteration", "all lines", "one by one"])
-def test_body_that_ends_too_early_is_never_taken_for_complete(data, length, reader):
+def test_truncated_body_is_an_error(data, length, reader):
     for size in range(len(data)):
         body, wire, _ = body_of([data[:size]] if size else [], length)
         with pytest.raises(ClientDisconnected):
@@ -108,13 +108,13 @@ def test_body_that_ends_too_early_is_never_taken_for_complete(data, length, read
         assert len([entry for entry in wire.done if isinstance(entry, ClientDisconnected)]) == 1
 
 
-def test_body_is_not_read_before_it_is_asked_for():
+def test_body_is_not_read_in_advance():
     body, wire, _ = body_of([b"abc"], 3)
     assert (body.read(0), body.readline(0)) == (b"", b"")
     assert wire.done == []
 
 
-def test_body_is_read_only_as_far_as_it_is_asked_for():
+def test_body_is_read_only_as_far_as_necessary():
     body, wire, _ = body_of([b"ab\nc", b"def", b"gh"], 9)
     assert body.readline() == b"ab\n"
     assert body.read(3) == b"cde"
@@ -130,7 +130,7 @@ def test_empty_body():
 
 # Expect: 100-continue
 
-def test_client_that_waits_is_asked_when_the_body_is_read():
+def test_reading_sends_100():
     body, wire, _ = body_of([b"abc", b"def"], 6, expect=True)
     assert wire.done == []
     assert body.read(1) == b"a"
@@ -139,27 +139,27 @@ def test_client_that_waits_is_asked_when_the_body_is_read():
     assert wire.done == ["continue", "receive", "receive"]
 
 
-def test_client_that_did_not_wait_is_not_asked():
+def test_no_100_if_the_body_was_received():
     body, wire, _ = body_of([b"def"], 6, expect=True)
     wire.buffer = b"abc"
     assert body.read() == b"abcdef"
     assert wire.done == ["receive"]
 
 
-def test_client_that_does_not_expect_it_is_not_asked():
+def test_no_100_without_an_expectation():
     body, wire, _ = body_of([b"abc"], 3)
     assert body.read() == b"abc"
     assert wire.done == ["receive"]
 
 
-# What nobody reads
+# Bodies that are not read
 
 def within(seconds):
     return Deadline(None, seconds, lambda connection: None)
 
 
 @pytest.mark.parametrize(("limit", "complete"), [(0, False), (5, False), (15, True), (1000, True)])
-def test_drain(limit, complete):
+def test_discard(limit, complete):
     body, wire, _ = body_of([b"12345"] * 3 + [NEXT], 15)
     assert body.discard(limit, within(5.0)) is complete
     assert body.complete is complete
@@ -167,14 +167,14 @@ def test_drain(limit, complete):
         assert wire.rest == NEXT
 
 
-def test_drain_of_a_wrong_body():
+def test_discard_of_an_invalid_body():
     for data, length in [(b"abc", 4), (b"3\r\nabcd", None), (b"3\r\nab", None)]:
         body, _, _ = body_of([data], length)
         assert body.discard(1000, within(5.0)) is False
         assert not body.complete
 
 
-def test_drain_has_its_time():
+def test_discard_has_a_time_limit():
     body, wire, _ = body_of([b"1"] * 10, 10)
     assert body.discard(1000, within(1e-9)) is False
     assert wire.done == []

@@ -1,4 +1,4 @@
-"""Chunked bodies and their trailers: what is one, and what is refused (RFC 9112 section 7.1)."""
+"""Chunked bodies and their trailers: the valid ones, and those that are refused (RFC 9112 section 7.1)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_chunk_size(line):
 
 
 def status(data, expected, settings=None):
-    """Assert that a chunked body is refused with a status, in pieces or not, and remains so."""
+    """Assert that a chunked body is refused with a status, in one piece or many, and again on a second read."""
     for pieces in ([data], [data[at:at + 1] for at in range(len(data))]):
         body, wire, _ = body_of(pieces, settings=settings)
         with pytest.raises(Refusal) as caught:
@@ -39,17 +39,17 @@ def status(data, expected, settings=None):
     b"3;a=", b"3;=b", b"3;a b", b"3;a=b c", b"3;a=\"b", b"3;a=\"b\"c", b"3;a=\"\n\"", b"3;a\r", b"3;\xff",
     b"3;a=\"\\\n\"", b"3 3", b"3;a=\x7f",
 ])
-def test_chunk_size_that_is_none(line):
+def test_invalid_chunk_size(line):
     status(line + b"\r\nabc\r\n0\r\n\r\n", 400)
     status(b"1\r\nx\r\n" + line + b"\r\nabc\r\n0\r\n\r\n", 400)
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\n\r", b"\r\r\n", b"x\r\n", b"xx", b" \r\n"])
-def test_chunk_that_does_not_end_where_it_should(end):
+def test_invalid_chunk_terminator(end):
     status(b"3\r\nabc" + end + b"0\r\n\r\n\r\n", 400)
 
 
-def test_size_line_without_an_end_is_bounded():
+def test_size_line_is_limited():
     status(b"1;" + b"a" * 9000, 400)
     status(b"1\r\nx\r\n1;a" + b" " * 200, 400, {"limit_request_field_size": 100})
 
@@ -71,11 +71,11 @@ def test_trailers():
     b"X : y", b"no colon", b": y", b" X: y", b"X: y\r\n folded", b"X: y\nZ: a", b"\nX: y", b"X: y\r",
     b"Content-Type: a\r\nContent-Type: b",
 ])
-def test_trailers_that_are_refused(trailer):
+def test_invalid_trailers(trailer):
     status(b"0\r\n" + trailer + b"\r\n\r\n", 400)
 
 
-def test_trailers_are_bounded():
+def test_trailers_are_limited():
     limits = {"limit_request_fields": 3, "limit_request_field_size": 40}
     status(b"0\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n", 431, limits)
     status(b"0\r\nA: " + b"x" * 60 + b"\r\n\r\n", 431, limits)
@@ -86,8 +86,8 @@ def test_trailers_are_bounded():
 # Pieces
 
 
-def test_read_that_was_interrupted_leaves_the_framing_intact():
-    """A timeout of the application's may end any read; it goes on where the bytes were."""
+def test_interrupted_read_does_not_damage_the_framing():
+    """A timeout of the application may end any read. The next read continues at the same place."""
     data = b"3;ext\r\nabc\r\n2\r\nde\r\n0;last\r\nX: 1\r\nY: 2\r\n\r\n"
     for cut in range(1, len(data)):
         pieces = [data[at:at + 1] for at in range(len(data))]
@@ -103,7 +103,7 @@ def test_read_that_was_interrupted_leaves_the_framing_intact():
 @pytest.mark.parametrize("data", [
     b"0;" + b"e" * 4000 + b"\r\n\r\n", b"0\r\nX: " + b"v" * 8000 + b"\r\n\r\n",
     b"0\r\n" + b"X: y\r\n" * 50 + b"\r\n"], ids=["size line", "trailer", "trailers"])
-def test_slow_sender_costs_its_bytes(data):
+def test_small_pieces_are_not_copied_again(data):
     Counted.copied = 0
     body, wire, _ = body_of([Counted(data[at:at + 1]) for at in range(len(data))])
     assert (body.read(), body.complete, wire.rest) == (b"", True, b"")

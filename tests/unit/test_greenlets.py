@@ -1,4 +1,4 @@
-"""The pool of request greenlets, on a real hub in a process of its own."""
+"""The pool of request greenlets, on a real hub in its own process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print(len(used), used[0] is used[1], used[0].dead)
 
 
 @pytest.mark.parametrize("hub", hubs())
-def test_pool_that_has_lost_a_greenlet_goes_on(hub: str) -> None:
+def test_pool_survives_the_loss_of_a_greenlet(hub: str) -> None:
     command = [sys.executable, "-W", "ignore", "-c", LOST, hub]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""What a client is told: what Gunicorn's own workers tell it."""
+"""Refusals and error pages are those of Gunicorn's own workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADS = ResponseHeads("gunicorn")
 
 
 def page_of(status, reason, detail):
-    """Our error page without the fields that Gunicorn's has not."""
+    """The error page without the fields that Gunicorn's page does not have."""
     page = error_page(HEADS, status, reason, detail)
     page, count = re.subn(rb"^Server: gunicorn\r\nDate: [A-Za-z0-9 ,:]+ GMT\r\n", b"", page, flags=re.MULTILINE)
     assert count == 1
@@ -46,12 +46,12 @@ def sent_by_gunicorn(write):
 
 
 @pytest.mark.parametrize("detail", ["", "plain", "<b>&\"'</b>", "caf\xe9 \xff", "50 % of %s"])
-def test_page_is_that_of_gunicorn(detail):
+def test_error_page_equals_gunicorns(detail):
     theirs = sent_by_gunicorn(lambda sock: util.write_error(sock, 400, "Bad Request", detail))
     assert page_of(400, "Bad Request", detail) == theirs
 
 
-def test_page_holds_only_latin_1():
+def test_error_page_is_latin_1():
     page = error_page(HEADS, 400, "Bad Request", "snow \u2603")
     head, _, body = page.partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
@@ -71,7 +71,7 @@ if hasattr(errors, "ExpectationFailed"):
 
 @pytest.mark.skipif(not NEWEST, reason="older releases answer with 400 to more of them")
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_answer_is_that_of_gunicorn(error):
+def test_refusal_equals_gunicorns(error):
     worker = SimpleNamespace(log=logging.getLogger("gunicorn.test"), cfg=None)
     theirs = sent_by_gunicorn(lambda sock: Worker.handle_error(worker, None, sock, ("192.0.2.1", 1), error))
     refusal = refusal_for(error)
