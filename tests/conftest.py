@@ -21,18 +21,22 @@ raises in each ``emit``, waits 50 ms cooperatively, or has a lock that a native 
 
 from __future__ import annotations
 
+import compileall
+import os
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import gworkers
 from gworkers.http1.fast import FastParser
 from support import matrix
 from support.heads import no_fast_parser
 from support.launch import LOG_HANDLER, Setup, hubs, parsers
-from support.paths import ROOT
+from support.paths import APPS, ROOT
 from support.server import Server
 from support.waiting import WAIT_LIMIT
 
@@ -73,11 +77,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                      help="run each case on one combination of hub, transport and parser, or on all of them")
 
 
+def is_pairwise(config: pytest.Config) -> bool:
+    """The short selection is the same with either matrix."""
+    return config.getoption("matrix") == "pairwise" and config.getoption("markexpr") != "smoke"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        # Servers write no bytecode, and each of hundreds would compile the package again.
+        for directory in (Path(gworkers.__file__).parent, APPS):
+            compileall.compile_dir(directory, quiet=1)
+    if is_pairwise(config):
+        # Half of the time that a server on eventlet takes to start is the import of dnspython.
+        os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     limit_smoke(items)
-    # The short selection is the same with either matrix.
-    if config.getoption("matrix") == "pairwise" and config.getoption("markexpr") != "smoke":
+    if is_pairwise(config):
         items[:], left_out = matrix.select(items)
         config.hook.pytest_deselected(items=left_out)
 
