@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Body:
-    """An input stream (PEP 3333) without any bytes. Subclasses have some.
+    """The input stream of PEP 3333. This one is empty; subclasses read from a connection.
 
     Each method that reads raises :class:`~gworkers.errors.ClientDisconnected` if the body ends
     too early, :class:`~gworkers.errors.ClientTimeout` if the client sends nothing for
@@ -104,7 +104,7 @@ class Body:
         return True
 
     def end(self) -> None:
-        """End the request. Reading on fails, and never returns bytes of the next request."""
+        """Called when the request is over. After that, reading fails: it could return bytes of the next request."""
 
 
 class StreamedBody(Body, ABC):

@@ -18,14 +18,14 @@ class TimeLimit(Protocol):
         """The limit in seconds; infinity for none."""
 
     def start(self, connection: Any) -> None:
-        """Give the client of *connection* the whole time from now on."""
+        """Apply the limit to *connection*. Its time begins now."""
 
     def stop(self, connection: Any) -> None:
-        """End what :meth:`start` began. Nothing happens if the time is over."""
+        """Remove the limit from *connection*. Nothing happens if its time is over."""
 
 
 class RequestConnection(Protocol):
-    """A connection as the body of a request reads from it."""
+    """The connection from which the body of a request is read."""
 
     #: bytes that have been received and not been consumed; a bytearray only before the body
     buffer: bytes | bytearray
@@ -45,11 +45,11 @@ class RequestConnection(Protocol):
         """Let other requests run if this one has run for its ``time_slice``."""
 
     def log_client_error(self, error: ClientError) -> None:
-        """Log what the client did wrong."""
+        """Log an error of the client."""
 
 
 class ResponseConnection(Protocol):
-    """A connection as a response is sent on it.
+    """The connection on which a response is sent.
 
     The methods that send raise ``ClientTimeout`` if the client takes nothing for ``write_timeout`` seconds,
     and ``ClientDisconnected`` if the connection is broken.

@@ -30,7 +30,7 @@ from gworkers.http1.parse_errors import (
     NoMoreData,
     ParseException,
 )
-from gworkers.http1.proxy import FIXED, TELLING, proxy_header_end, proxy_mode
+from gworkers.http1.proxy import FIXED_SIZE, SIGNATURE_SIZE, proxy_header_end, proxy_mode
 from gworkers.http1.refusal import refusal_for
 from gworkers.http1.request import Request
 from gworkers.http1.strict import BARE_LF, PlainRequest, StrictConfig, StrictRequest, request_class
@@ -89,16 +89,16 @@ class HeadParser:
         if proxied:
             begin = proxy_header_end(data, self._proxy_mode)
             if begin < 0:
-                if seen < FIXED and len(data) >= TELLING:
+                if seen < FIXED_SIZE and len(data) >= SIGNATURE_SIZE:
                     self._judge(data, peer, trusted, proxied=True)
                 if len(data) > LONGEST_LINE:
                     raise InvalidProxyLine(f"line over {LONGEST_LINE} bytes with no terminator")
                 return None
-            if seen < max(begin, TELLING):
+            if seen < max(begin, SIGNATURE_SIZE):
                 # Nothing has been made yet of what comes behind it.
                 seen = 0
                 if begin:
-                    self._judge(data[:begin].ljust(TELLING), peer, trusted, proxied=True)
+                    self._judge(data[:begin].ljust(SIGNATURE_SIZE), peer, trusted, proxied=True)
         # One empty line before the request line is ignored (RFC 9112 section 2.2); only the newest Gunicorn does.
         start = begin
         if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):

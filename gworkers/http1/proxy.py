@@ -5,9 +5,9 @@ from __future__ import annotations
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 #: The number of bytes that show the version, or that there is no PROXY header.
-TELLING = len(SIGNATURE)
+SIGNATURE_SIZE = len(SIGNATURE)
 #: The size in bytes of a header of version 2 without its addresses.
-FIXED = 16
+FIXED_SIZE = 16
 
 
 def proxy_mode(setting: object) -> str:
@@ -19,10 +19,10 @@ def proxy_mode(setting: object) -> str:
 
 def proxy_header_end(data: bytes | bytearray, mode: str) -> int:
     """Return the size of the PROXY header at the start of *data*: 0 if there is none, -1 if more bytes are needed."""
-    if len(data) < TELLING:
+    if len(data) < SIGNATURE_SIZE:
         return -1
     if mode != "v1" and data.startswith(SIGNATURE):
-        end = FIXED + int.from_bytes(data[FIXED - 2:FIXED], "big")
+        end = FIXED_SIZE + int.from_bytes(data[FIXED_SIZE - 2:FIXED_SIZE], "big")
         return end if len(data) >= end else -1
     if mode != "v2" and data.startswith(b"PROXY "):
         line = data.find(b"\r\n")

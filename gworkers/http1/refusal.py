@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 _REASONS = {403: "Forbidden", 414: "URI Too Long", 417: "Expectation Failed",
             431: "Request Header Fields Too Large", 500: "Internal Server Error"}
 
-#: Gunicorn's exceptions, by name because not every release has all of them: the status of the response,
-#: and its text with a place for that of the exception. For any other exception it is 400 and the text alone.
+#: Status and text of the responses to Gunicorn's exceptions, in which %s stands for the text of the exception. The
+#: exceptions are named, because not every release has all of them. All others get a 400 and their text.
 _RESPONSES = {
     "InvalidRequestLine": (400, "Invalid Request Line '%s'"),
     "InvalidRequestMethod": (400, "Invalid Method '%s'"),

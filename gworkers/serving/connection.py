@@ -3,9 +3,9 @@
 :mod:`gworkers.serving.states` shows its states. Everything here runs in the hub and never blocks, except
 :meth:`Connection.serve`, which runs in a request greenlet.
 
-The watcher stays active while a request runs, because stopping and starting it for each request costs more.
-If it fires then (the client has sent the next request, or has disconnected), it is stopped until the
-connection is idle again.
+The watcher stays active while a request runs, because it would be expensive to stop and start it for each
+request. If the socket becomes readable meanwhile (the client has sent the next request, or has disconnected),
+the watcher is stopped until the connection is idle again.
 """
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def serve(connection: Connection, request: Request) -> bool:
         if worker.nr >= worker.max_requests:
             worker.recycle()
         result = server.application(environ, response.start_response)
-        if _is_already_handled(result) or (server.taken_over is not None and server.taken_over()):
+        if _is_already_handled(result) or (server.pop_taken_flag is not None and server.pop_taken_flag()):
             _close(result)
             _end_takeover(connection, response)
         elif not _send(connection, response, result):
@@ -66,8 +66,8 @@ def serve(connection: Connection, request: Request) -> bool:
     except BaseException as error:
         if worker.forking_greenlet is not None:
             fork.exit_forked_child(worker, error)
-        if server.taken_over is not None:
-            server.taken_over()
+        if server.pop_taken_flag is not None:
+            server.pop_taken_flag()
         if connection.last_request and isinstance(_cause(error), StopIteration):
             # Libraries that support Gunicorn end a request in this way after they have sent on the socket.
             _end_takeover(connection, response)
@@ -114,8 +114,8 @@ def _send(connection: Connection, response: Response, result: Any) -> bool:
         else:
             for data in result:
                 response.write(data)
-            taken_over = connection.server.taken_over
-            if taken_over is not None and taken_over():
+            pop_taken_flag = connection.server.pop_taken_flag
+            if pop_taken_flag is not None and pop_taken_flag():
                 return False
         if response.chunked or not response.headers_sent:
             if connection.broken:

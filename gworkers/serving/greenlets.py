@@ -104,9 +104,9 @@ class RequestGreenlets:
             greenlet.switch(False)
         self._fewest_idle = len(self._idle)
 
-    def _loop(self, wanted: bool) -> None:
-        me, copy_context, requests = self._hub.current_greenlet(), self._context.copy, self._requests
-        while wanted:
+    def _loop(self, needed: bool) -> None:
+        current, copy_context, requests = self._hub.current_greenlet(), self._context.copy, self._requests
+        while needed:
             while requests:
                 connection, request = requests.popleft()
                 try:
@@ -116,28 +116,28 @@ class RequestGreenlets:
                 del connection, request
                 if monotonic() > self._slice_end:
                     break
-            self._idle.append(me)
-            wanted = self._rest(me)
+            self._idle.append(current)
+            needed = self._wait_for_request(current)
 
-    def _rest(self, me: Greenlet) -> bool:
+    def _wait_for_request(self, current: Greenlet) -> bool:
         """Wait for the next request. Exceptions that an earlier request has left behind are ignored.
 
         :returns: false if the greenlet is to end
         """
         while True:
             try:
-                wanted = self._hub.park()
+                needed = self._hub.park()
             except GreenletExit:
-                if me in self._idle:
-                    self._idle.remove(me)
+                if current in self._idle:
+                    self._idle.remove(current)
                 return False
             except BaseException:
                 # For example a timeout that an earlier request started and did not cancel.
                 continue
-            if wanted is True or wanted is False:
-                return wanted
+            if needed is True or needed is False:
+                return needed
 
-    def _once(self, wanted: bool) -> None:
+    def _once(self, needed: bool) -> None:
         connection, request = self._requests.popleft()
         try:
             self._context.copy().run(connection.serve, request)

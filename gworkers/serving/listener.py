@@ -1,4 +1,4 @@
-"""Accepting connections on one listening socket, so that the load is fair between workers."""
+"""Accepting connections on one listening socket. The workers share the load fairly."""
 from __future__ import annotations
 
 import _socket
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 #: The most connections to accept in one turn of the hub. With several workers it is one, because others may be idle.
 BATCH = 64
 #: Seconds to pause when there is no file descriptor or memory for a connection, or when accepting has failed.
-BACK_OFF = 0.5
+BACKOFF = 0.5
 #: Seconds to pause when a connection that waits for a request may soon be closed to make room.
-SHORT_BACK_OFF = 0.05
+SHORT_BACKOFF = 0.05
 #: One in this many open connections is closed when there is no file descriptor for a new one. It is more than one
 #: connection, because requests need file descriptors, too.
 EVICTED_PART = 8
@@ -80,7 +80,7 @@ class Listener:
 
     def recover(self) -> None:
         """Continue to accept after a backoff."""
-        self._back_off(BACK_OFF)
+        self._back_off(BACKOFF)
 
     def _back_off(self, seconds: float) -> None:
         self.pause()
@@ -103,7 +103,7 @@ class Listener:
         self._closed = True
         queued: list[tuple[int, Any]] = []
         try:
-            # At most as many as the queue holds, because new clients could keep the worker here for ever.
+            # At most as many as the queue holds. Otherwise a stream of new clients could keep the worker here for ever.
             while len(queued) < self._server.cfg.backlog:
                 queued.append(self._native._accept())
         except OSError:
@@ -127,7 +127,7 @@ class Listener:
                 return
             if not self._server.has_room(self._native.fileno()):
                 if not self._server.full:
-                    self._back_off(SHORT_BACK_OFF)
+                    self._back_off(SHORT_BACKOFF)
                 return
             try:
                 fd, peer = self._native._accept()
@@ -167,9 +167,9 @@ class Listener:
 
     def _back_off_without_room(self, error: OSError) -> None:
         if self._server.has_waiting:
-            self._back_off(SHORT_BACK_OFF)
+            self._back_off(SHORT_BACKOFF)
             return
-        self._back_off(BACK_OFF)
+        self._back_off(BACKOFF)
         self.log.warning("Cannot accept connections: %s. The worker has %s open, and new clients wait until one is "
                          "closed. Raise the limit on open files, or lower worker_connections.",
                          error, self._server.connection_count)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_WAIT = 0.001
 #: Seconds between two responses of one turn above which the request in between counts as long.
 LONG_REQUEST = 0.001
-#: Responses wait for long requests during at most one part in this many of the time.
+#: After a long request, responses are sent at once for this many times its duration.
 UNBATCHED_FACTOR = 20
 
 

@@ -1,8 +1,9 @@
 """A check, between heartbeats, that the server makes progress.
 
 The heartbeat shows that the main greenlet runs. It does not show that connections are served. Each part of
-the server that the hub must call says what its next step is. If that does not change for :data:`PATIENCE`
-seconds, the hub has not called it: the part is started again. If that does not help, the worker must be replaced.
+the server that depends on the hub to call it can name its next step. If the step stays the same for
+:data:`PATIENCE` seconds, the hub has not called the part, and the part is scheduled again. If that does not
+help, the worker must be replaced.
 """
 from __future__ import annotations
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 #: Seconds between two checks.
 INTERVAL = 2.0
-#: Seconds without progress before a part of the server is repaired, and again until the repair has failed.
+#: Seconds without progress after which a part of the server is repaired, and after which a repair has failed.
 PATIENCE = 4.0
 #: The factor on :data:`PATIENCE` for a connection, which may wait for a part of the server.
 CONNECTION_FACTOR = 2
 
 
 class Part(Protocol):
-    """A part of the server that the hub must call."""
+    """A part of the server that depends on the hub to call it."""
 
     def next_step(self) -> object:
         """Return a value that changes with each step, or None if there is nothing to do."""
@@ -33,7 +34,7 @@ class Part(Protocol):
 
 
 class Work(NamedTuple):
-    """Something that the hub must call."""
+    """Work that depends on the hub to call it."""
 
     #: equal in two checks if there was no progress between them
     state: object
@@ -89,7 +90,7 @@ class SelfCheck:
         parts: tuple[tuple[Part, str], ...] = (
             (server.greenlets, "requests are not started"),
             (server.outbox, "responses are not sent"),
-            (server.timeouts, "connection timeouts are not checked"),
+            (server.deadlines, "connection timeouts are not checked"),
             (server.log, "log records are not passed on"),
             *((listener, "a listener does not accept connections") for listener in server.listeners))
         for part, description in parts:

@@ -70,9 +70,10 @@ class Server:
         self.greenlets = RequestGreenlets(hub, self.log, copy_context(), reuse=settings.request_greenlets == "reused",
                                           time_slice=self.time_slice)
 
-        self.taken_over = hub.pop_taken_flag
+        #: see :attr:`gworkers.hubs.base.Hub.pop_taken_flag`
+        self.pop_taken_flag = hub.pop_taken_flag
         self.outbox = Outbox(hub, self.log)
-        deadlines = self.timeouts = Deadlines(hub, self.log)
+        deadlines = self.deadlines = Deadlines(hub, self.log)
         # Connections that have not sent a byte yet, or none since their handshake.
         self.tls_first_byte = deadlines.add(settings.handshake_timeout, Connection.close)
         self.first_byte = deadlines.add(settings.head_timeout, Connection.close)
@@ -152,7 +153,7 @@ class Server:
         for connection in self.connections:
             connection.release_after_fork()
         self.connections.clear()
-        self.timeouts.clear()
+        self.deadlines.clear()
 
     @property
     def connection_count(self) -> int:

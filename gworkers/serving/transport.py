@@ -213,7 +213,7 @@ class Transport(WaitableSocket):
 
     @abstractmethod
     def _flush_failed(self) -> None:
-        """Called when it cannot be sent."""
+        """Called when what was left to the outbox cannot be sent."""
 
     @sends_now
     def send_parts(self, parts: list[bytes]) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gworkers.serving.server import Server
 
 
-
 class WakeUp(Enum):
     """Why a greenlet that waits for a socket is resumed."""
 
@@ -83,7 +82,7 @@ class WaitableSocket(ABC):
 
     @abstractmethod
     def _abort_flush(self, error: OSError) -> None:
-        """Give up what :meth:`flush` was to send."""
+        """Discard what :meth:`flush` was to send."""
 
     def yield_if_due(self) -> None:
         """Let other requests run if this one has run for its ``time_slice``."""
@@ -124,14 +123,14 @@ class WaitableSocket(ABC):
         if self._write_watcher is not None:
             self._write_watcher.stop()
 
-    def _wait_until(self, limit: TimeLimit, late: str) -> None:
+    def _wait_until(self, limit: TimeLimit, message: str) -> None:
         limit.start(self)
         try:
             outcome = self.server.hub.park()
         finally:
             limit.stop(self)
         if outcome is TIMED_OUT:
-            raise ClientTimeout(late)
+            raise ClientTimeout(message)
         if outcome is CANCELLED:
             raise ClientDisconnected("the connection was closed")
         self._slice_end = 0.0
@@ -142,7 +141,7 @@ class WaitableSocket(ABC):
         return self._reading is not None or self._writing is not None
 
     def _cancel_waits(self) -> None:
-        """Resume the greenlets that wait for the peer with an error."""
+        """End all waits for the peer. The greenlets get an error."""
         if self.awaited:
             # Only the hub's greenlet may switch to them.
             self.server.hub.call_soon(self._resume_cancelled)
@@ -162,12 +161,12 @@ class WaitableSocket(ABC):
             self.flush()
 
     def body_late(self) -> None:
-        """Resume the greenlet that has waited to read for longer than ``body_timeout`` with an error."""
+        """End a wait for the peer that has lasted longer than ``body_timeout``. The greenlet gets an error."""
         if self._reading is not None:
             self._reading.switch(TIMED_OUT)
 
     def write_late(self) -> None:
-        """Give up the response: the client has read no byte of it for longer than ``write_timeout``."""
+        """Abort the response, because the client has read no byte of it for longer than ``write_timeout``."""
         if self._writing is not None:
             self._writing.switch(TIMED_OUT)
         elif self._flushing:

@@ -126,7 +126,7 @@ def install(worker):
     make_callbacks_faulty()
     note_callbacks(worker.hub)
     for module, name in (("serving.server", "TRIM_INTERVAL"), ("worker.green", "HEARTBEAT"),
-                         ("logs.invalid_request_log", "INTERVAL"), ("serving.listener", "BACK_OFF")):
+                         ("logs.invalid_request_log", "INTERVAL"), ("serving.listener", "BACKOFF")):
         setattr(sys.modules[f"gworkers.{module}"], name, 0.1)
     globals()["worker"] = worker
 
