@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -65,6 +64,12 @@ def load(owner: str) -> Any:
     return found
 
 
+def definition(cls: type) -> ast.ClassDef:
+    """The source of *cls*. From Python 3.13 on, inspect finds none for a class that a call has created."""
+    module = ast.parse(inspect.getsource(importlib.import_module(cls.__module__)))
+    return next(node for node in ast.walk(module) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+
+
 @cache
 def members(owner: str) -> frozenset[str]:
     """The attributes of a class of Gunicorn's and of its instances."""
@@ -73,7 +78,7 @@ def members(owner: str) -> frozenset[str]:
         return frozenset()
     stored = {
         node.attr for base in cls.__mro__ if base.__module__.startswith("gunicorn")
-        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(base))))
+        for node in ast.walk(definition(base))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name)
         and node.value.id == "self"}
     settings = {setting.name for setting in KNOWN_SETTINGS} if owner == CONFIG else set()
