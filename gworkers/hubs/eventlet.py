@@ -5,7 +5,9 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from select import POLLIN, POLLOUT
 from time import monotonic
@@ -23,10 +25,31 @@ from gworkers.hubs.base import LoopInfo, Watcher
 
 def patch(parts: Sequence[str]) -> None:
     """Patch *parts* of the standard library. A second call, in a worker of a patched master, has no effect."""
-    if "all" in parts:
-        eventlet.monkey_patch()
-    elif parts:
-        eventlet.monkey_patch(**dict.fromkeys(parts, True))
+    with _defaults_of_threading():
+        if "all" in parts:
+            eventlet.monkey_patch()
+        elif parts:
+            eventlet.monkey_patch(**dict.fromkeys(parts, True))
+
+
+@contextmanager
+def _defaults_of_threading() -> Iterator[None]:
+    """Let eventlet replace a lock that is the default of a method of ``threading`` since Python 3.14.
+
+    eventlet replaces the locks that it finds in modules and objects. If another one is left, it logs an error in each
+    worker and advises to patch earlier, which would not help.
+    """
+    method: Any = getattr(getattr(threading, "_DeleteDummyThreadOnDel", None), "__del__", None)
+    names = method.__code__.co_varnames[1:method.__code__.co_argcount] if method is not None else ()
+    if not all(hasattr(threading, name) for name in names):
+        names = ()
+    if names:
+        # The method runs when a thread that Python did not start ends. There is none yet.
+        method.__defaults__ = None
+    yield
+    if names:
+        # The defaults are what the module has by the same names.
+        method.__defaults__ = tuple(getattr(threading, name) for name in names)
 
 
 def create() -> EventletHub:
