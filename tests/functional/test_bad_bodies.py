@@ -47,11 +47,13 @@ def refused(server, path, body):
 
 
 @pytest.mark.parametrize("body", CHUNKS, ids=lambda body: repr(body[:30]))
+@pytest.mark.sample(15)
 def test_bad_chunk_is_an_error_for_the_application(serve, body):
     assert refused(serve("bodies:app"), "/echo", body) == 400
 
 
 @pytest.mark.parametrize("body", CHUNKS, ids=lambda body: repr(body[:30]))
+@pytest.mark.sample(15)
 def test_bad_chunk_behind_good_ones(serve, body):
     server = serve("bodies:app")
     assert refused(server, "/caught", b"3\r\ngot\r\n" + body) == 400
@@ -59,12 +61,14 @@ def test_bad_chunk_behind_good_ones(serve, body):
 
 
 @pytest.mark.parametrize("body", CHUNKS, ids=lambda body: repr(body[:30]))
+@pytest.mark.sample(15)
 def test_bad_chunk_that_the_application_leaves_unread(serve, body):
     assert refused(serve("bodies:app"), "/ignored", b"3\r\ngot\r\n" + body) == 200
 
 
 @pytest.mark.parametrize("trailers", TRAILERS, ids=repr)
 @pytest.mark.parametrize("path", ["/echo", "/ignored"])
+@pytest.mark.sample(12)
 def test_bad_trailer(serve, trailers, path):
     status = refused(serve("bodies:app", "--header-map", "refuse"), path, b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n")
     assert status == {"/echo": 400, "/ignored": 200}[path]

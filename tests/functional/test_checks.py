@@ -214,6 +214,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.smoke
+@pytest.mark.sample(3)
 def test_reload_with_a_broken_configuration_is_refused(start: Start, hub: str, kind: str) -> None:
     own_class = kind not in ("syntax", "preload")
     if own_class and hub != "gevent":

@@ -209,6 +209,7 @@ def test_silenced_findings_are_hidden_in_text_and_marked_in_json(ask: Run, run: 
     ("apple = 1\n", r"Failed to find attribute 'app'"),
     ("app = 1\n", r"must be callable"),
 ], ids=["import", "raises", "syntax", "exits", "unprintable", "nameless", "uncallable"])
+@pytest.mark.sample(3)
 def test_broken_application_is_reported(ask: Run, hub: str, app: str, said: str) -> None:
     visit = ask(app=app, hub=hub)
     finding = visit.finding("application")
@@ -288,6 +289,7 @@ def test_traceback_command_sets_pythonpath_but_not_raw_env(run: Run, tmp_path: P
     ("bind = '127.0.0.1:http'\n", "http"),
     ("user = 'nobody of that name'\n", "user cannot be 'nobody of that name'"),
 ], ids=["value", "import", "syntax", "exits", "raw_env", "bind", "user"])
+@pytest.mark.sample(3)
 def test_broken_configuration_is_reported(ask: Run, config: str, said: str) -> None:
     visit = ask(config=config)
     assert visit.status == 1
@@ -349,6 +351,7 @@ def test_preload_with_a_patch_is_fine(ask: Run, hub: str) -> None:
     ({"GWORKERS_POST_PATCH": "hook:leaves"}, "worker-setup-failed", "SystemExit: no database"),
     ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "invalid-setting", "/nowhere/to/be/found"),
 ])
+@pytest.mark.sample(2)
 def test_failing_worker_setup_is_reported(ask: Run, place: Path, env: dict[str, str], code: str, said: str) -> None:
     (place / "hook.py").write_text("def raises(worker): {}['database']\n"
                                    "def leaves(worker): raise SystemExit('no database')\n")

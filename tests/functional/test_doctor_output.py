@@ -40,6 +40,7 @@ PAGE = (ROOT / "docs/checks.md").read_text()
     (["doctor", "-k", "gworkers.worker.green.GreenWorker", "hello:app"], "GreenWorker"),
 ], ids=lambda value: value.strip("'-") if isinstance(value, str) else "")
 @pytest.mark.parametrize("form", [["--json"], []], ids=["json", "tables"])
+@pytest.mark.sample(7)
 def test_invalid_usage_is_one_line(run: Run, form: list[str], words: list[str], said: str) -> None:
     line = run(*words, *form).refusal()
     assert said in line

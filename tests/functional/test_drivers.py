@@ -76,6 +76,7 @@ def found(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "hubs"), BLOCKING.items(), ids=BLOCKING)
+@pytest.mark.sample(2)
 def test_driver_is_reported_if_it_blocks(load: Load, hub: str, name: str, hubs: set[str]) -> None:
     lines = found(load(f"import {name}"))
     assert len(lines) == (hub in hubs)

@@ -137,6 +137,7 @@ def test_post_patch_that_exits(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["0", "1", "'no database'"])
 @pytest.mark.smoke
+@pytest.mark.sample(2)
 def test_application_that_exits(start: Start, tmp_path: Path, status: str) -> None:
     (tmp_path / "ending.py").write_text(f"raise SystemExit({status})\n")
     server = start("ending:app", "--chdir", tmp_path, workers=3, ready=False)
@@ -193,6 +194,7 @@ def finding_of(server: Server, code: str) -> str:
     ("mistaken:factory()", "'mistaken:factory(...)' ["),
     ("mistaken:Needs()", "'mistaken:Needs(...)' ["),
 ])
+@pytest.mark.sample(4)
 def test_application_that_is_misnamed(start: Start, tmp_path: Path, app: str, fix: str) -> None:
     """There is no traceback. It would show Gunicorn's code only."""
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
@@ -208,6 +210,7 @@ def test_application_that_is_misnamed(start: Start, tmp_path: Path, app: str, fi
     ("asgi", "a2wsgi.ASGIMiddleware(asgi) ["),
     ("awaiting", "Define it with def instead of async def"),
 ])
+@pytest.mark.sample(3)
 def test_application_that_is_not_wsgi(start: Start, tmp_path: Path, app: str, fix: str) -> None:
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
     server = start(f"mistaken:{app}", "--chdir", tmp_path, workers=2, ready=False)

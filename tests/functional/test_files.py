@@ -37,6 +37,7 @@ def test_reload_after_the_directory_of_the_pidfile_was_removed(start: Start, pid
 
 
 @pytest.mark.parametrize("place", ["nowhere/pid", "file/pid", "taken"])
+@pytest.mark.sample(1)
 def test_reload_keeps_a_pidfile_it_cannot_replace(start: Start, pidfile: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "taken").write_text(f"{os.getpid()}\n")

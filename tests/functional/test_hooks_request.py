@@ -116,6 +116,7 @@ def records(server: Server, data: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("data", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.sample(5)
 def test_hooks_receive_the_same_as_in_gunicorns_worker(serve: Serve, data: bytes) -> None:
     pytest.importorskip("gevent", reason="Gunicorn's own worker runs on gevent")
     ours = records(serve("probe:app", config=RECORD), data)
@@ -205,6 +206,7 @@ def test_proxy_protocol_info_is_set(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["worker, req", "worker, req, environ", "worker, req, environ, resp"])
+@pytest.mark.sample(2)
 def test_post_request_may_have_fewer_parameters(serve: Serve, arguments: str) -> None:
     last = arguments.split(", ")[-1]
     config = (f"from os import write\ndef post_request({arguments}):\n"

@@ -202,6 +202,7 @@ def late(start: Start) -> Server:
 
 
 @pytest.mark.parametrize("what", ["barrier", "condition", "event", "event_class", "queue", "queue_class", "semaphore"])
+@pytest.mark.sample(3)
 def test_early_object_works(late: Server, what: str) -> None:
     waiting, other = late.connect(), late.connect()
     waiting.send(request(f"/wait?{what}"))

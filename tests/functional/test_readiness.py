@@ -163,6 +163,7 @@ def short() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(2)
 def test_path_in_use_at_start(start: Start, short: Path, kind: str) -> None:
     KINDS[kind](short)
     before = short.lstat()
@@ -182,6 +183,7 @@ def test_path_in_use_at_start(start: Start, short: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(2)
 def test_path_in_use_while_the_server_runs(start: Start, short: Path, kind: str) -> None:
     server = start("probe:app", settings={"readiness_file": short})
     holds(short, server.pid)

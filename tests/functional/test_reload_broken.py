@@ -71,6 +71,7 @@ def fails_then_succeeds(server: Server, deployment: Deployment, broken: str, tra
 
 
 @pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.sample(3)
 def test_code_that_cannot_boot(start: Start, deployment: Deployment, kind: str) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
     fails_then_succeeds(server, deployment, *BROKEN[kind])
@@ -290,6 +291,7 @@ def test_reload_does_not_wait_for_the_next_attempt(start: Start, deployment: Dep
 
 @pytest.mark.parametrize(("kind", "status"), [
     ("import", 3), ("exception", 3), ("attribute", 4), ("not callable", 4), ("exit", 4), ("exit without an error", 4)])
+@pytest.mark.sample(3)
 def test_broken_code_stops_the_first_start(start: Start, deployment: Deployment, kind: str, status: int) -> None:
     broken, traceback = BROKEN[kind]
     deployment.release(broken)

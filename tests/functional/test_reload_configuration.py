@@ -40,6 +40,7 @@ FICKLE_KINDS = {
 
 
 @pytest.mark.parametrize("kind", FICKLE_KINDS)
+@pytest.mark.sample(2)
 def test_configuration_that_the_master_cannot_read(start: Start, hub: str, tmp_path: Path, kind: str) -> None:
     what, traceback = FICKLE_KINDS[kind]
     here = tmp_path / "here"

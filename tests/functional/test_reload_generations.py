@@ -243,6 +243,7 @@ def processes(server: Server) -> set[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @pytest.mark.slow
+@pytest.mark.full
 def test_reloads_leave_nothing_behind(start: Start) -> None:
     server = start("probe:app")
 

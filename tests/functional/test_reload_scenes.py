@@ -24,6 +24,7 @@ def short(scene: Scene) -> Scene:
 
 
 @pytest.mark.parametrize("scene", [short(scene) for scene in SCENES.values()], ids=list(SCENES))
+@pytest.mark.sample(4)
 def test_scene(hub: str, transport: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "CONFIGURATION", CONFIGURATION + INSTALL_LOG_HANDLER)
     # The scene itself waits until the new code answers, and until no process is left.

@@ -37,6 +37,7 @@ RUNTIMES = {
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="greenlet is part of PyPy")
 @pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.full
 def test_unsuitable_runtime_is_refused(name: str, tmp_path: Path) -> None:
     interpreter, worker, packages, expected = RUNTIMES[name]
     python = shutil.which(interpreter)

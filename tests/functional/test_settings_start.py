@@ -57,6 +57,7 @@ def test_worker_class_may_be_a_class(hub: str, start: Start) -> None:
     ("EventletWroker", "Did you mean gworkers.EventletWorker?"),
     ("tornado", "Use gworkers.GeventWorker or gworkers.EventletWorker"),
 ])
+@pytest.mark.sample(3)
 def test_unknown_worker_class_is_refused(start: Start, hub: str, name: str, said: str) -> None:
     if hub != hubs()[0]:
         pytest.skip("independent of the hub")
@@ -66,6 +67,7 @@ def test_unknown_worker_class_is_refused(start: Start, hub: str, name: str, said
 
 
 @pytest.mark.parametrize("name", ["worker", "files", "hubs", "cli"])
+@pytest.mark.sample(2)
 def test_module_as_the_worker_class_is_refused(start: Start, hub: str, name: str) -> None:
     if hub != hubs()[0]:
         pytest.skip("independent of the hub")
@@ -123,6 +125,7 @@ def test_configure_wins_over_the_environment(hub: str, start: Start) -> None:
                                              ("discard_body_limit", "1.5"),
                                              ("request_greenlets", "recycled"), ("write_timeout", "-1")])
 @pytest.mark.parametrize("by", ["environment", "--env"])
+@pytest.mark.sample(4)
 def test_invalid_variable_is_refused(start: Start, name: str, value: str, by: str) -> None:
     if by == "environment":
         server = start("probe:app", settings={name: value}, ready=False)
@@ -171,6 +174,7 @@ def test_unsupported_setting_of_gunicorn_is_refused(start: Start, name: str, opt
     ("http_protocols", "--http-protocols", "h1"), ("http2_cleartext", "--http2-cleartext", "off"),
     ("protocol", "--protocol", "http"),
 ])
+@pytest.mark.sample(1)
 def test_default_of_an_unsupported_setting_is_accepted(start: Start, name: str, option: str, value: str) -> None:
     if name not in GUNICORN_SETTINGS:
         pytest.skip(f"this Gunicorn has no setting {name}")

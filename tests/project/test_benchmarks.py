@@ -141,6 +141,7 @@ def test_leftovers_of_reloads_are_reported():
 
 
 @linux
+@pytest.mark.full
 def test_reloads_leave_no_processes_and_descriptors(hub, monkeypatch):
     monkeypatch.setattr(reloads, "WARM_UP", 1)
     survey = reloads.Survey()

@@ -27,6 +27,7 @@ LOOK = Look(workers=frozenset([2, 3]), processes=3, master_memory=30_000, master
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="resources of processes are read from /proc")
+@pytest.mark.full
 def test_short_soak_passes(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "SETTLE", 0.5)
     command = [str(GUNICORN), "--config", "soak_config.py", "--worker-class", WORKERS[hub]]
