@@ -15,6 +15,8 @@ from support.server import Server
 from support.startup import findings
 
 pytestmark = [
+    # The drivers are installed from the index. test_checks.py has what does not depend on them.
+    pytest.mark.full,
     pytest.mark.only(transport="tcp", parser="fast"),
     pytest.mark.skipif(sys.implementation.name != "cpython", reason="wheels are for CPython"),
 ]
@@ -76,7 +78,6 @@ def found(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "hubs"), BLOCKING.items(), ids=BLOCKING)
-@pytest.mark.sample(2)
 def test_driver_is_reported_if_it_blocks(load: Load, hub: str, name: str, hubs: set[str]) -> None:
     lines = found(load(f"import {name}"))
     assert len(lines) == (hub in hubs)
