@@ -65,7 +65,9 @@ def _agree_in_pieces(parts: Verdict, whole: Verdict, theirs: Verdict | None) -> 
     if parts.outcome == REFUSED:
         # In an unfinished head a bare LF (400) and its size (431) may be met before faults that come first.
         refusals = [verdict for verdict in (whole, theirs) if verdict is not None and verdict.outcome == REFUSED]
-        return any(parts.status in (verdict.status, 400, 431) for verdict in refusals)
+        # So may the size of the request line (414), which only the newest Gunicorn confirms.
+        early = (400, 431) if NEWEST else (400, 414, 431)
+        return any(parts.status in (verdict.status, *early) for verdict in refusals)
     if parts[:4] != whole[:4]:
         return False
     return parts.outcome != ACCEPTED or (_bodies_agree(parts.body, whole.body) and parts.rest == whole.rest)
