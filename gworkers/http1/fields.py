@@ -1,4 +1,4 @@
-"""Header fields under the names that they have in an environ, and what one of them means."""
+"""Header fields and their keys in an environ."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from functools import lru_cache
 def environ_key(name: str) -> str:
     """Return the key of the header field *name* in an environ (PEP 3333, RFC 3875 section 4.1.18).
 
-    ``Content_Length``, which some settings of Gunicorn let pass, is not ``Content-Length``.
+    Some settings of Gunicorn accept ``Content_Length``, which is not the same field as ``Content-Length``.
     """
     name = name.upper()
     if name in ("CONTENT-TYPE", "CONTENT-LENGTH"):
@@ -17,15 +17,15 @@ def environ_key(name: str) -> str:
 
 
 def header_name(key: str) -> str:
-    """Return the name in upper case that has *key* in an environ, for a name without an underscore."""
+    """Return the header field, in upper case and without an underscore, whose key in an environ is *key*."""
     return key.removeprefix("HTTP_").replace("_", "-")
 
 
 def environ_fields(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], str | None]:
-    """Return *headers*, as Gunicorn's parser let them pass, as a dict, and the ``SCRIPT_NAME`` among them.
+    """Return the environ's part of *headers*, which Gunicorn's parser has accepted, and their ``SCRIPT_NAME``.
 
-    Values of a repeated field are joined with a comma (RFC 9110 section 5.3). Only a field that is
-    literally called ``SCRIPT_NAME``, which Gunicorn accepts from trusted proxies, names the script.
+    Values of a repeated field are joined with a comma (RFC 9110 section 5.3). Gunicorn accepts a field
+    with the literal name ``SCRIPT_NAME`` from trusted proxies only; ``Script-Name`` is another field.
     """
     values: dict[str, list[str]] = {}
     script_name = None
@@ -38,6 +38,6 @@ def environ_fields(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], 
 
 @lru_cache(maxsize=64)
 def keeps_alive(connection: str, version: tuple[int, int]) -> bool:
-    """Whether a *connection* field leaves the connection open after a request (RFC 9112 section 9.3)."""
+    """Return whether a *connection* field leaves the connection open after a request (RFC 9112 section 9.3)."""
     options = [option.strip(" \t") for option in connection.lower().split(",")]
     return "close" not in options and (version >= (1, 1) or "keep-alive" in options)

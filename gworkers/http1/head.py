@@ -1,14 +1,11 @@
-"""Parse a request head: the ordinary one fast, every other by Gunicorn's own parser.
+"""Parse request heads, whole or in pieces.
 
-The fast way may decline, never disagree: it answers only for heads of which it is certain that
-Gunicorn's Python parser accepts them and sees the same in them. All others go to that parser, and
-its verdict counts; :mod:`gworkers.http1.strict` makes that of an old release as strict as that of
-the newest.
+:mod:`gworkers.http1.fast` parses ordinary heads. It declines all others, which then go to Gunicorn's
+Python parser. :mod:`gworkers.http1.strict` makes the parser of an old release as strict as the newest.
 
-An unfinished head costs its new bytes, however small the pieces it comes in: they are put behind the
-others in place, and Gunicorn's parser is asked about it once, when its request line is complete.
-What that parser would refuse without knowing the rest (no end of a line in sight, a bare LF) is
-refused here.
+A head that arrives in small pieces costs time for its new bytes only. Gunicorn's parser sees an
+unfinished head once, when its request line is complete. What that parser would refuse without the
+rest of the head, such as a line that is too long or a bare LF, is refused here.
 """
 from __future__ import annotations
 
@@ -51,18 +48,18 @@ class HeadParser:
         self._proxy_mode = proxy_mode(cfg.proxy_protocol)
         self._proxied = self._proxy_mode != "off"
         self._limits = HeadLimits(cfg)
-        #: bounds on the framing of chunked bodies, likewise
+        #: limits on the framing of chunked bodies
         self.chunk_limits = ChunkLimits(self._limits.field, self._limits.section)
 
     def parse(self, data: bytes | bytearray, seen: int, peer: Any, trusted: bool, number: int) -> Request | None:
         """Parse the head that *data* starts with.
 
-        :param data: all bytes received since the last request ended; may be a bytearray if it came in pieces
-        :param seen: how many of them were there the last time, when this returned None
-        :param peer: the address of the peer as the socket gave it
-        :param trusted: whether *peer* is a proxy whose word on scheme and environ counts (``forwarded_allow_ips``)
-        :param number: which request this is on its connection, from 1
-        :returns: the request, or None when the head is not complete
+        :param data: all bytes received since the last request ended; may be a bytearray if they came in pieces
+        :param seen: the size of *data* in the last call, if that returned None for the same head; otherwise 0
+        :param peer: the address of the peer, as the socket returns it
+        :param trusted: whether *peer* is a proxy in ``forwarded_allow_ips``, which may set scheme and environ
+        :param number: the number of the request on its connection, from 1
+        :returns: the request, or None if the head is not complete
         :raises Refusal: if the head must be refused
         """
         request = None
@@ -71,9 +68,9 @@ class HeadParser:
             request = self._fast.parse(data, trusted)
         if request is None:
             try:
-                request = self._parse_slow(data, seen, peer, trusted, proxied)
+                request = self._parse_with_gunicorn(data, seen, peer, trusted, proxied)
             except (ParseException, ValueError) as error:
-                # A ValueError is what Gunicorn's parser lets out of the standard library's at some bytes.
+                # Gunicorn's parser does not catch each ValueError of the standard library's functions.
                 raise refusal_for(error) from None
             if request is None:
                 return None
@@ -83,23 +80,23 @@ class HeadParser:
             request.parse_trailers = self._parse_trailers
         return request
 
-    def _parse_slow(self, data: bytes | bytearray, seen: int, peer: Any, trusted: bool,
+    def _parse_with_gunicorn(self, data: bytes | bytearray, seen: int, peer: Any, trusted: bool,
                     proxied: bool) -> Request | None:
         begin = 0
         if proxied:
             begin = proxy_header_end(data, self._proxy_mode)
             if begin < 0:
                 if seen < FIXED_SIZE and len(data) >= SIGNATURE_SIZE:
-                    self._judge(data, peer, trusted, proxied=True)
+                    self._refuse_early(data, peer, trusted, proxied=True)
                 if len(data) > LONGEST_LINE:
                     raise InvalidProxyLine(f"line over {LONGEST_LINE} bytes with no terminator")
                 return None
             if seen < max(begin, SIGNATURE_SIZE):
-                # Nothing has been made yet of what comes behind it.
+                # What follows the PROXY header has not been looked at yet.
                 seen = 0
                 if begin:
-                    self._judge(data[:begin].ljust(SIGNATURE_SIZE), peer, trusted, proxied=True)
-        # One empty line before the request line is ignored (RFC 9112 section 2.2); only the newest Gunicorn does.
+                    self._refuse_early(data[:begin].ljust(SIGNATURE_SIZE), peer, trusted, proxied=True)
+        # One empty line before the request line is ignored (RFC 9112 section 2.2). Old Gunicorns do not ignore it.
         start = begin
         if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):
             start += 2
@@ -109,11 +106,11 @@ class HeadParser:
             if fields and seen < fields:
                 if not data.endswith(b"\r\n", start, fields):
                     raise InvalidRequestLine(BARE_LF)
-                self._judge(data[:begin] + data[start:], peer, trusted, proxied=begin > 0)
+                self._refuse_early(data[:begin] + data[start:], peer, trusted, proxied=begin > 0)
             self._check_unfinished(data, seen, start, fields)
             return None
         size = end + len(END)
-        head = self._consult(data[:begin] + data[start:size], peer, trusted, proxied=begin > 0)
+        head = self._gunicorn_request(data[:begin] + data[start:size], peer, trusted, proxied=begin > 0)
         environ, script_name = environ_fields(head.headers)
         closes = head.must_close or head.method == "CONNECT"
         request = Request(size, head.method, head.uri, head.path, head.query, head.version, head.scheme, environ,
@@ -127,10 +124,10 @@ class HeadParser:
         return request
 
     def _check_unfinished(self, data: bytes | bytearray, seen: int, start: int, fields: int) -> None:
-        """Refuse a head that cannot become valid.
+        """Refuse an unfinished head that cannot become valid.
 
-        :param start: where the request line starts
-        :param fields: where the header fields start, 0 if the request line has not ended
+        :param start: index of the request line
+        :param fields: index of the header fields, 0 if the request line has not ended
         """
         if not fields:
             if len(data) - start - 2 > self._limits.line:
@@ -142,14 +139,14 @@ class HeadParser:
         if len(data) - fields > self._limits.section:
             raise LimitRequestHeaders("max buffer headers")
 
-    def _judge(self, data: bytes | bytearray, peer: Any, trusted: bool, *, proxied: bool) -> None:
-        """Refuse an unfinished head if what there is of it is wrong already."""
+    def _refuse_early(self, data: bytes | bytearray, peer: Any, trusted: bool, *, proxied: bool) -> None:
+        """Refuse an unfinished head if the part that has arrived is invalid."""
         with suppress(NoMoreData):
-            self._consult(data, peer, trusted, proxied=proxied)
+            self._gunicorn_request(data, peer, trusted, proxied=proxied)
 
-    def _consult(self, data: bytes | bytearray, peer: Any, trusted: bool, *,
+    def _gunicorn_request(self, data: bytes | bytearray, peer: Any, trusted: bool, *,
                  proxied: bool) -> StrictRequest | PlainRequest:
-        # Whether there is a PROXY header is known here; only in a connection's first request does the parser look.
+        # Gunicorn's parser looks for a PROXY header in the first request of a connection only.
         return self._request_class(self._trusting if trusted else self._distrusting, IterUnreader([bytes(data)]), peer,
                                    1 if proxied else 2)
 
@@ -158,8 +155,8 @@ class HeadParser:
 
         :raises Refusal: if it must be refused
         """
-        # How trailers are parsed does not depend on the request that they belong to.
-        request = self._consult(b"GET / HTTP/1.1\r\n\r\n", "", trusted=False, proxied=False)
+        # Gunicorn's parser needs a request, but trailers do not depend on it.
+        request = self._gunicorn_request(b"GET / HTTP/1.1\r\n\r\n", "", trusted=False, proxied=False)
         try:
             return request.parse_trailers(section)
         except ParseException as error:

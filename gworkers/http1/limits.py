@@ -1,18 +1,18 @@
-"""How large a request head may be: Gunicorn's settings, and the bounds that Gunicorn puts on them."""
+"""The limits on the size of a request head: Gunicorn's settings within Gunicorn's bounds."""
 from __future__ import annotations
 
 from typing import Any
 
 #: Gunicorn's own bounds on the request line and on the number of fields.
 MAX_LINE, MAX_FIELDS = 8190, 32768
-#: The bound on a request line that ``limit_request_line`` does not limit, and on a PROXY line.
+#: The bound on a request line if ``limit_request_line`` is 0, and on a PROXY line.
 LONGEST_LINE = 1024 * 1024
-#: The size of a field where the setting is 0, which an older Gunicorn takes for no limit.
+#: The limit on a field if the setting is 0. For an older Gunicorn that means no limit.
 DEFAULT_FIELD = 8190
 
 
 class HeadLimits:
-    """The limits on a request head. A line's size includes its CRLF except where noted.
+    """The limits on a request head, in bytes. Sizes of lines include their CRLF, except for the request line.
 
     :param cfg: Gunicorn's configuration
     """

@@ -1,4 +1,4 @@
-"""What a client asked for, after its head was parsed and before its body is read."""
+"""A request whose head has been parsed."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,14 @@ from gworkers.http1.fields import environ_fields, header_name
 class Request:
     """One request.
 
-    The public attributes are those that Gunicorn's own request has, because server hooks and
-    loggers read them. Both ways to parse a head end here.
+    It has the public attributes of Gunicorn's request, because server hooks and loggers read them.
 
-    :param size: bytes that the head took
-    :param fields: the header fields under their names in an environ, ready to be merged into one
-    :param length: bytes of the body, or None if it is chunked
+    :param size: size of the head in bytes
+    :param fields: the header fields under their names in an environ
+    :param length: size of the body in bytes, or None if it is chunked
     """
 
-    # Rare enough to be set only where they differ.
+    # Most requests have these values.
     fragment: str = ""
     script_name: str | None = None
     trailers: Sequence[tuple[str, str]] = ()
@@ -50,21 +49,21 @@ class Request:
 
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
-        """The header fields in their order, names in upper case; made when first asked for."""
+        """The header fields in their order, with names in upper case. The list is built at the first access."""
         return [(header_name(key), value) for key, value in self.fields.items()]
 
     def adopt_headers(self) -> None:
-        """Let a hook's changes of :attr:`headers`, if it has looked at them at all, reach the application."""
+        """Pass changes that a hook has made to :attr:`headers` on to the application."""
         if "headers" in self.__dict__:
             self.fields, self.script_name = environ_fields(self.headers)
 
     @property
     def remote_addr(self) -> Any:
-        """The address of the peer: a proxy's, if there is one."""
+        """The address of the peer, which may be a proxy."""
         return self.peer_addr
 
     def force_close(self) -> None:
-        """Serve no further request on this connection."""
+        """Close the connection after this request."""
         self.must_close = True
 
     def should_close(self) -> bool:

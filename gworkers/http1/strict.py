@@ -1,8 +1,9 @@
-"""Gunicorn's own parser, with the rules of its newest release on all of them.
+"""Gunicorn's own parser, with the rules of the newest release on all of them.
 
-Gunicorn 27 refuses much that 23 and 25 let pass. Here is what changed in between, each rule where
-that release applies it, so that all come to one verdict and mostly name the same fault. On the
-newest release nothing here refuses what its parser accepts.
+Gunicorn 27 refuses many requests that 23 and 25 accept. This module adds the rules that have changed
+since then, each at the point where Gunicorn 27 applies it, so that all releases refuse the same
+requests and mostly name the same fault. On the newest release it refuses nothing that Gunicorn's
+parser accepts.
 """
 from __future__ import annotations
 
@@ -27,30 +28,29 @@ ChunkedReader = optional("gunicorn.http.body:ChunkedReader", None)
 
 BARE_LF = "bare LF as line terminator"
 
-#: What a request target consists of (RFC 9112 section 3.2, RFC 3986 section 2).
+#: The characters of a request target (RFC 9112 section 3.2, RFC 3986 section 2).
 _TARGET = re.compile(r"[\x21-\x7e]+")
-#: Every release refuses NUL in a field: with all other control characters in its place (RFC 9110
-#: section 5.5) they are refused at the same point. CR and LF are refused as they are.
+#: Every release refuses NUL in a field. Other control characters (RFC 9110 section 5.5) are replaced
+#: by NUL, so that they are refused at the same point. Every release refuses CR and LF.
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
 _TO_NUL = bytes.maketrans(_CONTROLS, bytes(len(_CONTROLS)))
-#: Fields of which a second one makes a message ambiguous (RFC 9110 section 5.3).
+#: Fields that must not be repeated (RFC 9110 section 5.3).
 _SINGLE = frozenset(("HOST", "CONTENT-TYPE"))
-#: Fields that come too late in a trailer section (RFC 9110 section 6.5.1).
+#: Fields that must not be in a trailer section (RFC 9110 section 6.5.1).
 _NOT_IN_TRAILERS = frozenset(("HOST", "CONTENT-LENGTH", "TRANSFER-ENCODING", "TRAILER", "AUTHORIZATION", "TE"))
-#: What str.strip() takes for white space around a transfer coding, though HTTP does not.
+#: Characters that str.strip() removes around a transfer coding, although they are not white space in HTTP.
 _NO_SPACE = re.compile("[\x85\xa0]")
 
 
 def request_class() -> type[StrictRequest | PlainRequest]:
-    """Return the class that parses a head: a strict one, if Gunicorn's has all that can be made stricter."""
+    """Return the class that parses heads: the strict one, unless this Gunicorn's parser cannot be made strict."""
     return StrictRequest if works(Feature.STRICT_PARSER) else PlainRequest
 
 
 class StrictConfig:
-    """Gunicorn's configuration as :class:`StrictRequest` reads it: looked up once, some of it overridden.
+    """Gunicorn's configuration as :class:`StrictRequest` reads it. Each setting is looked up once.
 
-    :param trusting: whether the peer is in ``forwarded_allow_ips``: that is the caller's to say, so that
-        both ways to parse a head go by the same answer
+    :param trusting: whether the peer is in ``forwarded_allow_ips``. The caller decides that, for both parsers.
     """
 
     def __init__(self, cfg: Any, trusting: bool) -> None:
@@ -72,14 +72,14 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
 
     def parse_request_line(self, line_bytes: bytes) -> None:
         if self.proxy_protocol_info and "\0" in "{client_addr}{proxy_addr}".format(**self.proxy_protocol_info):
-            # PyPy's inet_pton() reads no further than a NUL.
+            # PyPy's inet_pton() stops at a NUL.
             raise InvalidProxyLine("NUL in an address")
         if b"\n" in line_bytes:
             raise InvalidRequestLine(BARE_LF)
         try:
             super().parse_request_line(line_bytes)
         finally:
-            # Also if it was refused for what comes behind the target: the first fault is named.
+            # Also if the line was refused for its version, because the first fault is named.
             if self.uri is not None and not self._is_target(self.uri):
                 raise InvalidRequestLine(line_bytes.decode("latin-1"))
 
@@ -92,14 +92,14 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
         headers: list[tuple[str, str]] = super().parse_headers(data.translate(_TO_NUL), from_trailer)
-        met = set()
+        seen = set()
         for name, value in headers:
             if from_trailer and name in _NOT_IN_TRAILERS:
                 raise InvalidHeaderName(name)
             if name in _SINGLE:
-                if name in met:
+                if name in seen:
                     raise InvalidHeader(name, req=self)
-                met.add(name)
+                seen.add(name)
             if name == "EXPECT" and not from_trailer and value.lower() != "100-continue":
                 # Gunicorn 23 has no exception for it.
                 raise Refusal(417, "Expectation Failed", f"Unable to comply with expectation: {value!r}")
@@ -111,7 +111,7 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
         for value in codings:
             if _NO_SPACE.search(value):
                 raise UnsupportedTransferCoding(value)
-        # Without chunked as the last coding the end of the body is unknown (RFC 9112 section 6.3).
+        # If chunked is not the last coding, the body has no known end (RFC 9112 section 6.3).
         if codings and not self.is_chunked:
             raise InvalidHeader("TRANSFER-ENCODING", req=self)
 
@@ -126,7 +126,7 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
 
 
 class PlainRequest(GunicornRequest):  # type: ignore[misc]
-    """A request head as Gunicorn's parser alone judges it, in place of a :class:`StrictRequest`."""
+    """A request head that Gunicorn's parser alone has checked, in place of a :class:`StrictRequest`."""
 
     @property
     def is_chunked(self) -> bool:
