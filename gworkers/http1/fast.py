@@ -18,8 +18,7 @@ from gworkers.http1.limits import HeadLimits
 from gworkers.http1.request import Request
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
-#: Versions by what a request line ends in.
-VERSIONS = {"HTTP/1.0\r": (1, 0), "HTTP/1.1\r": (1, 1)}
+VERSIONS = {"HTTP/1.0": (1, 0), "HTTP/1.1": (1, 1)}
 
 END = b"\r\n\r\n"
 #: Digits that a Content-Length may have here. int() refuses very long numbers.
@@ -44,10 +43,9 @@ class FastParser:
 
     def __init__(self, cfg: Any) -> None:
         limits = HeadLimits(cfg)
-        # Lines are counted with their CR.
-        self._line_limit = limits.line + 1
+        self._line_limit = limits.line
         self._fields_limit = limits.fields
-        self._field_lines = FieldLines(limits.field)
+        self._field_lines = FieldLines(limits.field - len("\r\n"))
         self._known = self._field_lines.known
         self._scheme = "https" if cfg.is_ssl else "http"
         # Gunicorn compares names in upper case, so others never match; a field with an underscore is declined.
@@ -60,8 +58,9 @@ class FastParser:
         :param trusted: whether the peer is a proxy in ``forwarded_allow_ips``
         """
         end = data.find(END)
-        # Each line keeps its CR, because to split at one character takes half the time. An unfinished head has no line.
-        lines = data[:end + 1].decode("latin-1").split("\n")
+        if end < 0:
+            return None
+        lines = data[:end].decode("latin-1").split("\r\n")
         request_line = lines.pop(0)
         parts = request_line.split(" ")
         if len(parts) != 3:
@@ -94,7 +93,7 @@ class FastParser:
         if "HTTP_CONNECTION" in fields:
             keepalive = keeps_alive(fields["HTTP_CONNECTION"], version)
         else:
-            keepalive = protocol == "HTTP/1.1\r"
+            keepalive = protocol == "HTTP/1.1"
         scheme = self._scheme
         if trusted:
             for key in self._secure_schemes:

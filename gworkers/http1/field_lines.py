@@ -48,9 +48,9 @@ NAMES, LONGEST_NAME = 1024, 64
 class FieldLines:
     """Maps the field lines of request heads to items of an environ.
 
-    A line is decoded from Latin-1 and has its CR, but no LF.
+    A line is decoded from Latin-1 and has no CRLF.
 
-    :param limit: the size that a line may have, its CRLF included
+    :param limit: the number of characters that a line may have
     """
 
     def __init__(self, limit: int) -> None:
@@ -68,19 +68,18 @@ class FieldLines:
         known, keys = self.known, self._keys
         new = [line for line, item in zip(lines, items) if item is None]
         text = "".join(new)
-        # One CR for each line, which is at its end as checked below, and no other control character.
-        if (text.encode("latin-1").translate(None, _LEGAL) != b"\r" * len(new)
-                or (len(text) >= self._limit and max(map(len, new)) >= self._limit)):
+        if (text.encode("latin-1").translate(None, _LEGAL)
+                or (len(text) > self._limit and max(map(len, new)) > self._limit)):
             return False
         index = -1
         for line in new:
-            name, _, value = line.partition(":")
-            # Without a colon the name is the whole line, and its CR makes it invalid.
+            name, colon, value = line.partition(":")
             key = keys.get(name) or self._learn(name)
-            if not key or line[-1] != "\r":
+            if not key or not colon:
                 return False
             index = items.index(None, index + 1)
-            items[index] = item = key, value.strip(" \t\r")
+            items[index] = item = key, value.strip(" \t")
+            # By now the line is valid, whatever the lines after it are.
             if key in _REPEATED_KEYS and len(line) <= LONGEST_LINE:
                 if len(known) >= LINES:
                     # Otherwise lines that come once would keep out lines that come again.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import gunicorn
 
 from .cases import Case, make_case
+from .corpus import SETTINGS
 from .verdicts import (
     ACCEPTED,
     REFUSED,
@@ -16,6 +17,7 @@ from .verdicts import (
     configuration,
     gunicorn_verdict,
     gworkers_verdict,
+    invalid_lines,
     primed_parser,
     python_parser,
     trusts,
@@ -28,12 +30,15 @@ NEWEST = tuple(map(int, gunicorn.__version__.split(".")[:2])) >= (27, 0)
 
 def disagreements(case: Case) -> Iterator[str]:
     """Say in what the readers of *case* disagree."""
-    warm, python = warm_parser(case.settings), python_parser(case.settings)
+    warm, primed = warm_parser(case.settings), primed_parser(case)
+    python = python_parser(case.settings)
     whole = gworkers_verdict(case, [case.data], python)
-    for name, parser in (("warm", warm), ("primed", primed_parser(case))):
+    for name, parser in (("warm", warm), ("primed", primed)):
         fast = gworkers_verdict(case, [case.data], parser)
         if fast != whole:
             yield f"fast, {name}: {fast}\nnot fast: {whole}"
+    if invalid := invalid_lines(primed):
+        yield f"remembered: {invalid}"
     if NEWEST:
         theirs = gunicorn_verdict(case, [case.data])
         if not _agree(case, whole, theirs):
@@ -93,6 +98,10 @@ class Campaign:
     def run(self, seed: int, indices: Iterable[int]) -> None:
         for index in indices:
             self.check(make_case(seed, index), f"--seed {seed} --first {index} --cases 1")
+        for settings in SETTINGS:
+            if configuration(settings) is not None and (invalid := invalid_lines(warm_parser(settings))):
+                self.disagreeing += 1
+                self.found.append(f"--seed {seed}, {settings}, up to {self.cases} cases: remembered {invalid}")
 
     def check(self, case: Case, name: str) -> None:
         if configuration(case.settings) is None:

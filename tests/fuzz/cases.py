@@ -114,7 +114,7 @@ def _spoil(rng: Random, data: bytes) -> bytes:
 
 
 def _earlier(rng: Random, settings: str, data: bytes) -> tuple[Earlier, ...]:
-    """Heads that a fast path accepts and that have lines of *data*, or lines that differ in one respect."""
+    """Return heads with lines of *data*, or with lines that differ from them in one respect."""
     lines = data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
     heads = []
     for _ in range(rng.choice([0, 1, 1, 2, 4])):
@@ -126,11 +126,20 @@ def _earlier(rng: Random, settings: str, data: bytes) -> tuple[Earlier, ...]:
         order = list(fields.values())
         if rng.random() < 0.5:
             rng.shuffle(order)
-        # Each line alone, so that one of them that is declined does not keep the others from being remembered.
+        # A line that is declined would keep those after it from being remembered.
         groups = [order] if rng.random() < 0.5 else [[line] for line in order]
         heads += [Earlier(settings if rng.random() < 0.8 else rng.choice(_SETTINGS), rng.choice(list(PEERS)),
-                          b"\r\n".join([b"GET / HTTP/1.1", *group, b"", b""])) for group in groups]
+                          _head_of(rng, group)) for group in groups]
     return tuple(heads)
+
+
+def _head_of(rng: Random, fields: list[bytes]) -> bytes:
+    """Return a head with *fields*, in some cases with line ends that are right in number but not in place."""
+    ends = [b"\r\n"] * (len(fields) + 1)
+    if fields and rng.random() < 0.3:
+        for at, end in zip(rng.sample(range(len(ends)), 2), rng.choice(SHIFTED)):
+            ends[at] = end
+    return b"".join(line + end for line, end in zip([b"GET / HTTP/1.1", *fields], ends)) + b"\r\n"
 
 
 def _other_case(rng: Random, line: bytes) -> bytes:
@@ -149,6 +158,9 @@ def _legal(rng: Random, line: bytes) -> bytes:
     name, colon, value = line.partition(b":")
     return re.sub(rb"[^!#$%&'*+.^`|~0-9A-Za-z-]", b"", name) + colon + re.sub(rb"[\x00-\x08\n-\x1f\x7f]", b"", value)
 
+
+#: Ends of two lines that together have two CRs and two LFs.
+SHIFTED = [(b"\r\r\n", b"\n"), (b"\r\n\n", b"\r"), (b"\r\n\r", b"\n"), (b"\n\r", b"\r\n"), (b"\r\n\r\n", b"")]
 
 #: What an earlier head may have in place of a line.
 SIMILAR: list[Callable[[Random, bytes], bytes]] = [

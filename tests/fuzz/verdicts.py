@@ -16,11 +16,17 @@ from gworkers.errors import ClientDisconnected, Refusal
 from gworkers.http1.body import EMPTY, Body, LengthBody
 from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.fast import FastParser
+from gworkers.http1.field_lines import REPEATED
+from gworkers.http1.fields import environ_key
 from gworkers.http1.head import HeadParser
 from gworkers.http1.request import Request
 
 from .cases import PEERS, Case
 from .corpus import configure
+
+#: A field line without its CRLF, and without an underscore in its name.
+_PLAIN_LINE = re.compile(r"([!#$%&'*+.^`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
+_REPEATED = {name.lower() for name in REPEATED}
 
 #: As Gunicorn 27 answers; 400 to all others.
 STATUSES = {"ForbiddenProxyRequest": 403, "LimitRequestLine": 414, "ExpectationFailed": 417, "LimitRequestHeaders": 431,
@@ -88,6 +94,13 @@ def primed_parser(case: Case) -> HeadParser:
                 parsers[settings] = FastParser(configuration(settings))
             parsers[settings].parse(data, trusts(settings, peer))
     return HeadParser(configuration(case.settings), parsers[case.settings])
+
+
+def invalid_lines(parser: HeadParser) -> list[str]:
+    """Lines that the fast path of *parser* remembers, but must not remember, or not like that."""
+    return [line for line, item in parser._fast._field_lines.known.items()
+            if (match := _PLAIN_LINE.fullmatch(line)) is None or match[1].lower() not in _REPEATED
+            or item != (environ_key(match[1]), match[2].strip(" \t"))]
 
 
 def trusts(settings: str, peer: str) -> bool:
