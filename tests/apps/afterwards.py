@@ -1,4 +1,4 @@
-"""Applications that leave something running which outlives their request."""
+"""Applications that leave something running after their request."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from greenlet import GreenletExit, getcurrent
 from stage import answer, gates, say, stage, wait_at
 
-#: Timeouts that requests started and never cancelled.
+#: The timeouts that requests have started and not cancelled.
 timeouts: list[Any] = []
 
 
 def start_timeout() -> Any:
-    """For the current greenlet, with the hub that the worker runs on."""
+    """Start a timeout for the current greenlet, with the library of the hub."""
     if "gevent" in sys.modules:
         from gevent import Timeout
 
@@ -37,12 +37,12 @@ def call_in_hub(function: Callable[..., Any], *arguments: Any) -> None:
 
 
 def in_background(work: Callable[[], None]) -> None:
-    """Threads are greenlets here, for the worker has patched them."""
+    """Start a thread, which is a greenlet because threads are patched."""
     Thread(target=work, daemon=True).start()
 
 
 def leave_timeout(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Starts a timeout when the gate is open, and forgets it."""
+    """Start a timeout when the gate is open, and do not cancel it."""
     say("about to leave a timeout")
     wait_at(environ["QUERY_STRING"])
     timeouts.append(start_timeout())
@@ -50,12 +50,12 @@ def leave_timeout(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def running_timeouts(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """How many have not yet gone off."""
+    """Return the number of timeouts that have not expired."""
     return answer(start_response, str(sum(timeout.pending for timeout in timeouts)).encode())
 
 
 def kill_later(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Its greenlet is killed once the gate is open."""
+    """Kill the request greenlet when the gate is open."""
     word, greenlet = environ["QUERY_STRING"], getcurrent()
 
     def kill() -> None:
@@ -71,7 +71,7 @@ def kill_later(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def read_on(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Leaves a greenlet that waits for the rest of the body, and answers without it."""
+    """Leave a greenlet that waits for the rest of the body, and respond."""
     word, body = environ["QUERY_STRING"], environ["wsgi.input"]
 
     def work() -> None:
@@ -88,7 +88,7 @@ def read_on(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def read_later(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Leaves a greenlet that reads the body once the gate is open, and answers without it."""
+    """Leave a greenlet that reads the body when the gate is open, and respond."""
     word, body = environ["QUERY_STRING"], environ["wsgi.input"]
 
     def work() -> None:
@@ -100,7 +100,7 @@ def read_later(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def write_later(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Leaves a greenlet that writes to the response once the gate is open; the answer has two parts."""
+    """Leave a greenlet that writes to the response when the gate is open. The response has two parts."""
     word = environ["QUERY_STRING"]
     write = start_response("200 OK", [("Content-Type", "text/plain")])
 
@@ -113,12 +113,12 @@ def write_later(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def write_later_whole(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The same, of an answer that comes whole, with its length."""
+    """The same with a response of one part, with its length."""
     return list(write_later(environ, start_response))[:1]
 
 
 def hint_later(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Leaves a greenlet that gives early hints once the gate is open."""
+    """Leave a greenlet that sends early hints when the gate is open."""
     word, hint = environ["QUERY_STRING"], environ["wsgi.early_hints"]
 
     def work() -> None:
@@ -130,7 +130,7 @@ def hint_later(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def report(word: str, attempt: Callable[[], Any]) -> None:
-    """Says what came of it."""
+    """Log the result."""
     try:
         result = repr(attempt())
     except (OSError, RuntimeError) as error:
@@ -139,7 +139,7 @@ def report(word: str, attempt: Callable[[], Any]) -> None:
 
 
 def echo_later(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Reads the body and answers with it, in two parts, once the gate is open."""
+    """Return the body, in two parts, when the gate is open."""
     word = environ["QUERY_STRING"]
     say(f"{word} waits")
     wait_at(word)

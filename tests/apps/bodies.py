@@ -1,4 +1,4 @@
-"""Applications that read the request's body in every way, or not at all."""
+"""Applications that read the request body in every way, or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ignored_parts(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def some(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Reads as many bytes as the query says and leaves the rest."""
+    """Read the number of bytes in the query, and leave the rest."""
     return answer(start_response, environ["wsgi.input"].read(int(environ["QUERY_STRING"])))
 
 
@@ -41,7 +41,7 @@ def digest(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def script(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Calls what the query lists, [["read", 3], ["readline"], ["next"], ...], and answers with what came."""
+    """Call the methods that the query lists, [["read", 3], ["readline"], ["next"], ...], and return the results."""
     body = environ["wsgi.input"]
     results: list[Any] = []
     for name, *arguments in json.loads(unquote(environ["QUERY_STRING"])):
@@ -57,7 +57,7 @@ def script(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def caught(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Reads by one byte, and says what it had when that failed."""
+    """Read single bytes, and return what was read before an error."""
     body = environ["wsgi.input"]
     seen = b""
     try:
@@ -72,7 +72,7 @@ def caught(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def twice(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Reads on after an error; answers with the errors' names."""
+    """Continue to read after an error, and return the names of the errors."""
     names = []
     for _ in range(2):
         try:
@@ -83,21 +83,21 @@ def twice(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def after_head(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """Sends a first part, then reads."""
+    """Send a first part of the response, then read."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield b"before,"
     yield environ["wsgi.input"].read(-1)
 
 
 def after_gate(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Reads when the gate is open."""
+    """Read when the gate is open."""
     say("handler waits")
     wait_at(environ["QUERY_STRING"])
     return answer(start_response, environ["wsgi.input"].read(-1))
 
 
 def trailing(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Reads in steps, and once more after the end."""
+    """Read in steps, and once more after the end."""
     body = environ["wsgi.input"]
     parts = [body.read(3), body.read(-1), body.read(-1), body.readline(), body.read(1)]
     return answer(start_response, b"|".join(parts))
@@ -113,7 +113,7 @@ def option(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def peer(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Of what kind the connection's socket is."""
+    """Return the kind of the connection's socket."""
     sock = environ["gunicorn.socket"]
     seen = {"family": int(sock.family), "hub": sock.__class__.__module__.partition(".")[0]}
     return answer(start_response, json.dumps(seen).encode())

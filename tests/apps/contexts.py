@@ -1,4 +1,4 @@
-"""Applications that leave something behind in context variables and thread-locals, and look for what others left."""
+"""Applications that set context variables and thread-locals, and return what earlier requests have set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def seen() -> dict[str, Any]:
 
 
 def leave(word: str) -> dict[str, Any]:
-    """What was there, before ``word`` takes its place."""
+    """Return the present values, and set them to ``word``."""
     before = seen()
     left.set(word)
     local.left = word
@@ -29,14 +29,14 @@ def leave(word: str) -> dict[str, Any]:
 
 
 def mark(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Leaves what the query says, and answers with what was there before."""
+    """Set the value in the query, and return the previous ones."""
     before = leave(environ["QUERY_STRING"])
     environ["wsgi.input"].read(-1)
     return answer(start_response, json.dumps(before).encode())
 
 
 def mark_start(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The same to what was set at the worker's start."""
+    """The same for the variable that was set at the start of the worker."""
     before = seen()
     at_start.set(environ["QUERY_STRING"])
     return answer(start_response, json.dumps(before).encode())
@@ -58,7 +58,7 @@ def mark_error(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def mark_exit(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Streams until its client has left."""
+    """Stream until the client disconnects."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     try:
         for _ in range(3200):
@@ -69,7 +69,7 @@ def mark_exit(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def hold(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Sets, waits for others to set, and must still see its own."""
+    """Set a value, wait for other requests, and return the value."""
     name, _, gate = environ["QUERY_STRING"].partition("&")
     before = leave(name)
     before["held"] = []
@@ -81,7 +81,7 @@ def hold(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def seen_by_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """What is set in the call is still there while the answer is iterated."""
+    """Set a value in the call, and return it while the response is iterated."""
     left.set("in the call")
     start_response("200 OK", [("Content-Type", "text/plain")])
     return (left.get().encode() for _ in range(2))

@@ -1,4 +1,4 @@
-"""Applications for many clients at a time: they stream, wait, count and hold the hub."""
+"""Applications for many concurrent clients: they stream, wait, count and block the hub."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ order: list[str] = []
 
 
 def count(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Remembers who was served when."""
+    """Append the name in the query to the list of served requests."""
     order.append(environ["QUERY_STRING"])
     return answer(start_response)
 
@@ -47,7 +47,7 @@ def compute(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def tick(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Takes every turn that it gets until the gate is open."""
+    """Record each turn of the hub until the gate is open."""
     say("ticking")
     while not gates[environ["QUERY_STRING"]].is_set():
         order.append("tick")
@@ -56,10 +56,7 @@ def tick(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def turns(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Takes every turn until the gate is open; the most seconds of processor that went by before it had one.
-
-    Not for longer than 40 seconds.
-    """
+    """Return the longest CPU time between two turns of the hub until the gate is open, for at most 40 seconds."""
     longest, last = 0.0, time.process_time()
     say("taking turns")
     until = time.monotonic() + 40
@@ -77,7 +74,7 @@ def wait(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def wait_for_file(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Is busy, and lets others run, until there is a file of the name that the query says."""
+    """Wait until the file exists that the query names, without blocking others."""
     say("waiting")
     until = time.monotonic() + 10
     while not os.path.exists(environ["QUERY_STRING"]) and time.monotonic() < until:
@@ -87,7 +84,7 @@ def wait_for_file(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def stream(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """Parts of the size that the query says, until the gate is open or half a minute is over."""
+    """Stream parts of the size in the query until the gate is open, for at most half a minute."""
     size, _, gate = environ["QUERY_STRING"].partition("&")
     part = b"x" * int(size)
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -108,7 +105,7 @@ def stream_written(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def read_on(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Reads a body that its client sends as fast as it can, in small parts."""
+    """Read a body in small parts as fast as possible."""
     total = 0
     part = environ["wsgi.input"].read(int(environ["QUERY_STRING"]))
     while part:
@@ -118,7 +115,7 @@ def read_on(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def megabytes(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As many as the query says, and a word when it is over, however that came about."""
+    """Stream the number of megabytes in the query, and log the end in any case."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     try:
         for _ in range(16 * int(environ["QUERY_STRING"])):
@@ -128,7 +125,7 @@ def megabytes(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 class File(io.FileIO):
-    """Says when it is closed."""
+    """A file that logs when it is closed."""
 
     def close(self) -> None:
         if not self.closed:
@@ -137,7 +134,7 @@ class File(io.FileIO):
 
 
 def file(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """So many megabytes from a file."""
+    """Return a file of the number of megabytes in the query."""
     size = int(environ["QUERY_STRING"]) << 20
     with tempfile.NamedTemporaryFile() as named:
         named.truncate(size)
@@ -147,7 +144,7 @@ def file(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def received(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """How much of the body came; a word when reading fails."""
+    """Return the size of the body, and log an error of reading."""
     try:
         return answer(start_response, str(len(environ["wsgi.input"].read(-1))).encode())
     except OSError as error:
@@ -156,7 +153,7 @@ def received(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def usage(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Seconds of processor and of clock."""
+    """Return the seconds of CPU time and of the clock."""
     return answer(start_response, json.dumps([time.process_time(), time.monotonic()]).encode())
 
 

@@ -1,6 +1,6 @@
-"""Applications that read on from a connection which their worker has cut, and say what they get.
+"""Applications that use a connection after their worker has aborted it, and log the result.
 
-The query names a file: they go on once it is there.
+They wait for it until the file exists that the query names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from stage import answer, say, stage
 
 
 def read_on(environ: Any, receive: Callable[[int], bytes]) -> None:
-    """Read one part, wait for the file, and read the rest: of a client whose every byte is an x."""
+    """Read one part, wait for the file, and read the rest. All bytes of the client are x."""
     receive(1)
     say("reading")
     while not Path(environ["QUERY_STRING"]).exists():
@@ -41,7 +41,7 @@ def upgrade(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def closed(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The application has closed the socket before its worker cuts the connection."""
+    """Close the socket before the worker aborts the connection."""
     sock = environ["gunicorn.socket"]
     sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
     sock.close()
@@ -52,7 +52,7 @@ def closed(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def large(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """An answer that its client does not take."""
+    """Return a response that the client does not read."""
     return answer(start_response, b"x" * (40 << 20))
 
 

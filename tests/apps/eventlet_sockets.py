@@ -1,4 +1,4 @@
-"""eventlet's own WebSocket server, which tells through ``WSGI_LOCAL.already_handled`` that it answered."""
+"""The WebSocket server of eventlet, which sets ``WSGI_LOCAL.already_handled`` after a takeover."""
 
 from __future__ import annotations
 

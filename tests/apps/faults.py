@@ -24,7 +24,7 @@ from gworkers.hubs.guard import hub_callback
 
 
 class Fault(BaseException):
-    """What no ``except Exception`` catches."""
+    """An exception that ``except Exception`` does not catch."""
 
 
 def fail_for_memory():
@@ -36,7 +36,7 @@ def fail_beyond_exception():
 
 
 def wait_cooperatively():
-    """Patched; in the hub this is an error of the library's own."""
+    """Call the patched sleep. In the hub this raises an error of the library."""
     time.sleep(0.001)
     raise AssertionError("the hub has waited")
 
@@ -45,7 +45,7 @@ KINDS = {"memory": fail_for_memory, "base": fail_beyond_exception, "wait": wait_
 
 armed = {}
 fired = []
-#: names of callbacks that were given to the hub, and of those among them that have no guard
+#: names of the callbacks that were given to the hub, and of those without a guard
 given, unguarded = set(), set()
 guarded = set()
 
@@ -69,7 +69,7 @@ def fail(name, when):
 
 def modules():
     for module in pkgutil.walk_packages(gworkers.__path__, "gworkers."):
-        # The other hub's library may be missing, and is not patched.
+        # The library of the other hub may be missing.
         if not module.name.startswith(("gworkers.hubs.", "gworkers.__main__")):
             yield importlib.import_module(module.name)
 
@@ -92,7 +92,7 @@ def note(callback):
 
 
 class NotedWatcher:
-    """A hub's watcher; notes what it is to call."""
+    """A watcher that records its callback."""
 
     def __init__(self, watcher):
         self.watcher = watcher
@@ -159,7 +159,7 @@ def wait(environ, start_response):
 
 
 def leave_a_reader(environ, start_response):
-    """A greenlet goes on reading the body after the request."""
+    """Leave a greenlet that reads the body after the request."""
     body = environ["wsgi.input"]
 
     def read():

@@ -1,4 +1,4 @@
-"""Applications that hand a file to ``wsgi.file_wrapper``: PEP 3333, "Optional Platform-Specific File Handling"."""
+"""Applications that pass a file to ``wsgi.file_wrapper``: PEP 3333, "Optional Platform-Specific File Handling"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLAIN = ("Content-Type", "application/octet-stream")
 
 
 class File(io.FileIO):
-    """A regular file; a test sees in the log who reads it and when it is closed."""
+    """A regular file that logs reads and when it is closed."""
 
     def read(self, size: int = -1) -> bytes:
         say("read() was called")
@@ -40,7 +40,7 @@ def regular(content: bytes) -> File:
 
 
 def respond(environ: Any, start_response: Any, file: Any) -> Iterable[bytes]:
-    """Options in the query: offset, length, status, block."""
+    """Return a file with the options in the query: offset, length, status, block."""
     query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
     file.seek(int(query.get("offset", 0)))
     headers = [PLAIN]
@@ -65,7 +65,7 @@ def memory(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def buffered(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Some of it was read before, through a buffer that holds more than that."""
+    """A part of the file was read before, through a buffer that has read more."""
     file = open(regular_path(), "rb")  # noqa: SIM115
     assert file.read(10) == CONTENT[:10]
     start_response("200 OK", [PLAIN])
@@ -80,7 +80,7 @@ def regular_path() -> str:
 
 
 def pipe(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Has a descriptor, but no size and no place."""
+    """A file with a descriptor, but without size and position."""
     reader, writer = os.pipe()
     with open(writer, "wb") as sink:
         sink.write(b"through a pipe")
@@ -89,7 +89,7 @@ def pipe(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def plain_reader(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Nothing but read()."""
+    """An object that only has read()."""
     parts = [b"one,", b"two", b""]
 
     class Reader:
@@ -101,13 +101,13 @@ def plain_reader(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def head_written(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """write() before the file."""
+    """Call write() before the file."""
     start_response("200 OK", [PLAIN])(b"before,")
     return environ["wsgi.file_wrapper"](regular(b"the file"))
 
 
 def huge(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """20 MiB that take no disk."""
+    """Return 20 MiB that take no space on the disk."""
     with tempfile.NamedTemporaryFile() as named:
         named.truncate(20 << 20)
         file = File(named.name)
@@ -116,7 +116,7 @@ def huge(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def iterated(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The wrapper is an iterable too, and closes its file."""
+    """Iterate over the wrapper, which closes its file."""
     wrapper = environ["wsgi.file_wrapper"](regular(CONTENT), 1000)
     start_response("200 OK", [PLAIN])
     try:
@@ -127,7 +127,7 @@ def iterated(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 class Reader:
-    """Has the descriptor of one file and the content of another, as far as the kernel can see."""
+    """A file whose descriptor belongs to another file than its read()."""
 
     def __init__(self, descriptor: int, content: bytes) -> None:
         self._descriptor = descriptor
@@ -144,20 +144,20 @@ class Reader:
 
 
 def not_for_sendfile(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The kernel cannot send a directory (EINVAL), though it has a size; read() gives what the query says."""
+    """A directory, which has a size but cannot be sent by the kernel (EINVAL). read() returns the text in the query."""
     reader = Reader(os.open(tempfile.gettempdir(), os.O_RDONLY), b"r" * int(environ["QUERY_STRING"]))
     start_response("200 OK", [PLAIN, ("Content-Length", environ["QUERY_STRING"])])
     return environ["wsgi.file_wrapper"](reader)
 
 
 def of_no_size(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Files of /proc have more in them than their size says."""
+    """A file in /proc, which contains more than its size says."""
     start_response("200 OK", [PLAIN])
     return environ["wsgi.file_wrapper"](open("/proc/self/status", "rb"))
 
 
 def unreadable(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """A file that was opened to be written only (EBADF)."""
+    """A file that was opened only for writing (EBADF)."""
     with tempfile.NamedTemporaryFile() as named:
         named.write(CONTENT)
         named.flush()
@@ -167,7 +167,7 @@ def unreadable(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def closed_meanwhile(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Another greenlet closes the file while it is sent to a client that is slow."""
+    """Another greenlet closes the file while it is sent to a slow client."""
     with tempfile.NamedTemporaryFile() as named:
         named.truncate(20 << 20)
         file = open(named.name, "rb")  # noqa: SIM115
@@ -182,7 +182,7 @@ def closed_meanwhile(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 class OnBadDisk(Reader):
-    """The kernel fails to send it: with that error, after so many bytes."""
+    """A file that the kernel fails to send, with an error after a number of bytes."""
 
     def __init__(self, number: int, good: int) -> None:
         super().__init__(os.open(regular_path(), os.O_RDONLY), CONTENT)
@@ -203,7 +203,7 @@ class OnBadDisk(Reader):
 
 
 def bad_disk(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The query has the name of the error and the number of bytes."""
+    """Return a file that fails with the error and the number of bytes in the query."""
     name, _, good = environ["QUERY_STRING"].partition("&")
     reader = OnBadDisk(getattr(errno, name), int(good))
     start_response("200 OK", [PLAIN])

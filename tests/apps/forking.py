@@ -1,4 +1,4 @@
-"""Handlers that fork, by hand and with multiprocessing; the child says what it has inherited."""
+"""Handlers that fork, with os.fork and multiprocessing. The child reports what it has inherited."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNALS = "TERM QUIT INT ABRT USR1".split()
 
 
 def sockets() -> list[str]:
-    """The descriptors of this process that are sockets of the internet."""
+    """The file descriptors of this process that are TCP sockets."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -40,7 +40,7 @@ def handlers() -> dict[str, str]:
 
 
 def child(gate: str) -> None:
-    """What the child does: say what it is, and wait until there is a file of that name."""
+    """The child: report its state, and wait until the file exists."""
     say("child " + json.dumps({"pid": os.getpid(), "sockets": sockets(), "handlers": handlers()}))
     while gate and not os.path.exists(gate):
         time.sleep(0.01)
@@ -50,7 +50,7 @@ def child(gate: str) -> None:
 def target(gate: str) -> None:
     child(gate)
     if "eventlet" in sys.modules:
-        # At the end of a process that a greenlet of another one has begun eventlet's threading waits for ever.
+        # In a process that was forked in a greenlet, the threading of eventlet waits for ever at exit.
         os._exit(0)
 
 

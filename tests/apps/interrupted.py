@@ -1,4 +1,4 @@
-"""Applications whose response is interrupted while it is sent, and that go on as if nothing had happened."""
+"""Applications whose response is interrupted while it is sent, and that ignore the interruption."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from stage import answer, say, stage
 
-#: More than the buffers of a connection hold.
+#: More bytes than the buffers of a connection hold.
 LARGE = b"x" * (40 << 20)
 
 
 def interrupted(send: Callable[[], object], seconds: float = 0.3) -> None:
-    """Call *send* under a timeout of the hub's library, and go on after it."""
+    """Call *send* with a timeout of the hub's library, and ignore the timeout."""
     if "gevent" in sys.modules:
         from gevent import Timeout
     else:
@@ -31,7 +31,7 @@ def in_time(send: Callable[[], object]) -> None:
 
 
 def late(send: Callable[[], object]) -> None:
-    """Call *send* until its client has not taken anything for ``write_timeout``."""
+    """Call *send* until it raises after ``write_timeout``."""
     try:
         send()
         say("sent")
@@ -40,7 +40,7 @@ def late(send: Callable[[], object]) -> None:
 
 
 def killed(send: Callable[[], object]) -> None:
-    """Call *send* in a greenlet of its own, which is killed in the midst of it."""
+    """Call *send* in a greenlet that is killed meanwhile."""
     if "gevent" in sys.modules:
         from gevent import sleep, spawn
     else:
@@ -59,7 +59,7 @@ def interruption(environ: Any) -> Callable[[Callable[[], object]], None]:
 
 
 def measured(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The length of the response is known."""
+    """Interrupt a response with a Content-Length."""
     write = start_response("200 OK", [("Content-Length", str(len(LARGE)))])
     interruption(environ)(lambda: write(LARGE))
     return []
@@ -72,7 +72,7 @@ def in_chunks(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def goes_on(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Sends another part after the one that was interrupted."""
+    """Send another part after the interrupted one."""
     write = start_response("200 OK", [])
     interruption(environ)(lambda: write(LARGE))
     try:
@@ -83,7 +83,7 @@ def goes_on(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def hints(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """What is interrupted comes before the response."""
+    """Interrupt early hints, before the response."""
     def send() -> None:
         while True:
             environ["wsgi.early_hints"]([("Link", "</" + "x" * 100000 + ">; rel=preload")])

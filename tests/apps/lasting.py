@@ -1,4 +1,4 @@
-"""Applications that do not end by themselves, and say so when they are made to."""
+"""Applications that do not end by themselves, and log when they are ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stream(environ: Any, start_response: Any) -> Iterator[bytes]:
 
 
 def silent_stream(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """Has nothing to send, as those that wait for an event."""
+    """Send nothing, like an application that waits for an event."""
     start_response("200 OK", [])
     try:
         yield b"tick\n"
@@ -59,7 +59,7 @@ def upgrade(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def read_late(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Answers, and leaves the body to whoever wants it."""
+    """Respond without reading the body."""
     return answer(start_response)
 
 

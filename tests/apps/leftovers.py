@@ -1,4 +1,4 @@
-"""Applications that look at the connection's socket or take it over, and what the worker has open."""
+"""Applications that read from the connection's socket or take it over, and the number of open file descriptors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stage import answer, say, stage, wait_at
 
 
 def descriptors(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """How many the process has."""
+    """Return the number of file descriptors of the process."""
     return answer(start_response, str(len(os.listdir("/dev/fd"))).encode())
 
 
@@ -22,7 +22,7 @@ def wait(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def asks(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Calls the method of the socket that the query names."""
+    """Call the method of the socket that the query names."""
     return answer(start_response, repr(getattr(environ["gunicorn.socket"], environ["QUERY_STRING"])()).encode())
 
 

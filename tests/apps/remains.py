@@ -1,4 +1,4 @@
-"""What connections leave behind that have ended, in a worker whose garbage collector never runs."""
+"""Counts objects of closed connections, in a worker whose garbage collector is off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ gc.disable()
 
 
 def remaining(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """How many connections, requests and responses there are, those of this request included."""
+    """Return the number of connections, requests and responses, including those of this request."""
     assert not gc.isenabled()
     kinds = [type(each) for each in gc.get_objects()]
     return answer(start_response, json.dumps([kinds.count(kind) for kind in (Connection, Request, Response)]).encode())
@@ -33,7 +33,7 @@ def hinted(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def read_in_background(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Answers while another greenlet waits for the body."""
+    """Respond while another greenlet waits for the body."""
     body = environ["wsgi.input"]
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""Applications that answer in every way that PEP 3333 has, and in some that it forbids."""
+"""Applications that respond in every way of PEP 3333, and in some that it forbids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAIN = ("Content-Type", "text/plain")
 
 
 class Parts:
-    """An iterable that says when it is closed."""
+    """An iterable that logs when it is closed."""
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         self.parts = iter(parts)
@@ -41,7 +41,7 @@ def several(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def measured(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """In parts, with their length given."""
+    """Return parts, with their Content-Length."""
     start_response("200 OK", [PLAIN, ("Content-Length", "13")])
     return iter([b"one,", b"", b"two,", b"three"])
 
@@ -63,13 +63,13 @@ def written(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def status(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The status that the query names, with a body, whatever the status permits."""
+    """Return the status in the query, with a body even if the status allows none."""
     start_response(unquote(environ["QUERY_STRING"], "latin-1"), [("X-Is", "there"), ("Content-Length", "4")])
     return [b"body"]
 
 
 def large(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As many bytes as the query says, in one part."""
+    """Return the number of bytes in the query, in one part."""
     start_response("200 OK", [PLAIN])
     return [bytes(range(256)) * (int(environ["QUERY_STRING"]) // 256)]
 
@@ -80,14 +80,14 @@ def large_parts(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def fields(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Headers as the query has them: name=value&name=value."""
+    """Return the headers in the query: name=value&name=value."""
     query = parse_qs(environ["QUERY_STRING"], keep_blank_values=True, encoding="latin-1")
     start_response("200 OK", [(name, value) for name, values in query.items() for value in values])
     return [b"body"]
 
 
 def typed(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Headers of wrong types."""
+    """Return headers of wrong types."""
     wrong: dict[str, Any] = {"name": [(b"X-Name", "v")], "value": [("X-Name", b"v")], "number": [("X-Name", 1)]}
     start_response("200 OK", wrong[environ["QUERY_STRING"]])
     return [b"body"]
@@ -143,7 +143,7 @@ def closing_after_error(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def closing_endless(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Ends only with the client, or after 200 MiB."""
+    """Stream until the client disconnects, or for 200 MiB."""
     start_response("200 OK", [PLAIN])
     return Parts(b"x" * 65536 for _ in range(3200))
 
@@ -167,7 +167,7 @@ def exits(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def silent(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Never calls start_response."""
+    """Never call start_response."""
     return [b"body"]
 
 
@@ -183,7 +183,7 @@ def twice(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def replaced(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """A second start_response with exc_info before anything was sent."""
+    """Call start_response again with exc_info, before anything was sent."""
     start_response("200 OK", [PLAIN, ("X-First", "1"), ("Content-Length", "1")])
     try:
         raise LookupError("deliberate")
@@ -193,7 +193,7 @@ def replaced(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def replaced_late(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The same after something was sent: start_response raises the error again."""
+    """The same after a part was sent: start_response raises the error again."""
     start_response("200 OK", [PLAIN])
     yield b"first"
     try:

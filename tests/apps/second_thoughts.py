@@ -1,4 +1,4 @@
-"""Applications that call ``start_response`` again after a call that failed."""
+"""Applications that call ``start_response`` again after an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BAD = ("X-Bad", "two\r\nlines")
 
 
 def refused(environ: Any, start_response: Any, *first: tuple[str, str]) -> None:
-    """A start_response that fails, then one with an error page for that."""
+    """A start_response that fails, then one for an error page."""
     try:
         start_response("200 OK", [PLAIN, *first, BAD])
     except ValueError:
@@ -21,7 +21,7 @@ def refused(environ: Any, start_response: Any, *first: tuple[str, str]) -> None:
 
 
 def whole(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The first one named a length that the error page does not have."""
+    """The first call has a length that is not that of the error page."""
     refused(environ, start_response, ("Content-Length", "5"))
     return [b"the error page"]
 
@@ -32,13 +32,13 @@ def parts(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def upgrade(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The first one was for another protocol."""
+    """The first call is for another protocol."""
     refused(environ, start_response, ("Upgrade", "websocket"), ("Connection", "upgrade"))
     return [b"the error page"]
 
 
 def again(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The first one failed, so a second one needs no exc_info."""
+    """The first call fails, so the second one needs no exc_info."""
     try:
         start_response("200 OK", [PLAIN, ("Content-Length", "5"), BAD])
     except ValueError:
@@ -47,7 +47,7 @@ def again(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def swallowed(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The second one fails, and the application goes on as if there had been the first one only."""
+    """The second call fails, and the application ignores that."""
     start_response("200 OK", [PLAIN, ("Content-Length", "5")])
     try:
         raise LookupError("deliberate")
@@ -60,7 +60,7 @@ def swallowed(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def swallowed_length(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The same where the second one fails behind a length of its own."""
+    """The same if the second call has a length, too."""
     start_response("200 OK", [PLAIN])
     try:
         raise LookupError("deliberate")

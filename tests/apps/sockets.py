@@ -1,4 +1,4 @@
-"""Applications that take the connection over: WebSocket libraries, and by hand."""
+"""Applications that take over the connection: with WebSocket libraries, and without."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def index() -> str:
 
 @sock.route("/echo")
 def echo(ws: Any) -> None:
-    """Echoes until it is told to stop."""
+    """Echo until the message is stop."""
     say(f"websocket opened by {request.args.get('name', 'nobody')}")
     while True:
         message = ws.receive()
@@ -37,7 +37,7 @@ def fails(ws: Any) -> None:
 
 
 def by_hand(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As libraries do that know Gunicorn: answer on the socket, then raise StopIteration."""
+    """Respond on the socket, then raise StopIteration, like libraries that support Gunicorn."""
     sock = environ["gunicorn.socket"]
     sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: upper\r\nConnection: upgrade\r\n\r\n")
     data = sock.recv(1000)
@@ -50,7 +50,7 @@ def by_hand(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def handled(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As Gunicorn's own way to say so."""
+    """Respond on the socket, then return Gunicorn's ALREADY_HANDLED."""
     from gunicorn.workers.base_async import ALREADY_HANDLED
 
     sock = environ["gunicorn.socket"]
@@ -60,7 +60,7 @@ def handled(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def raised(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Not a takeover: the socket was never asked for."""
+    """Raise StopIteration without a takeover."""
     raise StopIteration
 
 

@@ -1,4 +1,4 @@
-"""An application that stalls its server on purpose, to see whether the worker notices."""
+"""An application that stalls its server on purpose, for tests of the self-check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stage
 
 
 def install(worker):
-    """A ``post_worker_init``: shorten what the self-check waits for."""
+    """A ``post_worker_init`` that shortens the times of the self-check."""
     import gworkers.serving.self_check
     import gworkers.worker.green
 
@@ -61,7 +61,7 @@ def lose_the_log(environ, start_response):
 
 
 def lose_a_connection(environ, start_response):
-    """All idle ones."""
+    """Stop watcher and deadline of all idle connections."""
     for connection in server().connections:
         if connection.state.value == "idle":
             connection._unwatch()
@@ -69,23 +69,23 @@ def lose_a_connection(environ, start_response):
     return stage.answer(start_response)
 
 
-def break_for_good(environ, start_response):
-    """Nothing wakes the dispatcher any more, a repair neither."""
-    server().greenlets._hub = Deaf(server().hub)
+def break_beyond_repair(environ, start_response):
+    """Give the request greenlets a hub that never calls them."""
+    server().greenlets._hub = SilentHub(server().hub)
     return stage.answer(start_response)
 
 
-class Deaf:
-    """A hub that calls nothing back."""
+class SilentHub:
+    """A hub that calls no callbacks."""
 
     def __init__(self, hub):
         self.hub = hub
 
     def call_soon(self, callback):
-        """Do not."""
+        """Do nothing."""
 
     def call_later(self, seconds, callback):
-        """Do not."""
+        """Do nothing."""
 
     def __getattr__(self, name):
         return getattr(self.hub, name)
@@ -97,7 +97,7 @@ def wait(environ, start_response):
 
 
 def check_soon(environ, start_response):
-    """Takes as long as some of the self-check's intervals."""
+    """Take as long as an interval of the self-check."""
     time.sleep(0.1)
     return stage.answer(start_response)
 

@@ -1,4 +1,4 @@
-"""Takeovers that end well or fail, alone and behind middlewares; a page that a proxy keeps for itself.
+"""Takeovers that end normally or fail, alone and behind middlewares, and a page that a proxy forbids.
 
 The path is ``/MIDDLEWARE/LIBRARY/HANDLER``, such as ``/generator/flask-sock/echo``.
 """
@@ -36,7 +36,7 @@ def echo(ws: Any) -> None:
 
 @sock.route("/flask-sock/fails")
 def fails(ws: Any) -> None:
-    """Fails on what its client sent."""
+    """Fail after the first message."""
     ws.send(ws.receive())
     raise LookupError("deliberate")
 
@@ -58,7 +58,7 @@ def eventlet_websocket(environ: Any, start_response: Any) -> Iterable[bytes]:
     return WebSocketWSGI(handler)(environ, start_response)  # type: ignore[no-any-return]
 
 
-# By hand: how an application sends on the socket itself, and what it does then
+# Without a library: the ways to send on the socket itself, and what the application does then
 
 
 def with_sendall(environ: Any) -> None:
@@ -83,7 +83,7 @@ def and_fails(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def and_answers(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As a framework's view, which has to return something."""
+    """Return a response, like the view of a framework, which must return one."""
     return answer(start_response, b"an HTTP answer")
 
 
@@ -108,7 +108,7 @@ def and_writes(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def and_reads_no_more(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As one whose body the server would ask for with a 100 (Continue)."""
+    """Read the body, for which the server would send a 100 response."""
     environ["wsgi.input"].read()
     return answer(start_response, b"an HTTP answer")
 
@@ -119,14 +119,14 @@ def and_hints(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def while_iterated(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """A generator that takes the socket in the midst of its answer."""
+    """A generator that takes the socket in the middle of its response."""
     start_response("200 OK", [])
     yield b"before"
     environ["gunicorn.socket"].sendall(b"by hand")
 
 
 def while_iterated_last(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """The same with a response whose length is known, so that nothing is missing at its end."""
+    """The same with a Content-Length, so that nothing is missing at the end of the response."""
     start_response("200 OK", [("Content-Length", "6")])
     yield b"before"
     environ["gunicorn.socket"].sendall(b"by hand")
@@ -138,11 +138,11 @@ def by_hand(environ: Any, start_response: Any) -> Iterable[bytes]:
     return globals()[then.replace("-", "_")](environ, start_response)  # type: ignore[no-any-return]
 
 
-# What leaves the connection's bytes alone, or only looks at them
+# Uses of the socket that only read
 
 
 def fact(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Asks the socket for what the query names."""
+    """Return the property of the socket that the query names."""
     sock = environ["gunicorn.socket"]
     name = environ["QUERY_STRING"]
     arguments = {"getsockopt": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
@@ -152,7 +152,7 @@ def fact(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def looks(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Looks whether the client is still there, then does what the query says."""
+    """Check whether the client is still connected, then do what the query says."""
     sock = environ["gunicorn.socket"]
     if select.select([sock], [], [], 0)[0]:
         sock.recv(1, socket.MSG_PEEK)
@@ -169,7 +169,7 @@ def looks_in_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
 
 
 def prepares(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Prepares the socket for another protocol, then finds that it cannot speak it."""
+    """Prepare the socket for another protocol, then refuse the handshake."""
     sock = environ["gunicorn.socket"]
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.settimeout(5)
@@ -203,7 +203,7 @@ def generator(environ: Any, start_response: Any) -> Iterator[bytes]:
 
 
 def caught(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As the frameworks that answer an error by themselves."""
+    """Catch errors, like frameworks that have their own error pages."""
     try:
         return dispatch(environ, start_response)
     except LookupError:
@@ -212,7 +212,7 @@ def caught(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def debugger(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """As Werkzeug's DebuggedApplication, which takes a StopIteration for an error, too."""
+    """Catch all exceptions, like the DebuggedApplication of Werkzeug, even StopIteration."""
     try:
         yield from dispatch(environ, start_response)
     except Exception:

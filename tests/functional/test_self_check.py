@@ -46,7 +46,7 @@ def test_stalled_connection_is_closed(server):
 def test_worker_that_cannot_repair_itself_is_replaced(server):
     """It stops its heartbeat, so the arbiter kills it after ``timeout`` seconds."""
     worker, = server.worker_pids()
-    assert server.connect().request("/break-for-good").status == 200
+    assert server.connect().request("/break-beyond-repair").status == 200
     lost = server.connect()
     lost.send(request("/"))
     server.wait_for_log("cannot repair itself and stops its heartbeat")

@@ -75,6 +75,13 @@ def test_exceptions_are_needed(module: str, name: str) -> None:
     assert name in imported(modules()[module])
 
 
+@pytest.mark.parametrize(("user", "provider"), [("http1", "serving"), ("serving", "worker")])
+def test_protocols_replace_imports_for_types(user: str, provider: str) -> None:
+    for module, path in modules().items():
+        if folder(module) == user:
+            assert not re.search(rf"^\s*from gworkers\.{provider}\b", path.read_text(), re.MULTILINE), module
+
+
 def test_every_folder_has_a_layer() -> None:
     assert {folder(module) for module in modules()} == set(LAYERS)
 
