@@ -56,11 +56,10 @@ def doctor(words: list[str]) -> int:
         from gworkers.gunicorn_compat import incompatible
         from gworkers.gunicorn_internals import Feature
 
-        for feature in (Feature.SERVING, Feature.DOCTOR):
-            finding = incompatible(feature)
-            if finding is not None:
-                sys.stderr.write(f"gworkers doctor: {finding}\n")
-                return 1
+        finding = incompatible(Feature.SERVING) or incompatible(Feature.DOCTOR)
+        if finding is not None:
+            _usage_error(str(finding))
+            return 1 if finding.fatal else 2
         from gworkers.doctor.examine import examine
         from gworkers.doctor.gunicorn_application import UsageError
     except ValueError as error:

@@ -40,7 +40,7 @@ class Feature(Enum):
         "files are sent without sendfile, or the Server field says only gunicorn")
     ERROR_PAGE = "The error page of the setting reload is off", "a worker ends if its application cannot be loaded"
     ADVICE = "Some advice is off", "some mistakes in the configuration are not reported, and errors are less clear"
-    DOCTOR = "gworkers doctor is off", "it loads the configuration as Gunicorn does"
+    DOCTOR = "The command doctor is off", "it loads the configuration as Gunicorn does"
 
     def __init__(self, state: str, loss: str) -> None:
         #: what is turned off, as a sentence
@@ -80,7 +80,7 @@ class Need:
     until: Version = NO_END
 
 
-_ARBITER = "gunicorn.arbiter:Arbiter"
+ARBITER = "gunicorn.arbiter:Arbiter"
 _WORKER = "gunicorn.workers.base:Worker"
 _CONFIG = "gunicorn.config:Config"
 _REQUEST = "gunicorn.http.message:Request"
@@ -121,8 +121,9 @@ NEEDS = (
     Need(_WORKER, Feature.ERROR_PAGE, "worker/", names="reloader"),
     Need("gunicorn.reloader:Reloader", Feature.ERROR_PAGE, "worker/",
          calls=_mapping(add_extra_file="self filename")),
-    Need(_CONFIG, Feature.OWN_SOCKETS, "master/ worker/", names="address reuse_port set"),
-    Need(_ARBITER, Feature.OWN_SOCKETS, "master/", relies=_mapping(spawn_worker="reuse_port"),
+    Need(_CONFIG, Feature.OWN_SOCKETS, "master/ worker/", names="address reuse_port",
+         calls=_mapping(set="self name value")),
+    Need(ARBITER, Feature.OWN_SOCKETS, "master/", relies=_mapping(spawn_worker="reuse_port"),
          since=SIGNAL_QUEUE),
 
     # Request heads
@@ -156,7 +157,7 @@ NEEDS = (
 
     # The master
 
-    Need(_ARBITER, Feature.MANAGED_RELOADS, "master/ worker/", names="""
+    Need(ARBITER, Feature.MANAGED_RELOADS, "master/ worker/", names="""
             APP_LOAD_ERROR LISTENERS SIG_QUEUE WORKERS WORKER_BOOT_ERROR _num_workers app cfg log master_pid num_workers
             pid pidfile systemd worker_age worker_class
          """,
@@ -168,15 +169,15 @@ NEEDS = (
              run="maybe_promote_master murder_workers manage_workers", reload="setup spawn_worker manage_workers",
              start="check_config when_ready", stop="kill_workers", murder_workers="kill_worker",
              reap_workers="APP_LOAD_ERROR WORKER_BOOT_ERROR", setup="num_workers")),
-    Need(_ARBITER, Feature.MANAGED_RELOADS, "master/",
+    Need(ARBITER, Feature.MANAGED_RELOADS, "master/",
          overrides=_mapping(wait_for_signals="self timeout="), relies=_mapping(run="wait_for_signals"),
          since=SIGNAL_QUEUE),
-    Need(_ARBITER, Feature.MANAGED_RELOADS, "master/", names="SIGNALS", calls=_mapping(wakeup="self"),
+    Need(ARBITER, Feature.MANAGED_RELOADS, "master/", names="SIGNALS", calls=_mapping(wakeup="self"),
          until=SIGNAL_QUEUE),
     Need(_WORKER, Feature.MANAGED_RELOADS, "master/", names="aborted age pid"),
     Need(_CONFIG, Feature.MANAGED_RELOADS, "master/",
-         names="address bind env env_orig graceful_timeout pidfile preload_app set when_ready worker_class "
-               "worker_class_str"),
+         names="address bind env env_orig graceful_timeout pidfile preload_app when_ready worker_class "
+               "worker_class_str", calls=_mapping(set="self name value")),
     Need(_LOGGER, Feature.MANAGED_RELOADS, "master/", names="critical error info warning"),
     Need("gunicorn.app.base:BaseApplication", Feature.MANAGED_RELOADS, "master/", names="cfg",
          calls=_mapping(reload="self", wsgi="self")),
@@ -188,7 +189,7 @@ NEEDS = (
     Need("gunicorn.pidfile:Pidfile", Feature.MANAGED_RELOADS, "master/",
          names="fname pid", calls=_mapping(__init__="self fname", create="self pid"),
          overrides=_mapping(unlink="self", validate="self"), relies=_mapping(create="validate")),
-    Need(_ARBITER, Feature.CONTROL_SERVER, "master/", names="_control_server",
+    Need(ARBITER, Feature.CONTROL_SERVER, "master/", names="_control_server",
          overrides=_mapping(_start_control_server="self", _stop_control_server="self"),
          since=CONTROL_SERVER),
 

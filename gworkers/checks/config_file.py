@@ -10,7 +10,8 @@ from typing import Any
 from gworkers.checks.importers import CONFIGURATION
 from gworkers.files import open_regular_file
 from gworkers.findings import Finding
-from gworkers.gunicorn_compat import known_settings
+from gworkers.gunicorn_compat import known_settings, works
+from gworkers.gunicorn_internals import Feature
 from gworkers.settings import GUNICORN_SETTINGS, PREFIX, Settings
 
 KNOWN_SETTINGS = known_settings()
@@ -27,6 +28,8 @@ SIMILARITY = 0.8
 
 def check(cfg: Any, worker_class: type) -> list[Finding]:
     """Return findings for ignored names in the file that *cfg* was read from. *worker_class* is the one in use."""
+    if not works(Feature.ADVICE):
+        return []
     file_name = (cfg.config or "").removeprefix("file:")
     try:
         # open_regular_file() refuses a FIFO, whose content Gunicorn has consumed.

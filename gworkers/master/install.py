@@ -5,8 +5,8 @@ from importlib import import_module
 from typing import Any
 
 from gworkers.error_text import describe
-from gworkers.gunicorn_compat import failed, works
-from gworkers.gunicorn_internals import Feature
+from gworkers.gunicorn_compat import check_instance, failed, incompatible, works
+from gworkers.gunicorn_internals import ARBITER, Feature
 
 
 def install_when_ready(cfg: Any) -> None:
@@ -27,12 +27,20 @@ def take_charge(arbiter: Any) -> None:
 
     If that fails, the arbiter stays Gunicorn's own, and a warning is logged.
     """
-    if not works(Feature.MANAGED_RELOADS):
+    finding = incompatible(Feature.MANAGED_RELOADS)
+    if finding is not None:
+        # With a gworkers class the start has logged it.
+        if hasattr(arbiter, "log") and not hasattr(getattr(arbiter, "worker_class", None), "hub_name"):
+            arbiter.log.warning("%s", finding)
         return
     # Not earlier: its modules import what has just been compared.
     generations = import_module("gworkers.master.generations").Generations
     original = type(arbiter)
     if issubclass(original, generations):
+        return
+    finding = check_instance(Feature.MANAGED_RELOADS, ARBITER, arbiter)
+    if finding is not None:
+        arbiter.log.warning("%s", finding)
         return
     try:
         # An application may bring a class of its own, which stays a base of the new one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 warnings.simplefilter("error")
@@ -11,3 +12,8 @@ warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
 warnings.filterwarnings("ignore", r"Using fork\(\) is a bad idea")
 # Gunicorn, eventlet and applications that drop a socket leave closing to the garbage collector.
 warnings.simplefilter("ignore", ResourceWarning)
+
+if "TEST_RENAMED" in os.environ:
+    import renamed
+
+    renamed.install(os.environ["TEST_RENAMED"])

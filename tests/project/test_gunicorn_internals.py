@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dis
 import functools
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from time import process_time
+from types import SimpleNamespace
 from typing import Any
 
 import gunicorn
 import pytest
 from gunicorn.arbiter import Arbiter
+from gunicorn.http.message import Request
+from gunicorn.workers.base import Worker
 
 from gworkers import gunicorn_compat
-from gworkers.gunicorn_internals import NEEDS, TESTED, Feature, Need
+from gworkers.gunicorn_internals import ARBITER, NEEDS, TESTED, Feature, Need
 from support.gunicorn_uses import Use, uses
 
 pytestmark = pytest.mark.smoke
@@ -30,7 +35,7 @@ def _forget() -> Iterator[None]:
 
 
 def forget() -> None:
-    for function in (gunicorn_compat.differences, gunicorn_compat._names_in_methods, gunicorn_compat._settings):
+    for function in (gunicorn_compat.differences, gunicorn_compat._assigned, gunicorn_compat._settings):
         function.cache_clear()
 
 
@@ -153,6 +158,27 @@ def test_difference(sample: Callable[..., tuple[str, ...]], declared: dict[str, 
     if declared.get("until") == TESTED and gunicorn_compat.RELEASE != TESTED:
         pytest.skip("about the newest release")
     assert sample(**declared) == (() if difference is None else (difference,))
+
+
+def test_assigned_attributes_are_those_that_dis_shows() -> None:
+    names = [f"name{number}" for number in range(300)]
+    made: dict[str, Any] = {}
+    exec("def many(self):\n" + "\n".join(f"  self.{name} = 1" for name in names), made)
+    functions = [made["many"], *(method for cls in (Arbiter, Request, Worker) for method in vars(cls).values()
+                                 if inspect.isfunction(method))]
+    for function in functions:
+        expected = [step.argval for step in dis.get_instructions(function) if step.opname == "STORE_ATTR"]
+        assert list(gunicorn_compat._assigned_in(function.__code__)) == expected
+
+
+def test_instance_without_an_attribute() -> None:
+    arbiter = SimpleNamespace(**dict.fromkeys(
+        [name for need in NEEDS if need.owner == ARBITER for name in need.names.split()]))
+    assert gunicorn_compat.check_instance(Feature.MANAGED_RELOADS, ARBITER, arbiter) is None
+    del arbiter.pid
+    finding = gunicorn_compat.check_instance(Feature.MANAGED_RELOADS, ARBITER, arbiter)
+    assert finding is not None
+    assert finding.problem.endswith(" has no gunicorn.arbiter:Arbiter.pid")
 
 
 def test_method_that_another_library_has_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
