@@ -202,7 +202,7 @@ def test_running_as_root_is_logged_once_per_master(start: Start, user: str) -> N
 
 
 BROKEN = {
-    "syntax": "this is not Python",
+    "syntax": "workers =",
     "setting": "from gworkers import GeventWorker\nworker_class = GeventWorker.configure(head_timout=5)\n",
     "preload": "preload_app = True\n",
     "class": "worker_class = 'gworkers.GevntWorker'\n",
