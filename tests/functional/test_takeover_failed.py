@@ -74,9 +74,10 @@ def test_nothing_follows_bytes_sent_in_another_way(server, connect, how, then):
     expect_deliberate_error(server, then)
 
 
-def test_no_100_after_bytes_sent_on_the_socket(connect):
+def test_no_100_after_bytes_sent_on_the_socket(server, connect):
     headers = [*UPPER, "Content-Length: 5", "Expect: 100-continue"]
     switched(connect(), "/by-hand?with-sendall+and-reads-no-more", headers).expect_close()
+    server.wait_for_log("Invalid request from ip=.*: nothing more can be sent on this connection")
 
 
 @over_tcp_and_tls

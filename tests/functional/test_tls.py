@@ -180,7 +180,7 @@ def test_client_that_disconnects_before_its_handshake(serve: Serve, certificates
         getattr(client, leave.partition(" ")[0])()
         if leave == "half_close":
             client.read_to_end()  # a TLS alert, perhaps
-    server.wait_for_log(r"\[DEBUG\] A connection failed and was closed", count=5)
+    server.wait_for_log(r"\[DEBUG\] A connection failed (before its TLS handshake )?and was closed", count=5)
     assert connect(server, certificates.context()).request().status == 200
     assert server.log(r"\[(INFO|WARNING|ERROR)\]") == []
 
@@ -336,7 +336,7 @@ def test_ciphers(start: Serve, certificates: Certificates) -> None:
 
 def test_invalid_ciphers(start: Serve, certificates: Certificates) -> None:
     line = refusal(start("echo:app", "--ciphers", "nonsense", *certificates.options, ready=False))
-    assert "ciphers 'nonsense': No cipher can be selected. See that" in line
+    assert "ciphers 'nonsense': No cipher can be selected" in line
 
 
 def test_ssl_context_hook(start: Serve, certificates: Certificates) -> None:
