@@ -42,6 +42,12 @@ def site(serve: Callable[..., Server], form: str) -> Callable[..., Server]:
 
 
 @pytest.fixture
+def dnspython(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let eventlet use dnspython, with ``--matrix=pairwise`` too."""
+    monkeypatch.delenv("EVENTLET_NO_GREENDNS", raising=False)
+
+
+@pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
     return Deployment(tmp_path)
 

@@ -53,6 +53,7 @@ def test_greenlet_without_its_extension(start: Start, tmp_path: Path) -> None:
     assert line.endswith("[greenlet-broken]")
 
 
+@pytest.mark.usefixtures("dnspython")
 @pytest.mark.parametrize("variable", ["GEVENT_LOOP", "GEVENT_RESOLVER", "EVENTLET_HUB"])
 @pytest.mark.smoke
 def test_invalid_variable_of_the_library(start: Start, hub: str, variable: str) -> None:

@@ -126,6 +126,7 @@ def reported(server: Server) -> dict[str, tuple[str, str]]:
     return found
 
 
+@pytest.mark.usefixtures("dnspython")
 def test_imports_into_an_unpatched_master_are_reported(start: Start, hub: str, imports: str) -> None:
     assert reported(start("probe:app", config=imports)) == expected(hub)
 
