@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from stage import answer, say, stage, wait_at
+from app_support import answer, route_by_name, say, wait_at
 
 
 def echo(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -119,4 +119,4 @@ def peer(environ: Any, start_response: Any) -> Iterable[bytes]:
     return answer(start_response, json.dumps(seen).encode())
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from stage import answer, say, stage, wait_at
+from app_support import answer, route_by_name, say, wait_at
 
 left: contextvars.ContextVar[str] = contextvars.ContextVar("left", default="nothing")
 at_start: contextvars.ContextVar[str] = contextvars.ContextVar("at_start", default="nothing")
@@ -43,7 +43,7 @@ def mark_start(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def mark_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
-    """The same, in a generator and in its close()."""
+    """The same in a generator and in its close()."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     try:
         yield json.dumps(leave("generator")).encode()
@@ -87,4 +87,4 @@ def seen_by_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
     return (left.get().encode() for _ in range(2))
 
 
-app = stage(globals())
+app = route_by_name(globals())

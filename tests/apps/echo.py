@@ -1,4 +1,4 @@
-"""Answers with what it was asked: the request as JSON."""
+"""Answers with the request as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """``body`` and every string in the environ."""
+    """Answer with ``body`` and all strings in the environ."""
     seen = {key: value for key, value in environ.items() if isinstance(value, str)}
     seen["body"] = environ["wsgi.input"].read(-1).decode("latin-1")
     answer = json.dumps(seen).encode()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from app_support import answer, say
 from eventlet.websocket import WebSocketWSGI
-from stage import answer, say
 
 
 def converse(ws: Any) -> None:

@@ -1,8 +1,8 @@
-"""An application whose worker fails on demand: in any callback that gworkers gives to the hub, once.
+"""An application that makes hub callbacks of gworkers fail on demand.
 
 ``post_worker_init = install`` in the configuration prepares the worker. A request to
-``/arm?callback=NAME&kind=KIND&when=WHEN`` lets the callback of that name raise an exception the next
-time it is called; KIND is one of :data:`KINDS`, WHEN is before or after its own work.
+``/arm?callback=NAME&kind=KIND&when=WHEN`` makes the callback of that name raise an exception at its next
+call. KIND is a key of :data:`KINDS`, WHEN is ``before`` or ``after`` its work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from functools import wraps
 from urllib.parse import parse_qsl
 
-import stage
+import app_support
 
 import gworkers
 from gworkers.hubs.guard import hub_callback
@@ -122,7 +122,7 @@ def note_callbacks(hub):
 
 
 def install(worker):
-    """Prepare a worker that has not begun to serve."""
+    """Prepare a worker before it serves."""
     make_callbacks_faulty()
     note_callbacks(worker.hub)
     for module, name in (("serving.server", "TRIM_INTERVAL"), ("worker.green", "HEARTBEAT"),
@@ -135,27 +135,27 @@ def arm(environ, start_response):
     words = dict(parse_qsl(environ["QUERY_STRING"]))
     fired.clear()
     armed[words["callback"], words["when"]] = words["kind"]
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def state(environ, start_response):
     told = {"guarded": sorted(guarded), "given": sorted(given), "unguarded": sorted(unguarded), "fired": fired,
             "connections": worker.server.connection_count,  # noqa: F821
             "descriptors": len(os.listdir("/proc/self/fd"))}
-    return stage.answer(start_response, json.dumps(told).encode())
+    return app_support.answer(start_response, json.dumps(told).encode())
 
 
 def large(environ, start_response):
-    return stage.answer(start_response, bytes(4 * 1024 * 1024))
+    return app_support.answer(start_response, bytes(4 * 1024 * 1024))
 
 
 def medium(environ, start_response):
-    return stage.answer(start_response, bytes(30 * 1024))
+    return app_support.answer(start_response, bytes(30 * 1024))
 
 
 def wait(environ, start_response):
-    stage.wait_at(environ["QUERY_STRING"])
-    return stage.answer(start_response)
+    app_support.wait_at(environ["QUERY_STRING"])
+    return app_support.answer(start_response)
 
 
 def leave_a_reader(environ, start_response):
@@ -166,11 +166,11 @@ def leave_a_reader(environ, start_response):
         try:
             body.read()
         except (OSError, RuntimeError):
-            stage.say("the reader was dismissed")
+            app_support.say("the reader was stopped")
 
     threading.Thread(target=read).start()
     time.sleep(0.01)
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
-app = stage.stage(globals())
+app = app_support.route_by_name(globals())

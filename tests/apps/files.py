@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from stage import say, stage, wait_at
+from app_support import route_by_name, say, wait_at
 
 CONTENT = bytes(range(256)) * 4000
 PLAIN = ("Content-Type", "application/octet-stream")
@@ -210,4 +210,4 @@ def bad_disk(environ: Any, start_response: Any) -> Iterable[bytes]:
     return environ["wsgi.file_wrapper"](reader)
 
 
-app = stage(globals())
+app = route_by_name(globals())

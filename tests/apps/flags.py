@@ -1,4 +1,4 @@
-"""Answers with what in the environ is not a string."""
+"""Answers with the environ values that are not strings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from stage import answer
+from app_support import answer
 
 FLAGS = ("wsgi.version", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once", "wsgi.input_terminated")
 

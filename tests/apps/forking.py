@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
+from app_support import answer, say
 from probe import app as probe
-from stage import answer, say
 
 SIGNALS = "TERM QUIT INT ABRT USR1".split()
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from stage import answer, say, stage
+from app_support import answer, route_by_name, say
 
 #: More bytes than the buffers of a connection hold.
 LARGE = b"x" * (40 << 20)
@@ -97,7 +97,7 @@ def fails_after_hints(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def next_one(environ: Any, start_response: Any) -> Iterable[bytes]:
-    return answer(start_response, b"the answer to the next request")
+    return answer(start_response, b"the response to the next request")
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -1,12 +1,12 @@
-"""A log handler that misbehaves, on the error log and the access log of every worker that the tests start.
+"""A faulty log handler on the error log and the access log of every worker that the tests start.
 
-TEST_LOG_HANDLER says how: ``raises`` in every ``emit``; ``waits`` 50 ms cooperatively in every ``emit``; ``locked``:
-a native thread holds its lock most of the time. Gunicorn's configuration file, which launch.py writes, installs it
-behind the configured handlers, so that a line has reached the test before this handler fails.
+TEST_LOG_HANDLER chooses the fault. ``raises``: each ``emit`` raises an exception. ``waits``: each ``emit`` waits 50 ms
+cooperatively. ``locked``: a native thread holds the lock most of the time. The configuration file that launch.py
+writes installs it after the configured handlers, so that a line reaches the test before this handler fails.
 
-It misbehaves in workers only, from ``init_signals`` on, which is after the patch and before the application is loaded,
-and not for their last line. A master is not patched, so nothing can wait cooperatively there, and what a handler raises
-in Gunicorn's own code ends it, or keeps ``worker_exit`` from being called.
+It is faulty in workers only, from ``init_signals`` on, which is after the patch and before the application is loaded,
+and not for their last line. The master is not patched, so a handler cannot wait cooperatively there. An exception in
+Gunicorn's own code would end the process, or prevent the call of ``worker_exit``.
 """
 
 from __future__ import annotations
@@ -22,67 +22,67 @@ from typing import Any, NamedTuple
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
-#: Seconds that ``waits`` takes for a record.
+#: Seconds that ``waits`` waits for each record.
 WAIT = 0.05
-#: Seconds for which the native thread of ``locked`` holds the lock, and for which the lock is free.
+#: Seconds in which the native thread of ``locked`` holds the lock, and in which the lock is free.
 HELD, FREE = 0.02, 0.005
-#: Seconds after which a greenlet asks for the lock again.
+#: Seconds between two attempts of a greenlet to acquire the lock.
 RETRY = 0.001
 
 LOGGERS = ("gunicorn.error", "gunicorn.access")
 
 
 class LogHandlerError(Exception):
-    """What ``raises`` raises. A traceback that ends in it fails no test."""
+    """The exception of ``raises``. Tests ignore tracebacks that end with it."""
 
 
 class LogHandler(logging.Handler):
-    """Does nothing until :meth:`misbehave` is called."""
+    """Does nothing until :meth:`activate` is called."""
 
-    #: the process that it misbehaves in, not one that it forks
+    #: the process that it is active in; not its forked children
     worker = 0
 
-    def misbehave(self) -> None:
-        """From now on do it in this process, a worker that has been patched."""
+    def activate(self) -> None:
+        """Activate the fault in this process, a patched worker."""
         self.worker = os.getpid()
 
     def emit(self, record: logging.LogRecord) -> None:
         if os.getpid() == self.worker and not str(record.msg).startswith("Worker exiting"):
-            self.misbehave_with(record)
+            self.fail(record)
 
-    def misbehave_with(self, record: logging.LogRecord) -> None:
+    def fail(self, record: logging.LogRecord) -> None:
         pass
 
 
 class Raises(LogHandler):
-    def misbehave_with(self, record: logging.LogRecord) -> None:
+    def fail(self, record: logging.LogRecord) -> None:
         raise LogHandlerError("TEST_LOG_HANDLER=raises")
 
 
 class Waits(LogHandler):
-    def misbehave_with(self, record: logging.LogRecord) -> None:
+    def fail(self, record: logging.LogRecord) -> None:
         time.sleep(WAIT)
 
 
 class Locked(LogHandler):
-    def misbehave(self) -> None:
-        super().misbehave()
-        natives = Natives.find()
-        # The hubs' own locks are not for this: eventlet wakes no greenlet when a native thread releases one, and gevent
-        # so late that the thread may have taken it again, each time.
-        self.lock = SharedLock(natives.new_lock)  # type: ignore[assignment]
+    def activate(self) -> None:
+        super().activate()
+        originals = Originals.find()
+        # The locks of the hubs are unsuitable: when a native thread releases one, eventlet wakes no greenlet, and
+        # gevent wakes one so late that the thread may have acquired the lock again.
+        self.lock = SharedLock(originals.new_lock)  # type: ignore[assignment]
 
         def hold() -> None:
             while True:
                 with self.lock:  # type: ignore[union-attr]
-                    natives.sleep(HELD)
-                natives.sleep(FREE)
+                    originals.sleep(HELD)
+                originals.sleep(FREE)
 
-        natives.start(hold)
+        originals.start(hold)
 
 
 class SharedLock:
-    """A lock for greenlets and native threads, which wait by asking again and again."""
+    """A lock for greenlets and native threads, which poll it."""
 
     def __init__(self, new_lock: Callable[[], Any]) -> None:
         self._new_lock = new_lock
@@ -106,16 +106,16 @@ class SharedLock:
         self.release()
 
 
-class Natives(NamedTuple):
-    """What the patch has replaced."""
+class Originals(NamedTuple):
+    """Functions that the patch has replaced."""
 
     start: Callable[[Callable[[], None]], object]
-    """Runs a function in a thread of the system, which ends with the process."""
+    """Runs a function in a native daemon thread."""
     sleep: Callable[[float], None]
     new_lock: Callable[[], Any]
 
     @classmethod
-    def find(cls) -> Natives:
+    def find(cls) -> Originals:
         if "eventlet" in sys.modules:
             from eventlet.patcher import original
 
@@ -132,7 +132,7 @@ KINDS = {"raises": Raises, "waits": Waits, "locked": Locked}
 
 
 def install() -> None:
-    """Add the handler to both logs whenever Gunicorn has set them up, and let it misbehave in workers.
+    """Add the handler to both logs whenever Gunicorn has set them up, and let it activate in workers.
 
     A configuration that is loaded again installs nothing again.
     """
@@ -145,14 +145,14 @@ def install() -> None:
     def setup(self: Any, cfg: Any) -> None:
         set_up(self, cfg)
         for name in LOGGERS:
-            # Behind those that have just been made.
+            # After the new handlers.
             logging.getLogger(name).removeHandler(handler)
             logging.getLogger(name).addHandler(handler)
 
     @functools.wraps(begin)
     def init_signals(self: Any) -> None:
         begin(self)
-        handler.misbehave()
+        handler.activate()
 
     Logger.setup = setup
     Worker.init_signals = init_signals

@@ -1,4 +1,4 @@
-"""Log handlers that misbehave, and an application that logs."""
+"""Faulty log handlers, and an application that logs."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import sys
 import threading
 import time
 
-import stage
+import app_support
 
 
 class Raising(logging.Handler):
-    """Raises in each emit, which no handleError catches."""
+    """Raises an exception in emit(), which handleError() does not catch."""
 
     def emit(self, record):
         raise ValueError("this handler does not work")
 
 
 class Waiting(logging.Handler):
-    """Sends each record to a slow collector: waits cooperatively."""
+    """Waits cooperatively, like a handler that sends records to a slow collector."""
 
     def emit(self, record):
         time.sleep(0.05)
 
 
 class Hanging(logging.Handler):
-    """Never returns, and keeps its lock."""
+    """Never returns, and holds its lock."""
 
     def emit(self, record):
         threading.Event().wait()
 
 
 class Cancelling(logging.Handler):
-    """Raises what no ``except Exception`` catches."""
+    """Raises an exception that ``except Exception`` does not catch."""
 
     def emit(self, record):
         raise asyncio.CancelledError
@@ -43,7 +43,7 @@ HANDLERS = {kind.__name__.lower(): kind for kind in (Raising, Waiting, Hanging, 
 
 
 def add(name):
-    """Return a ``post_worker_init`` that adds such a handler behind Gunicorn's own ones."""
+    """Return a ``post_worker_init`` hook that adds the handler *name* after Gunicorn's handlers."""
 
     def post_worker_init(worker):
         for logger in (worker.log.error_log, worker.log.access_log):
@@ -63,9 +63,9 @@ def fail(environ, start_response):
 
 
 def hold_the_lock(environ, start_response):
-    """A native thread takes the lock of Gunicorn's handler until there is a request to /release-the-lock."""
+    """Let a native thread hold the lock of Gunicorn's handler until a request to /release-the-lock."""
     in_a_thread(hold)
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 released = []
@@ -74,14 +74,14 @@ released = []
 def hold():
     handler = logging.getLogger("gunicorn.error").handlers[0]
     with handler.lock:
-        stage.say("the lock is held")
+        app_support.say("the lock is held")
         while not released:
             native_sleep(0.01)
 
 
 def release_the_lock(environ, start_response):
     released.append(True)
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def in_a_thread(function):
@@ -107,17 +107,17 @@ def native_sleep(seconds):
 
 
 def wait_a_while(environ, start_response):
-    """For longer than the server's ``timeout``."""
+    """Wait longer than the setting ``timeout`` of the server."""
     time.sleep(4)
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def shorten_intervals(worker):
-    """A ``post_worker_init``: a lower limit, which a slow machine reaches too, in a shorter interval."""
+    """A ``post_worker_init`` hook that sets a lower limit and a shorter interval, for slow machines."""
     import gworkers.logs.invalid_request_log
 
     gworkers.logs.invalid_request_log.LINES = 10
     gworkers.logs.invalid_request_log.INTERVAL = 3.0
 
 
-app = stage.stage(globals())
+app = app_support.route_by_name(globals())

@@ -1,4 +1,4 @@
-"""Imported before the patch: names, and things made with them."""
+"""Names and objects from before the patch. The configuration imports this module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test wants to know of the process that serves it, and work that takes as long as the test says."""
+"""Facts about the process that serves, and work that takes as long as the test requires."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ most = 0
 
 
 def process(_: Query) -> object:
-    """Who serves, as what, and where."""
+    """Return facts about the process."""
     return {"pid": os.getpid(), "parent": os.getppid(), "uid": os.getuid(), "gid": os.getgid(),
             "groups": sorted(os.getgroups()), "cwd": os.getcwd(), "path": sys.path}
 
 
 def variable(query: Query) -> object:
-    """The value of an environment variable."""
+    """Return the value of an environment variable."""
     return os.environ.get(query["name"])
 
 
 def hold(query: Query) -> object:
-    """Answers once the file is there; says how many did so at the same time at most."""
+    """Wait until the file exists. Return the maximum number of concurrent calls."""
     global running, most
     running += 1
     most = max(most, running)
@@ -42,7 +42,7 @@ def hold(query: Query) -> object:
 
 
 def spin(query: Query) -> object:
-    """Keeps the processor, and so the hub, for so many seconds."""
+    """Block the hub for some seconds of CPU time."""
     deadline = time.monotonic() + float(query["seconds"])
     while time.monotonic() < deadline:
         pass
@@ -50,14 +50,14 @@ def spin(query: Query) -> object:
 
 
 def say(query: Query) -> object:
-    """Prints to stdout and to stderr."""
+    """Print to stdout and to stderr."""
     print(query["out"], flush=True)  # noqa: T201
     print(query["err"], file=sys.stderr, flush=True)  # noqa: T201
     return None
 
 
 def touch(query: Query) -> object:
-    """Makes a file, with whatever rights the process's umask leaves."""
+    """Create a file, with the permissions that the umask allows."""
     os.close(os.open(query["file"], os.O_CREAT | os.O_WRONLY, 0o666))
     return None
 
@@ -72,7 +72,7 @@ WORK: dict[str, Callable[[Query], object]] = {
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The answer of ``WORK``, as JSON; ``/stream`` yields its size in parts, ``/file`` sends a file."""
+    """Answer with the result of ``WORK`` as JSON. ``/stream`` streams parts, ``/file`` sends a file."""
     query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
     path = environ["PATH_INFO"]
     if path == "/file":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from stage import say, stage, wait_at
+from app_support import route_by_name, say, wait_at
 
 PLAIN = ("Content-Type", "text/plain")
 
@@ -93,7 +93,7 @@ def typed(environ: Any, start_response: Any) -> Iterable[bytes]:
     return [b"body"]
 
 
-# A Content-Length that is wrong
+# A wrong Content-Length
 
 def too_long(environ: Any, start_response: Any) -> Iterable[bytes]:
     start_response("200 OK", [PLAIN, ("Content-Length", "4")])
@@ -203,4 +203,4 @@ def replaced_late(environ: Any, start_response: Any) -> Iterable[bytes]:
     yield b"an error page"
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -1,4 +1,4 @@
-"""A Flask application with a lock that is made while it is loaded, and held while a request waits."""
+"""A Flask application with a lock that is created at import and held while a request waits."""
 
 from __future__ import annotations
 

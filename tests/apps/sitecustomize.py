@@ -1,4 +1,4 @@
-"""Python imports this by itself in every test server: there, too, a warning is an error."""
+"""Python imports this module at the start of every test server. It turns warnings into errors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import warnings
 
 warnings.simplefilter("error")
-# For whoever imports eventlet, which is what its users know.
+# Each import of eventlet causes this warning.
 warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
-# What it says to everybody who patches Gunicorn's master, as preload_app needs it.
+# A fork of a patched master causes this warning, which preload_app requires.
 warnings.filterwarnings("ignore", r"Using fork\(\) is a bad idea")
-# Gunicorn, eventlet and applications that drop a socket leave closing to the garbage collector.
+# Gunicorn, eventlet and some applications let the garbage collector close sockets.
 warnings.simplefilter("ignore", ResourceWarning)
 
 if "TEST_RENAMED" in os.environ:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from app_support import answer, say
 from flask import Flask, request
 from flask_sock import Sock
-from stage import answer, say
 
 flask = Flask(__name__)
 sock = Sock(flask)
@@ -21,7 +21,7 @@ def index() -> str:
 @sock.route("/echo")
 def echo(ws: Any) -> None:
     """Echo until the message is stop."""
-    say(f"websocket opened by {request.args.get('name', 'nobody')}")
+    say(f"websocket opened by {request.args.get('name', 'no name')}")
     while True:
         message = ws.receive()
         if message == "stop":

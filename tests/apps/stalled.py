@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-import stage
+import app_support
 
 
 def install(worker):
@@ -25,7 +25,7 @@ def server():
 
 def stop_listening(environ, start_response):
     server().listeners[0]._watcher.stop()
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def stay_full(environ, start_response):
@@ -41,23 +41,23 @@ def stay_full(environ, start_response):
         server().full = True
 
     threading.Thread(target=stay).start()
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def lose_the_dispatcher(environ, start_response):
     server().greenlets._scheduled = True
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def lose_the_outbox(environ, start_response):
     server().outbox._scheduled = True
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def lose_the_log(environ, start_response):
     server().log._scheduled = True
     server().log.warning("a record that waits")
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def lose_a_connection(environ, start_response):
@@ -66,13 +66,13 @@ def lose_a_connection(environ, start_response):
         if connection.state.value == "idle":
             connection._unwatch()
             connection._stop_deadline()
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 def break_beyond_repair(environ, start_response):
     """Give the request greenlets a hub that never calls them."""
     server().greenlets._hub = SilentHub(server().hub)
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
 class SilentHub:
@@ -92,14 +92,14 @@ class SilentHub:
 
 
 def wait(environ, start_response):
-    stage.wait_at(environ["QUERY_STRING"])
-    return stage.answer(start_response)
+    app_support.wait_at(environ["QUERY_STRING"])
+    return app_support.answer(start_response)
 
 
 def check_soon(environ, start_response):
     """Take as long as an interval of the self-check."""
     time.sleep(0.1)
-    return stage.answer(start_response)
+    return app_support.answer(start_response)
 
 
-app = stage.stage(globals())
+app = app_support.route_by_name(globals())

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from app_support import answer, say
 from flask import Flask
 from flask_sock import Sock
-from leftovers import descriptors
-from stage import answer, say
+from socket_access import descriptors
 
 flask = Flask(__name__)
 sock = Sock(flask)
@@ -99,7 +99,7 @@ def and_answers_without_end(environ: Any, start_response: Any) -> Iterator[bytes
             yield b"an HTTP answer"
         say("served to the end")
     finally:
-        say("told to stop")
+        say("stopped by close()")
 
 
 def and_writes(environ: Any, start_response: Any) -> Iterable[bytes]:

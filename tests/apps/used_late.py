@@ -1,4 +1,4 @@
-"""Uses what was made before the patch: requests that wait for what another one does."""
+"""Uses objects from before the patch in requests that wait for each other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import made_early
-from stage import answer, say
+from app_support import answer, say
 
 condition = made_early.Condition()
 event, queue = made_early.Event(), made_early.Queue()
@@ -26,7 +26,7 @@ def notify() -> None:
         condition.notify()
 
 
-#: How to wait for each, and how to end the wait.
+#: Functions to wait for each object, and to end the wait.
 WAITS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "barrier": (lambda: made_early.barrier.wait() in (0, 1), made_early.barrier.wait),
     "condition": (wait_for_condition, notify),
@@ -81,7 +81,7 @@ def leave(_: str) -> object:
 
 
 def connect(_: str) -> object:
-    """As far as clients of TLS begin."""
+    """Create a TLS context like a client."""
     context = made_early.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,4 +1,4 @@
-"""Any other application inside of ``wsgiref.validate``: ``validated:echo`` is ``echo:app``."""
+"""Another application behind ``wsgiref.validate``: ``validated:echo`` wraps ``echo:app``."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def security(request):
 def server(start, security, request):
     options = ("--certfile", request.getfixturevalue("certificate")) if security == "tls" else ()
     # A quarter of it is left for the application after the abort.
-    return start("cut:app", "--graceful-timeout", 4, *options)
+    return start("read_after_abort:app", "--graceful-timeout", 4, *options)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def ask(server, target):
 
 
 def test_timeouts_that_expire_after_their_requests(serve):
-    server = serve("afterwards:app", "--worker-connections", 4)
+    server = serve("after_the_response:app", "--worker-connections", 4)
     for _ in range(8):
         gate = server.word()
         ask(server, f"/open?{gate}")
@@ -38,7 +38,7 @@ def test_timeouts_that_expire_after_their_requests(serve):
 
 
 def test_timeouts_in_several_greenlets_at_once(serve):
-    server = serve("afterwards:app", "--worker-connections", 4)
+    server = serve("after_the_response:app", "--worker-connections", 4)
     for _ in range(3):
         gate = server.word()
         clients = [server.connect() for _ in range(3)]
@@ -60,7 +60,7 @@ def test_timeouts_in_several_greenlets_at_once(serve):
 
 
 def test_kill_after_the_request(serve):
-    server = serve("afterwards:app", "--worker-connections", 4)
+    server = serve("after_the_response:app", "--worker-connections", 4)
     for _ in range(8):
         word = server.word()
         ask(server, f"/kill-later?{word}")
@@ -83,7 +83,7 @@ BODIES = pytest.mark.parametrize(("headers", "body", "at"), [
 
 @BODIES
 def test_greenlet_that_still_reads_the_body(serve, headers, body, at):
-    server = serve("afterwards:app")
+    server = serve("after_the_response:app")
     client = server.connect()
     word, gate = server.word(), server.word()
     client.send(request(f"/read-on?{word}", method="POST", headers=headers) + body[:at])
@@ -105,7 +105,7 @@ def test_greenlet_that_still_reads_the_body(serve, headers, body, at):
 
 @BODIES
 def test_greenlet_that_reads_the_body_later(serve, headers, body, at):
-    server = serve("afterwards:app")
+    server = serve("after_the_response:app")
     client = server.connect()
     word, gate = server.word(), server.word()
     assert client.request(f"/read-later?{word}", method="POST", headers=headers, body=body).body == b"ok"
@@ -121,7 +121,7 @@ def test_greenlet_that_reads_the_body_later(serve, headers, body, at):
 
 @BODIES
 def test_greenlet_that_reads_a_body_that_never_ends(serve, headers, body, at):
-    server = serve("afterwards:app", settings={"linger_timeout": 0.1})
+    server = serve("after_the_response:app", settings={"linger_timeout": 0.1})
     client = server.connect()
     word = server.word()
     client.send(request(f"/read-later?{word}", method="POST", headers=headers) + body[:at])
@@ -136,7 +136,7 @@ def test_greenlet_that_reads_a_body_that_never_ends(serve, headers, body, at):
 
 @pytest.mark.parametrize("path", ["write-later", "write-later-whole"])
 def test_write_after_the_response(serve, path):
-    server = serve("afterwards:app")
+    server = serve("after_the_response:app")
     client = server.connect()
     word, gate = server.word(), server.word()
     assert client.request(f"/{path}?{word}").body in (b"one,two", b"one,")
@@ -151,7 +151,7 @@ def test_write_after_the_response(serve, path):
 
 @pytest.mark.parametrize("path", ["write-later", "write-later-whole", "hint-later"])
 def test_write_on_an_idle_connection(serve, path):
-    server = serve("afterwards:app")
+    server = serve("after_the_response:app")
     client = server.connect()
     word = server.word()
     assert client.request(f"/{path}?{word}").status == 200
@@ -163,7 +163,7 @@ def test_write_on_an_idle_connection(serve, path):
 
 
 def test_early_hints_after_the_response(serve):
-    server = serve("afterwards:app")
+    server = serve("after_the_response:app")
     client = server.connect()
     word, gate = server.word(), server.word()
     assert client.request(f"/hint-later?{word}").body == b"ok"

@@ -94,7 +94,7 @@ def test_requests_that_arrive_together_before_the_signal(start: Start) -> None:
 
 
 def test_client_that_still_sends_a_body_gets_its_response(start: Start) -> None:
-    server = start("lasting:app")
+    server = start("endless:app")
     client = server.connect()
     # A worker that still boots would exit at once.
     assert client.request("/").status == 200
@@ -167,7 +167,7 @@ ENDS = {"stream": "stream ended", "websocket": "websocket ended by ConnectionClo
 
 @pytest.mark.parametrize("kind", ENDS)
 def test_requests_that_do_not_end_are_aborted(start: Start, kind: str) -> None:
-    server = start("lasting:app", "--graceful-timeout", 3)
+    server = start("endless:app", "--graceful-timeout", 3)
     client = opened(server, kind)
     server.signal(signal.SIGTERM)
     until(lambda: server.refuses(), "the listener is closed")
@@ -183,7 +183,7 @@ def test_requests_that_do_not_end_are_aborted(start: Start, kind: str) -> None:
 
 
 def test_aborted_requests_are_counted(start: Start) -> None:
-    server = start("lasting:app", "--graceful-timeout", 2)
+    server = start("endless:app", "--graceful-timeout", 2)
     clients = [opened(server, "stream") for _ in range(4)]
     server.signal(signal.SIGTERM)
     server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 4 requests were aborted")
@@ -194,7 +194,7 @@ def test_aborted_requests_are_counted(start: Start) -> None:
 
 
 def test_handler_that_ignores_its_client_ends_with_the_process(start: Start) -> None:
-    server = start("lasting:app", "--graceful-timeout", 1)
+    server = start("endless:app", "--graceful-timeout", 1)
     client = opened(server, "silent-stream")
     (worker,) = server.worker_pids()
     server.signal(signal.SIGTERM)
@@ -205,7 +205,7 @@ def test_handler_that_ignores_its_client_ends_with_the_process(start: Start) -> 
 
 
 def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
-    server = start("lasting:app", "--graceful-timeout", 3)
+    server = start("endless:app", "--graceful-timeout", 3)
     client = opened(server, "stream")
     (old,) = server.worker_pids()
     server.signal(signal.SIGHUP)

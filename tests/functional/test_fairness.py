@@ -22,7 +22,7 @@ pytestmark = pytest.mark.only(parser="fast")
 @pytest.mark.smoke
 def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
     """One client sends 300 requests at once, three others one each. Those do not wait for all of the 300."""
-    server = serve("crowd:app")
+    server = serve("many_clients:app")
     server.connect().request("/counted")
     greedy, *others = [server.connect() for _ in range(3)]
     for client in others:
@@ -48,7 +48,7 @@ def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
 
 
 def test_cpu_bound_requests_yield(serve, tmp_path):
-    server = serve("crowd:app")
+    server = serve("many_clients:app")
     gate = server.word()
     ticking, holding, *computing = [server.connect() for _ in range(22)]
     for client in computing:
@@ -108,7 +108,7 @@ class FastReader(threading.Thread):
 @pytest.mark.parametrize("path", ["/stream", "/stream-written"])
 def test_streaming_to_a_fast_reader_yields(serve, path, size):
     """The worker uses little CPU time before it serves another client. This does not depend on the machine's load."""
-    server = serve("crowd:app")
+    server = serve("many_clients:app")
     client, other = server.connect(), server.connect()
     gate = server.word()
     client.send(request(f"{path}?{size}&{gate}", headers=["Connection: close"]))
@@ -127,7 +127,7 @@ def test_streaming_to_a_fast_reader_yields(serve, path, size):
 @pytest.mark.smoke
 def test_file_for_a_fast_reader_yields(serve):
     """The file has gigabytes without using the disk. Only a part of it is sent."""
-    server = serve("crowd:app")
+    server = serve("many_clients:app")
     gate = server.word()
     client, waiting, other = server.connect(), server.connect(), server.connect()
     waiting.send(request(f"/turns?{gate}"))
@@ -148,7 +148,7 @@ def test_file_for_a_fast_reader_yields(serve):
 
 
 def test_reading_from_a_fast_sender_yields(serve):
-    server = serve("crowd:app")
+    server = serve("many_clients:app")
     client = server.connect()
     client.send(request("/read-on?100", method="POST", headers=["Transfer-Encoding: chunked"]))
     stop = threading.Event()
@@ -171,7 +171,7 @@ def test_reading_from_a_fast_sender_yields(serve):
 @pytest.mark.only(transport="tcp")
 def test_heartbeat_continues_while_streaming(serve):
     """Gunicorn kills a worker without a heartbeat for ``timeout`` seconds. ``serve`` checks that it still runs."""
-    server = serve("crowd:app", "--timeout", 2)
+    server = serve("many_clients:app", "--timeout", 2)
     client = server.connect()
     gate = server.word()
     client.send(request(f"/stream?10&{gate}", headers=["Connection: close"]))
@@ -185,7 +185,7 @@ def test_heartbeat_continues_while_streaming(serve):
 
 
 def test_slow_senders_and_slow_readers_do_not_stop_others(serve):
-    server = serve("crowd:app")
+    server = serve("many_clients:app")
     heads = [server.connect() for _ in range(50)]
     bodies = [server.connect() for _ in range(50)]
     readers = [server.connect() for _ in range(20)]
@@ -210,7 +210,7 @@ def test_slow_senders_and_slow_readers_do_not_stop_others(serve):
 @pytest.mark.smoke
 def test_pipelining_client_that_never_reads_is_closed(serve):
     """Its responses are short, so they are batched. Other clients are served meanwhile."""
-    server = serve("insides:app", "--keep-alive", 60, settings={"write_timeout": 1})
+    server = serve("worker_internals:app", "--keep-alive", 60, settings={"write_timeout": 1})
     other, client = server.connect(), server.connect()
     assert client.request().status == 200
     before, before = (int(other.request("/descriptors").body) for _ in range(2))
@@ -226,7 +226,7 @@ def test_pipelining_client_that_never_reads_is_closed(serve):
 # worker_connections
 
 def test_full_worker_closes_the_longest_idle_connection(serve):
-    server = serve("crowd:app", "--worker-connections", 4, "--keep-alive", 60)
+    server = serve("many_clients:app", "--worker-connections", 4, "--keep-alive", 60)
     clients = [server.connect() for _ in range(4)]
     for client in clients:
         assert client.request("/count").status == 200
@@ -240,7 +240,7 @@ def test_full_worker_closes_the_longest_idle_connection(serve):
 
 
 def test_full_worker_without_idle_connections_accepts_after_a_request(serve, tmp_path):
-    server = serve("crowd:app", "--worker-connections", 3, "--keep-alive", 60)
+    server = serve("many_clients:app", "--worker-connections", 3, "--keep-alive", 60)
     server.connect().request("/counted", headers=["Connection: close"])
     busy = [server.connect() for _ in range(3)]
     for number, client in enumerate(busy):
@@ -260,7 +260,8 @@ def test_full_worker_without_idle_connections_accepts_after_a_request(serve, tmp
 
 
 def test_worker_connections_applies_to_all_listeners_together(start, tmp_path):
-    server = start("crowd:app", "--worker-connections", 4, "--keep-alive", 60, bind=["127.0.0.1:0", "127.0.0.1:0"])
+    server = start("many_clients:app", "--worker-connections", 4, "--keep-alive", 60,
+                   bind=["127.0.0.1:0", "127.0.0.1:0"])
     first = [server.connect(index=0) for _ in range(4)]
     for client in first:
         assert client.request("/count").status == 200

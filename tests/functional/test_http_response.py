@@ -246,7 +246,7 @@ def test_http_1_0_response_has_the_same_version(site):
 
 @pytest.mark.parametrize("path", ["/whole", "/parts", "/again"])
 def test_failed_start_response_leaves_no_length(serve, path):
-    client = serve("second_thoughts:app").connect()
+    client = serve("repeated_start_response:app").connect()
     for _ in range(2):
         response = client.request(path)
         assert (response.status, response.reason, response.body) == (500, "Oops", b"the error page")
@@ -254,7 +254,7 @@ def test_failed_start_response_leaves_no_length(serve, path):
 
 
 def test_failed_start_response_leaves_no_upgrade(serve):
-    client = serve("second_thoughts:app").connect()
+    client = serve("repeated_start_response:app").connect()
     for _ in range(2):
         response = client.request("/upgrade")
         assert (response.status, response.body) == (500, b"the error page")
@@ -263,7 +263,7 @@ def test_failed_start_response_leaves_no_upgrade(serve):
 
 @pytest.mark.parametrize("path", ["/swallowed", "/swallowed-length"])
 def test_failed_second_start_response_changes_nothing(serve, path):
-    client = serve("second_thoughts:app").connect()
+    client = serve("repeated_start_response:app").connect()
     for _ in range(2):
         response = client.request(path)
         assert (response.status, response.body) == (200, b"hello")

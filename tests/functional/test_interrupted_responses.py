@@ -32,7 +32,7 @@ def test_nothing_follows_an_interrupted_response(server, client, path, how):
     server.wait_for_log("^interrupted")
     came = client.read_to_end()
     assert came.startswith(b"HTTP/1.1 ")
-    for end in (b"the answer to the next request", b"\r\n0\r\n\r\n", b"another part", b"and the last"):
+    for end in (b"the response to the next request", b"\r\n0\r\n\r\n", b"another part", b"and the last"):
         assert end not in came
     if path == "/goes-on":
         server.wait_for_log("^no more can be sent$")
@@ -52,4 +52,4 @@ def test_complete_response_is_not_the_last(server, client, path):
     client.send(request(f"{path}?in-time") + request("/next-one"))
     assert len(client.receive().body) == 40 << 20
     server.wait_for_log("^sent$")
-    assert client.receive().body == b"the answer to the next request"
+    assert client.receive().body == b"the response to the next request"

@@ -61,7 +61,7 @@ def get(server, count, header):
 @pytest.mark.log_handler(waits="the handler is slower than the reader")
 def test_unread_access_log_does_not_block_the_worker(fifo, start, config):
     """Up to 1 MiB of lines is buffered, further lines are dropped. The buffered lines are written later, complete."""
-    server = start("crowd:app", "--access-logfile", fifo.path, "--timeout", 3, config=config)
+    server = start("many_clients:app", "--access-logfile", fifo.path, "--timeout", 3, config=config)
     worker = server.worker_pids()
     get(server, 1500, "User-Agent: " + "x" * 1000)
     assert server.worker_pids() == worker
@@ -73,7 +73,8 @@ def test_unread_access_log_does_not_block_the_worker(fifo, start, config):
 
 
 def test_unread_error_log_does_not_block_the_worker(fifo, start):
-    server = start("crowd:app", "--error-logfile", fifo.path, "--timeout", 3, ready=False, bind=["unix:listener"])
+    server = start("many_clients:app", "--error-logfile", fifo.path, "--timeout", 3, ready=False,
+                   bind=["unix:listener"])
     server.wait_for_log(r"^worker \d+ is ready$", since=0)
     server.addresses = [f"{server.directory}/listener"]
     until(lambda: "Booting worker" in fifo.read(), "the log of the start")
@@ -90,7 +91,7 @@ def test_unread_error_log_does_not_block_the_worker(fifo, start):
 @pytest.mark.parametrize("config", ["", FORMATTED], ids=["fast", "logging"])
 def test_full_disk_does_not_stop_requests(start, config):
     """The error is reported at intervals, without the content of the lines."""
-    server = start("crowd:app", "--access-logfile", "/dev/full", "--access-logformat", "%(r)s %({cookie}i)s",
+    server = start("many_clients:app", "--access-logfile", "/dev/full", "--access-logformat", "%(r)s %({cookie}i)s",
                    config=config)
     get(server, 50, "Cookie: secret=value")
     server.wait_for_log("The access log cannot be written .*No space left on device")
@@ -99,7 +100,7 @@ def test_full_disk_does_not_stop_requests(start, config):
 
 
 def test_each_pipelined_request_has_an_access_log_line(fifo, start):
-    server = start("crowd:app", "--access-logfile", fifo.path)
+    server = start("many_clients:app", "--access-logfile", fifo.path)
     client = server.connect()
     client.send(request("/one") + request("/two"))
     client.receive()

@@ -174,7 +174,7 @@ def test_logger_class_may_be_a_class(start: Serve) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_unwritable_log_does_not_stop_requests(start: Serve) -> None:
-    server = start("leftovers:app", "--access-logfile", "/dev/full")
+    server = start("socket_access:app", "--access-logfile", "/dev/full")
     first = server.connect()
     before = int(first.request("/descriptors").body)
     first.send(request("/") * 5)
@@ -199,7 +199,7 @@ def test_unwritable_log_does_not_stop_requests(start: Serve) -> None:
 
 
 def test_request_without_an_environ_is_answered_and_logged(serve: Serve) -> None:
-    server = serve("leftovers:app", "--access-logfile", "-", env={"SCRIPT_NAME": "/pre"})
+    server = serve("socket_access:app", "--access-logfile", "-", env={"SCRIPT_NAME": "/pre"})
     for data in (request("/other"), request("/pre/") + request("/other"), request("/pre/") * 2 + request("/other")):
         client = server.connect()
         client.send(data)
@@ -217,7 +217,7 @@ def pre_request(worker, req):
     if req.path == "/bad":
         raise LookupError("deliberate")
 """
-    server = serve("leftovers:app", "--access-logfile", "-", config=config)
+    server = serve("socket_access:app", "--access-logfile", "-", config=config)
     for data in (request("/bad"), request("/") + request("/bad")):
         client = server.connect()
         client.send(data)

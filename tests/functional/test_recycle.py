@@ -25,7 +25,7 @@ LIMIT = 200 * MEGABYTE
 
 #: An application that allocates the given number of megabytes at each request to /grow.
 GROWING = """
-from stage import answer
+from app_support import answer
 kept, inner = [], app
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/grow":

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
 @pytest.mark.parametrize("greenlets", ["reused", "fresh"])
 @pytest.mark.log_handler(waits="records of the access log refer to the request while they wait")
 def test_connection_is_freed(serve, way, greenlets):
-    server = serve("remains:app", "--keep-alive", 60, "--access-logfile", "-",
+    server = serve("remaining_objects:app", "--keep-alive", 60, "--access-logfile", "-",
                    settings=SETTINGS | {"request_greenlets": greenlets})
     server.connect().request("/open?always-open", headers=CLOSE)
     assert_nothing_remains(server.connect, lambda: way(server))
@@ -30,7 +30,7 @@ def test_connection_is_freed(serve, way, greenlets):
 
 @pytest.mark.parametrize("way", BY_TIMEOUT)
 def test_connection_is_freed_after_a_timeout(serve, way):
-    server = serve("remains:app", "--keep-alive", 1, settings=SHORT)
+    server = serve("remaining_objects:app", "--keep-alive", 1, settings=SHORT)
     assert_nothing_remains(server.connect, lambda: way(server))
 
 
@@ -40,7 +40,8 @@ def closed(client):
 
 
 def test_connection_that_makes_room_is_freed(serve):
-    server = serve("remains:app", "--worker-connections", 3, "--keep-alive", 60, settings={"head_timeout": 60})
+    server = serve("remaining_objects:app", "--worker-connections", 3, "--keep-alive", 60,
+                   settings={"head_timeout": 60})
 
     def make_room():
         clients = []

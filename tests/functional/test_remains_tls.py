@@ -87,7 +87,7 @@ def sends_plain_http(secure):
     body_not_read, slow_reader, slow_reader_of_short_responses, error_of_the_application, taken_over,
     answered_on_the_socket])
 def test_tls_connection_is_freed(serve, certificates, way):
-    secure = SecureServer(serve("remains:app", "--keep-alive", 60, *certificates.options, settings=SETTINGS),
+    secure = SecureServer(serve("remaining_objects:app", "--keep-alive", 60, *certificates.options, settings=SETTINGS),
                           certificates)
     secure.connect().request("/open?always-open", headers=CLOSE)
     assert_nothing_remains(secure.connect, lambda: way(secure))
@@ -95,5 +95,6 @@ def test_tls_connection_is_freed(serve, certificates, way):
 
 @pytest.mark.parametrize("way", [never_finishes_its_handshake, *BY_TIMEOUT])
 def test_tls_connection_is_freed_after_a_timeout(serve, certificates, way):
-    secure = SecureServer(serve("remains:app", "--keep-alive", 1, *certificates.options, settings=SHORT), certificates)
+    server = serve("remaining_objects:app", "--keep-alive", 1, *certificates.options, settings=SHORT)
+    secure = SecureServer(server, certificates)
     assert_nothing_remains(secure.connect, lambda: way(secure))

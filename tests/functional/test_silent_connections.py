@@ -27,8 +27,8 @@ def full(start):
 
     def full(limit, *options, **more):
         if limit == "files":
-            return start("crowd:app", *options, config=FEW_FILES, **more)
-        return start("crowd:app", "--worker-connections", 20, *options, **more)
+            return start("many_clients:app", *options, config=FEW_FILES, **more)
+        return start("many_clients:app", "--worker-connections", 20, *options, **more)
 
     return full
 

@@ -15,7 +15,7 @@ from support.timeouts import INVALID, tick
 @pytest.mark.parametrize("data", [b"G", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\nHost: test\r\n", b"\r\n",
                                   request("/")[:-1]], ids=repr)
 def test_late_head(serve, data):
-    server = serve("crowd:app", settings={"head_timeout": 0.3})
+    server = serve("many_clients:app", settings={"head_timeout": 0.3})
     client = server.connect()
     client.send(data)
     assert server.connect().request("/count").status == 200
@@ -27,7 +27,7 @@ def test_late_head(serve, data):
 
 @pytest.mark.smoke
 def test_late_head_after_other_requests(serve):
-    server = serve("crowd:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
+    server = serve("many_clients:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
     client = server.connect()
     client.send(request("/count") * 2 + b"GET / HTTP/1.1\r\n")
     assert [client.receive().status for _ in range(3)] == [200, 200, 408]
@@ -36,13 +36,13 @@ def test_late_head_after_other_requests(serve):
 
 
 def test_silent_connection_is_closed(serve):
-    server = serve("crowd:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
+    server = serve("many_clients:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
     server.connect().expect_close()
     assert server.whole_log() == []
 
 
 def test_trickling_does_not_extend_the_head_deadline(serve):
-    server = serve("crowd:app", settings={"head_timeout": 0.5})
+    server = serve("many_clients:app", settings={"head_timeout": 0.5})
     client = server.connect()
     client.send(b"GET / HTTP/1.1\r\n")
     client.sock.settimeout(0.02)
@@ -56,7 +56,7 @@ def test_trickling_does_not_extend_the_head_deadline(serve):
 
 
 def test_idle_time_is_not_part_of_head_timeout(serve):
-    server = serve("crowd:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
+    server = serve("many_clients:app", "--keep-alive", 60, settings={"head_timeout": 0.3})
     client = server.connect()
     for _ in range(2):
         assert client.request("/count").status == 200
@@ -67,7 +67,7 @@ def test_idle_time_is_not_part_of_head_timeout(serve):
 
 
 def test_running_requests_have_no_head_deadline(serve):
-    server = serve("crowd:app", settings={"head_timeout": 0.3})
+    server = serve("many_clients:app", settings={"head_timeout": 0.3})
     client = server.connect()
     gate = server.word()
     client.send(request(f"/wait?{gate}"))
@@ -81,7 +81,7 @@ def test_running_requests_have_no_head_deadline(serve):
 @pytest.mark.log_handler(waits="a thousand log lines take 50 s", locked="a thousand log lines take 20 s")
 def test_slow_loris(serve):
     """A thousand connections send parts of a head. Each gets a 408 and a log line; others are served meanwhile."""
-    server = serve("crowd:app", "--worker-connections", 1100, "--backlog", 2048, settings={"head_timeout": 3.0})
+    server = serve("many_clients:app", "--worker-connections", 1100, "--backlog", 2048, settings={"head_timeout": 3.0})
     slow = [server.connect() for _ in range(1000)]
     for piece in (b"GET / HTTP/1.1\r\n", b"X-Slow: "):
         for client in slow:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.only(parser="fast")
     request("/received", method="POST", headers=["Transfer-Encoding: chunked"]) + b"5\r\nhello\r\n",
 ], ids=["none", "some", "chunked"])
 def test_late_body(serve, data):
-    server = serve("crowd:app", settings={"body_timeout": 0.3})
+    server = serve("many_clients:app", settings={"body_timeout": 0.3})
     client = server.connect()
     client.send(data)
     assert server.connect().request("/count").status == 200
@@ -37,7 +37,7 @@ CHUNKED = request("/received", method="POST", headers=["Transfer-Encoding: chunk
 @pytest.mark.parametrize("pieces", [[b"0\r\n"], [b"0\r\nX", b": y\r\n"], [b"0\r\nX: "] + [b"y"] * 100,
                                     [b"0\r\n"] + [b"X: y\r\n"] * 100], ids=["none", "some", "long", "many"])
 def test_head_timeout_applies_to_the_whole_trailer_section(serve, pieces):
-    server = serve("crowd:app", settings={"head_timeout": 0.5, "body_timeout": 60.0})
+    server = serve("many_clients:app", settings={"head_timeout": 0.5, "body_timeout": 60.0})
     client = server.connect()
     client.send(CHUNKED)
     client.sock.settimeout(0.02)
@@ -54,7 +54,7 @@ def test_head_timeout_applies_to_the_whole_trailer_section(serve, pieces):
 
 
 def test_linger_timeout_applies_to_all_unread_trailers(serve):
-    server = serve("crowd:app", "--keep-alive", 60, settings={"linger_timeout": 0.5})
+    server = serve("many_clients:app", "--keep-alive", 60, settings={"linger_timeout": 0.5})
     client = server.connect()
     client.send(CHUNKED.replace(b"/received", b"/count") + b"0\r\nX: ")
     assert client.receive().status == 200
@@ -69,7 +69,7 @@ def test_linger_timeout_applies_to_all_unread_trailers(serve):
 
 
 def test_steady_body_has_no_time_limit(serve):
-    server = serve("crowd:app", settings={"head_timeout": 0.2, "body_timeout": 1.0})
+    server = serve("many_clients:app", settings={"head_timeout": 0.2, "body_timeout": 1.0})
     client = server.connect()
     started = time.monotonic()
     client.send(request("/received", method="POST", headers=["Content-Length: 6"]))
@@ -82,7 +82,7 @@ def test_steady_body_has_no_time_limit(serve):
 
 @pytest.mark.parametrize("path", ["/megabytes?40", "/file?40"])
 def test_reader_that_stops_is_closed(serve, path):
-    server = serve("crowd:app", settings={"write_timeout": 0.3})
+    server = serve("many_clients:app", settings={"write_timeout": 0.3})
     client = server.connect()
     client.send(request(path))
     server.wait_for_log("^no more megabytes$")
@@ -94,7 +94,7 @@ def test_reader_that_stops_is_closed(serve, path):
 
 @pytest.mark.parametrize("path", ["/megabytes?40", "/file?40"])
 def test_steady_reader_has_no_time_limit(serve, path):
-    server = serve("crowd:app", settings={"head_timeout": 0.2, "write_timeout": 3.0})
+    server = serve("many_clients:app", settings={"head_timeout": 0.2, "write_timeout": 3.0})
     client = server.connect()
     started = time.monotonic()
     client.send(request(path, headers=["Connection: close"]))
@@ -113,7 +113,7 @@ def test_steady_reader_has_no_time_limit(serve, path):
     ({"head_timeout": 0}, b"GET / HTTP"), ({"body_timeout": 0}, request("/received", headers=["Content-Length: 1"])),
 ], ids=["head", "body"])
 def test_0_is_no_limit(serve, settings, data):
-    server = serve("crowd:app", settings={"head_timeout": 0.2, "body_timeout": 0.2} | settings)
+    server = serve("many_clients:app", settings={"head_timeout": 0.2, "body_timeout": 0.2} | settings)
     client = server.connect()
     client.send(data)
     other = server.connect()

@@ -141,7 +141,7 @@ def descriptors(server, context):
 
 @BY_TCP
 def test_client_library_over_tls(start, certificate, trusting, path):
-    server = start("leftovers:app", "--certfile", certificate)
+    server = start("socket_access:app", "--certfile", certificate)
     before = descriptors(server, trusting)
     websocket = WebSocket(url(server, path).replace("ws:", "wss:"), ssl_context=trusting)
     for message in ("hello", "x" * 100000, b"bytes \0"):
@@ -156,7 +156,7 @@ def test_client_library_over_tls(start, certificate, trusting, path):
 
 @BY_TCP
 def test_takeover_over_tls_after_other_requests(serve, certificate, trusting, path):
-    server = serve("leftovers:app", "--certfile", certificate)
+    server = serve("socket_access:app", "--certfile", certificate)
     client = secured(server, trusting)
     for _ in range(2):
         assert client.request("/").body == b"ok"
@@ -170,7 +170,7 @@ def test_takeover_over_tls_after_other_requests(serve, certificate, trusting, pa
 @BY_TCP
 @pytest.mark.parametrize("leave", ["close", "reset"])
 def test_client_disconnects_over_tls(start, certificate, trusting, path, leave):
-    server = start("leftovers:app", "--certfile", certificate)
+    server = start("socket_access:app", "--certfile", certificate)
     before = descriptors(server, trusting)
     client = opened_securely(server, trusting, path)
     getattr(client, leave)()
@@ -179,7 +179,7 @@ def test_client_disconnects_over_tls(start, certificate, trusting, path, leave):
 
 @BY_TCP
 def test_client_that_never_sends_close_notify(start, certificate, trusting, path):
-    server = start("leftovers:app", "--certfile", certificate)
+    server = start("socket_access:app", "--certfile", certificate)
     before = descriptors(server, trusting)
     clients = [opened_securely(server, trusting, path) for _ in range(3)]
     for client in clients:

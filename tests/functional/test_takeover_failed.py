@@ -61,7 +61,7 @@ def test_nothing_follows_bytes_sent_on_the_socket(server, connect, then, status)
     server.wait_for_log(f"^access .*{word} ")
     expect_deliberate_error(server, then)
     if then == "answers-without-end":
-        server.wait_for_log("^told to stop$")
+        server.wait_for_log(r"^stopped by close\(\)$")
     assert server.whole_log("admin was served|served to the end|WARNING", connect()) == []
     assert len(server.log("ERROR")) == (then == "fails")
     assert len(server.log(f"^access .*{word} ")) == 1

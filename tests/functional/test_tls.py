@@ -221,7 +221,7 @@ def descriptors(server: Server, certificates: Certificates) -> int:
 
 @pytest.mark.parametrize("fact", ["getpeercert", "cipher", "getpeername"])
 def test_application_that_reads_a_property_of_the_session(start: Serve, certificates: Certificates, fact: str) -> None:
-    server = start("leftovers:app", "--keep-alive", 1, *certificates.options)
+    server = start("socket_access:app", "--keep-alive", 1, *certificates.options)
     before = descriptors(server, certificates)
     client = connect_in_pieces(server, certificates.context(), 20)
     answers = [client.request(f"/asks?{fact}") for _ in range(3)]

@@ -44,7 +44,7 @@ def number(client, target):
 
 @pytest.mark.smoke
 def test_patched_after_the_fork_and_before_the_application_is_loaded(start, hub):
-    server = start("insides:app", config=LIFE)
+    server = start("worker_internals:app", config=LIFE)
     # The application imported the class by name.
     assert server.connect().request("/socket-class").text.partition(".")[0] == hub
     server.signal(signal.SIGTERM)
@@ -55,7 +55,7 @@ def test_patched_after_the_fork_and_before_the_application_is_loaded(start, hub)
 
 @pytest.mark.smoke
 def test_idle_connections_have_no_greenlet(serve):
-    server = serve("insides:app", "--keep-alive", 60)
+    server = serve("worker_internals:app", "--keep-alive", 60)
     asking = server.connect()
     clients = [server.connect() for _ in range(200)]
     for client in clients:
@@ -68,7 +68,7 @@ def test_idle_connections_have_no_greenlet(serve):
 @pytest.mark.parametrize(("path", "descriptors"), [("/hold", 1), ("/hold-the-socket", 2)])
 @pytest.mark.smoke
 def test_unused_socket_in_the_environ_is_not_duplicated(serve, path, descriptors):
-    server = serve("insides:app", "--keep-alive", 60)
+    server = serve("worker_internals:app", "--keep-alive", 60)
     asking, client = server.connect(), server.connect()
     assert client.request().status == 200
     gate = server.word()

@@ -1,4 +1,4 @@
-"""Run the fuzz test for as long as you like: ``python -m tests.fuzz --cases 1000000 --seed 1``."""
+"""Run the fuzz test with any number of cases: ``python -m tests.fuzz --cases 1000000 --seed 1``."""
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""What must agree."""
+"""The comparison of the verdicts on a case, and campaigns of many cases."""
 from __future__ import annotations
 
 import re
@@ -24,12 +24,12 @@ from .verdicts import (
     warm_parser,
 )
 
-#: Older parsers are not what gworkers must agree with; what they lack, verdicts.txt has.
+#: gworkers agrees with this release of Gunicorn. verdicts.txt covers the older ones.
 NEWEST = tuple(map(int, gunicorn.__version__.split(".")[:2])) >= (27, 0)
 
 
 def disagreements(case: Case) -> Iterator[str]:
-    """Say in what the readers of *case* disagree."""
+    """Yield a description of each disagreement between the parsers of *case*."""
     warm, primed = warm_parser(case.settings), primed_parser(case)
     python = python_parser(case.settings)
     whole = gworkers_verdict(case, [case.data], python)
@@ -54,7 +54,7 @@ def disagreements(case: Case) -> Iterator[str]:
 
 def _agree(case: Case, ours: Verdict, theirs: Verdict) -> bool:
     if (ours.outcome, theirs.outcome) == (REFUSED, UNFINISHED):
-        # Gunicorn looks at how much has come without an end of the head when more comes.
+        # Gunicorn checks the size of an unfinished head only when more data arrives.
         return gunicorn_verdict(case, [case.data, b"."])[:3] == ours[:3]
     if ours[:4] != theirs[:4]:
         return False
@@ -62,13 +62,13 @@ def _agree(case: Case, ours: Verdict, theirs: Verdict) -> bool:
 
 
 def _bodies_agree(ours: tuple, theirs: tuple) -> bool:
-    # Which of several faults is met first, the end of the bytes among them, is a matter of how far one looks ahead.
+    # If there are several faults, including the end of the data, parsers may report different ones first.
     return ours == theirs or {*ours[:1], *theirs[:1]} <= {REFUSED, UNFINISHED}
 
 
 def _agree_in_pieces(parts: Verdict, whole: Verdict, theirs: Verdict | None) -> bool:
     if parts.outcome == REFUSED:
-        # In an unfinished head a bare LF (400) and its size (431) may be met before faults that come first.
+        # In an unfinished head, a bare LF (400) and the size (431) may be found before earlier faults.
         refusals = [verdict for verdict in (whole, theirs) if verdict is not None and verdict.outcome == REFUSED]
         # So may the size of the request line (414), which only the newest Gunicorn confirms.
         early = (400, 431) if NEWEST else (400, 414, 431)
@@ -79,19 +79,19 @@ def _agree_in_pieces(parts: Verdict, whole: Verdict, theirs: Verdict | None) -> 
 
 
 def shorten(text: str) -> str:
-    """Leave out what is only long."""
+    """Abbreviate long runs in *text*."""
     return re.sub(r"([a-z])\1{40,}", lambda match: f"<{match[1]} x {len(match[0])}>", text)
 
 
 class Campaign:
-    """Runs cases and counts."""
+    """Runs cases and counts their results."""
 
     def __init__(self) -> None:
         self.cases = 0
         self.outcomes: Counter[str] = Counter()
         self.accepted = 0
         self.fast = 0
-        #: the first few, to be shown
+        #: the first disagreements, to be shown
         self.found: list[str] = []
         self.disagreeing = 0
 
@@ -134,7 +134,7 @@ class Campaign:
 # Between releases of Gunicorn
 
 def verdict_line(seed: int, index: int) -> str:
-    """What gworkers makes of a case, in one word; ``none`` if this release of Gunicorn has not its settings."""
+    """Return the verdict of gworkers on a case, in one word; ``none`` if this Gunicorn lacks its settings."""
     case = make_case(seed, index)
     if configuration(case.settings) is None:
         return "none"
@@ -142,8 +142,8 @@ def verdict_line(seed: int, index: int) -> str:
 
 
 def differ(found: str, expected: str) -> bool:
-    """Whether two verdicts of different releases of Gunicorn differ in more than which of several faults is named."""
+    """Return whether two verdicts differ in more than the choice among several faults."""
     if found == expected or "none" in (found, expected) or (found.isdigit() and expected.isdigit()):
         return False
-    # Gunicorn 23 looks who sends a PROXY line only when it is complete.
+    # Gunicorn 23 checks the sender of a PROXY line only when the line is complete.
     return (found, expected) != ("unfinished", "403")

@@ -1,4 +1,4 @@
-"""Mutated requests: each one is made from a seed and its index, and so can be made again alone."""
+"""Mutated requests. A seed and an index define a case, so that it can be reproduced alone."""
 from __future__ import annotations
 
 import re
@@ -19,14 +19,14 @@ from .corpus import (
     VERSIONS,
 )
 
-#: Whom the bytes come from: someone in ``forwarded_allow_ips``, someone else, someone on a Unix socket.
+#: The peers: one in ``forwarded_allow_ips``, another one, and one on a Unix socket.
 PEERS = {"proxy": ("127.0.0.1", 4711), "stranger": ("192.0.2.99", 4711), "unix": ""}
 
 _SETTINGS = ["default"] * 6 + list(SETTINGS)
 
 
 class Earlier(NamedTuple):
-    """A head that arrived on another connection before."""
+    """A head that arrived earlier on another connection."""
 
     settings: str
     peer: str
@@ -34,7 +34,7 @@ class Earlier(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Bytes that arrive on a connection, and where.
+    """The bytes of a connection, and the boundaries of their pieces.
 
     :param settings: name of Gunicorn's configuration
     :param peer: who sends, a key of PEERS
@@ -57,12 +57,12 @@ class Case(NamedTuple):
 
 
 class Draft:
-    """A request taken apart."""
+    """The parts of a request."""
 
     def __init__(self, data: bytes) -> None:
         head, _, self.body = data.partition(b"\r\n\r\n")
         self.lines = head.split(b"\r\n")
-        #: what each line ends in; the last one is the empty line
+        #: the line end of each line, the last of which is the empty line
         self.ends = [b"\r\n"] * (len(self.lines) + 1)
 
     def insert(self, at: int, line: bytes) -> None:
@@ -74,7 +74,7 @@ class Draft:
 
 
 def make_case(seed: int, index: int) -> Case:
-    """Return case *index* of those that *seed* stands for."""
+    """Return case *index* of the sequence of *seed*."""
     rng = Random(f"{seed}/{index}")
     settings = rng.choice(_SETTINGS)
     draft = Draft(rng.choice(rng.choice([ORDINARY, ORDINARY, ORDINARY, UNUSUAL, UNUSUAL])))
@@ -93,7 +93,7 @@ def make_case(seed: int, index: int) -> Case:
     number = 2 if rng.random() < 0.1 else 1
     peer = rng.choice(list(PEERS))
     cuts = _cuts(rng, len(data))
-    # Last, so that the cases of a seed do not depend on it.
+    # Last, because it uses random numbers and must not change the other parts of a case.
     return Case(settings, peer, number, data or b"\r", cuts, _earlier(rng, settings, data))
 
 
@@ -107,7 +107,7 @@ def _cuts(rng: Random, size: int) -> tuple[int, ...]:
 
 
 def _spoil(rng: Random, data: bytes) -> bytes:
-    """Change one byte, or leave it out, or add one."""
+    """Change, remove or add one byte."""
     at = rng.randrange(len(data) + 1)
     byte = rng.choice(DANGEROUS)
     return data[:at] + rng.choice([byte, byte, b"", byte * rng.randrange(2, 5)]) + data[at + rng.randrange(2):]
@@ -121,12 +121,12 @@ def _earlier(rng: Random, settings: str, data: bytes) -> tuple[Earlier, ...]:
         fields = {}
         for line in lines:
             similar = rng.choice(SIMILAR)(rng, line)
-            # A repeated field would make the fast path decline.
+            # The fast path declines repeated fields.
             fields[similar.partition(b":")[0].lower()] = similar
         order = list(fields.values())
         if rng.random() < 0.5:
             rng.shuffle(order)
-        # A line that is declined would keep those after it from being remembered.
+        # A declined line would prevent that the lines after it are remembered.
         groups = [order] if rng.random() < 0.5 else [[line] for line in order]
         heads += [Earlier(settings if rng.random() < 0.8 else rng.choice(_SETTINGS), rng.choice(list(PEERS)),
                           _head_of(rng, group)) for group in groups]
@@ -154,7 +154,7 @@ def _other_value(rng: Random, line: bytes) -> bytes:
 
 
 def _legal(rng: Random, line: bytes) -> bytes:
-    """Without what made it invalid."""
+    """Return *line* without its invalid bytes."""
     name, colon, value = line.partition(b":")
     return re.sub(rb"[^!#$%&'*+.^`|~0-9A-Za-z-]", b"", name) + colon + re.sub(rb"[\x00-\x08\n-\x1f\x7f]", b"", value)
 
@@ -162,13 +162,13 @@ def _legal(rng: Random, line: bytes) -> bytes:
 #: Ends of two lines that together have two CRs and two LFs.
 SHIFTED = [(b"\r\r\n", b"\n"), (b"\r\n\n", b"\r"), (b"\r\n\r", b"\n"), (b"\n\r", b"\r\n"), (b"\r\n\r\n", b"")]
 
-#: What an earlier head may have in place of a line.
+#: Replacements for a line in an earlier head.
 SIMILAR: list[Callable[[Random, bytes], bytes]] = [
     lambda rng, line: line, lambda rng, line: line, lambda rng, line: line, _other_case, _other_value, _legal,
 ]
 
 
-# What can be done to a draft
+# Mutations of a draft
 
 def _any_line(rng: Random, draft: Draft) -> int:
     return rng.randrange(len(draft.lines))
@@ -230,7 +230,7 @@ def start_with(rng: Random, draft: Draft, settings: str) -> None:
 
 
 def fit_limit(rng: Random, draft: Draft, settings: str) -> None:
-    """Stretch a line to about the longest that is allowed."""
+    """Extend a line to about the maximum length."""
     limits = SETTINGS[settings]
     at = _any_line(rng, draft)
     if at == 0:
@@ -258,7 +258,7 @@ def fold(rng: Random, draft: Draft, settings: str) -> None:
 
 
 def change_chunks(rng: Random, draft: Draft, settings: str) -> None:
-    """Replace a line of the body, or how it ends: sizes, extensions and trailers of a chunked one."""
+    """Replace a line of the body or its line end: sizes, extensions and trailers of a chunked body."""
     lines = draft.body.split(b"\r\n")
     at = rng.randrange(len(lines))
     lines[at] = rng.choice([rng.choice(CHUNKS), rng.choice(CHUNKS), rng.choice(FIELDS), lines[at] + rng.choice(CHUNKS)])
@@ -280,7 +280,7 @@ def change_body(rng: Random, draft: Draft, settings: str) -> None:
 
 
 def swap_body(rng: Random, draft: Draft, settings: str) -> None:
-    """Frame the body in the other way."""
+    """Change the framing of the body between Content-Length and chunks."""
     if rng.random() < 0.5:
         draft.insert(len(draft.lines), b"Transfer-Encoding: chunked")
         draft.body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(draft.body), draft.body) if draft.body else b"0\r\n\r\n"

@@ -1,4 +1,4 @@
-"""What is mutated, and the settings it is parsed with."""
+"""The requests that are mutated, and the settings of the parsers."""
 from __future__ import annotations
 
 from typing import Any
@@ -10,7 +10,7 @@ def lines(*texts: str, body: bytes = b"") -> bytes:
     return "".join(text + "\r\n" for text in texts).encode("latin-1") + b"\r\n" + body
 
 
-#: What clients send all day. The fast way must not decline any of these.
+#: Ordinary requests. The fast path must not decline any of them.
 ORDINARY = [
     lines("GET / HTTP/1.1", "Host: localhost:8000"),
     lines("GET / HTTP/1.1", "Host: localhost:8000", "User-Agent: curl/8.5.0", "Accept: */*"),
@@ -41,7 +41,7 @@ ORDINARY = [
           "X-Scheme: secure"),
 ]
 
-#: What some send, or try.
+#: Unusual and malicious requests.
 UNUSUAL = [
     lines("OPTIONS * HTTP/1.1", "Host: example.com"),
     lines("CONNECT example.com:443 HTTP/1.1", "Host: example.com:443"),
@@ -69,7 +69,7 @@ UNUSUAL = [
     b"\r\n" + lines("GET / HTTP/1.1", "Host: example.com"),
 ]
 
-#: Field lines to add, among them each one that a parser looks at.
+#: Field lines to add. Every field that a parser interprets is among them.
 FIELDS = [
     b"Host: a", b"Host: b", b"Content-Type: text/plain", b"Content_Type: text/html", b"Content-Length: 0",
     b"Content-Length: 5", b"Content-Length: +5", b"Content-Length: 05", b"Content-Length: 5, 5",
@@ -103,13 +103,13 @@ METHODS = [b"GET", b"get", b"Get", b"POST", b"CONNECT", b"OPTIONS", b"M", b"M#",
 VERSIONS = [b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/1.9", b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.10", b"http/1.1",
             b"HTTP/1,1", b"HTTP/1.", b"HTTP/1.1 ", b"", b"HTTP/\xb2.1", b"HTTP/3.0", b"HTTP/ 1.1", b"HTTP/1.1\t"]
 
-#: Bytes that mean something to some parser.
+#: Bytes with a special meaning to some parser.
 DANGEROUS = [
     bytes((code,)) for code in b"\x00\x01\x08\t\n\x0b\x0c\r\x1b\x1f !\"#%(),-/:;=?@_\x7f\x80\x85\xa0\xb2\xff0aAzZ"
 ]
 ENDS = [b"\n", b"\r", b"\n\r", b"\r\r\n", b"\r\n\r\n", b"", b" \r\n", b"\t\r\n", b"\r\n ", b"\r\n\t", b"\x0b\r\n",
         b"\r\n\n", b"\n\n", b"\r\n\r"]
-#: In place of the size line of a chunk, or of what ends one.
+#: Replacements for the size line or the end of a chunk.
 CHUNKS = [b"0", b"00", b"5", b"0x5", b"+5", b"-5", b" 5", b"5 ", b"5;", b"5;a", b"5 ; a=b", b"5;a=\"b",
           b"5;a=\"\\\"\"", b"5;=b", b"5;a=b c", b"5;a\nb", b"5;\xff", b"5_0", b"G", b"", b"ffffffff", b"5;a=\r",
           b"5\t", b"5\x0b", b"00000000000000000005"]
@@ -125,7 +125,7 @@ PROXIES = [
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x04\n\n\r\n",
 ]
 
-#: How Gunicorn is set up, by a name.
+#: Settings of Gunicorn, by name.
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "unconventional": {"permit_unconventional_http_method": True, "permit_unconventional_http_version": True,
@@ -146,7 +146,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def configure(name: str) -> Config | None:
-    """Return Gunicorn's configuration with those settings, None if this release has not all of them."""
+    """Return Gunicorn's configuration with these settings; None if this release lacks one of them."""
     config = Config()
     if "http_parser" in config.settings:
         config.set("http_parser", "python")

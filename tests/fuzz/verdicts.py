@@ -1,4 +1,4 @@
-"""What each reader makes of a case."""
+"""The verdict of each parser on a case."""
 from __future__ import annotations
 
 import hashlib
@@ -28,16 +28,16 @@ from .corpus import configure
 _PLAIN_LINE = re.compile(r"([!#$%&'*+.^`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 _REPEATED = {name.lower() for name in REPEATED}
 
-#: As Gunicorn 27 answers; 400 to all others.
+#: The status of each error in Gunicorn 27. All other errors have 400.
 STATUSES = {"ForbiddenProxyRequest": 403, "LimitRequestLine": 414, "ExpectationFailed": 417, "LimitRequestHeaders": 431,
             "UnsupportedTransferCoding": 501}
 
-#: Outcomes. A body that is not complete has no refusal, and a head that is not complete no body.
+#: Outcomes of a case.
 ACCEPTED, REFUSED, UNFINISHED = "accepted", "refused", "unfinished"
 
 
 class Verdict(NamedTuple):
-    """What came of some bytes.
+    """The result of parsing some bytes.
 
     :param outcome: of the head
     :param status: of the answer to a refused head
@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
 
     @property
     def line(self) -> str:
-        """One word for a file of verdicts."""
+        """The verdict as one word, for verdicts.txt."""
         if self.outcome != ACCEPTED:
             return str(self.status or self.outcome)
         facts = repr((sorted(self.request.items()) if self.request else (), self.body, self.rest))
@@ -64,7 +64,7 @@ class Verdict(NamedTuple):
 
 
 def fault_of(message: str) -> str:
-    """The part of *message* that does not depend on what was sent."""
+    """Return the part of *message* that does not depend on the request."""
     return re.split(r"[:(]", message)[0]
 
 
@@ -75,18 +75,18 @@ def configuration(settings: str) -> Any:
 
 @cache
 def python_parser(settings: str) -> HeadParser:
-    """The parser without its fast path."""
+    """Return a parser without its fast path."""
     return HeadParser(configuration(settings), None)
 
 
 @cache
 def warm_parser(settings: str) -> HeadParser:
-    """The parser whose fast path has seen all cases before this one."""
+    """Return the parser whose fast path has seen all earlier cases."""
     return HeadParser(configuration(settings), FastParser(configuration(settings)))
 
 
 def primed_parser(case: Case) -> HeadParser:
-    """A new parser whose fast path has seen the earlier heads of *case* only."""
+    """Return a new parser whose fast path has seen only the earlier heads of *case*."""
     parsers = {}
     for settings, peer, data in (*case.earlier, (case.settings, "", b"")):
         if configuration(settings) is not None:
@@ -110,7 +110,7 @@ def trusts(settings: str, peer: str) -> bool:
 # Gunicorn's own parser
 
 class OnCPython(GunicornRequest):
-    """A head as Gunicorn parses it on CPython; PyPy's ``inet_pton()`` reads no further than a NUL."""
+    """Gunicorn's request with the ``inet_pton()`` of CPython. That of PyPy stops at a NUL."""
 
     def parse_request_line(self, line_bytes: bytes) -> None:
         if self.proxy_protocol_info and "\0" in "{client_addr}{proxy_addr}".format(**self.proxy_protocol_info):
@@ -119,7 +119,7 @@ class OnCPython(GunicornRequest):
 
 
 def gunicorn_verdict(case: Case, pieces: list[bytes]) -> Verdict:
-    """What Gunicorn's Python parser makes of *pieces*."""
+    """Return the verdict of Gunicorn's Python parser on *pieces*."""
     unreader = IterUnreader(pieces)
     try:
         head = OnCPython(configuration(case.settings), unreader, PEERS[case.peer], case.number)
@@ -142,7 +142,7 @@ def _gunicorn_body(head: Any) -> tuple[Any, ...]:
     except errors.NoMoreData:
         return (UNFINISHED, 0, b"", [])
     except errors.ChunkMissingTerminator as error:
-        # What it says if the connection ends early, too.
+        # Gunicorn raises this also if the connection ends early.
         return (UNFINISHED, 0, b"", []) if b"\r\n".startswith(error.term) else (REFUSED, 400, b"", [])
     except (errors.ParseException, errors.InvalidChunkSize, OSError) as error:
         return (REFUSED, STATUSES.get(type(error).__name__, 400), b"", [])
@@ -152,14 +152,14 @@ def _gunicorn_body(head: Any) -> tuple[Any, ...]:
 
 
 def persists(head: Any) -> bool:
-    """Whether the connection persists by RFC 9112, which takes its field for a list; Gunicorn takes it for one word."""
+    """Return whether the connection persists by RFC 9112, where Connection is a list. Gunicorn treats it as a word."""
     fields = [value.lower() for name, value in head.headers if name == "CONNECTION"]
     words = {word.strip(" \t") for field in fields for word in field.split(",")}
     return "close" not in words and (head.version > (1, 0) or "keep-alive" in words)
 
 
 def facts(head: Any, headers: Any, script: str | None, keepalive: bool, continues: bool) -> dict[str, Any]:
-    """What both kinds of request must agree in."""
+    """Return the facts that must be equal for both kinds of requests."""
     return {"method": head.method, "target": head.uri, "path": head.path, "query": head.query,
             "fragment": head.fragment, "version": head.version, "scheme": head.scheme,
             "proxy": head.proxy_protocol_info, "headers": headers, "script": script, "keepalive": keepalive,
@@ -169,7 +169,7 @@ def facts(head: Any, headers: Any, script: str | None, keepalive: bool, continue
 # gworkers'
 
 class Source:
-    """The end of a connection that a body is read from."""
+    """The server side of a connection, from which a body is read."""
 
     def __init__(self, buffer: bytes, pieces: list[bytes]) -> None:
         self.buffer = buffer
@@ -189,7 +189,7 @@ class Source:
 
 
 class NoDeadline:
-    """Stands for a deadline that is far away."""
+    """A stand-in for a deadline that never ends."""
 
     timeout = math.inf
 
@@ -201,7 +201,7 @@ class NoDeadline:
 
 
 def gworkers_verdict(case: Case, pieces: list[bytes], parser: HeadParser) -> Verdict:
-    """What *parser* and the bodies make of *pieces*."""
+    """Return the verdict of *parser* and the body classes on *pieces*."""
     pieces = list(pieces)
     data: bytes | bytearray = b""
     request = None
@@ -242,7 +242,7 @@ def _gworkers_body(source: Any, request: Request, parser: HeadParser) -> tuple[A
 
 
 def check_fields(request: Request) -> None:
-    """The fields of an environ must be those of the headers, named and joined as Gunicorn does."""
+    """Check that the environ has the fields of the headers, with the names and the joins of Gunicorn."""
     environ: dict[str, str] = {}
     for name, value in request.headers:
         if name in ("CONTENT-TYPE", "CONTENT-LENGTH"):

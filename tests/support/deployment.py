@@ -12,7 +12,7 @@ HEAD = """
 import os, sys, time
 from pathlib import Path
 from probe import app
-from stage import say
+from app_support import say
 
 here = Path({directory!r})
 me = here / f"boots.{{os.getpid()}}"

@@ -124,7 +124,7 @@ def body_read_in_the_background(server):
     client = server.connect()
     client.send(request("/read-in-background", method="POST", headers=["Content-Length: 5"]) + b"some")
     client.receive()
-    server.wait_for_log("^stopped to read$")
+    server.wait_for_log("^stopped reading$")
     client.close()
 
 

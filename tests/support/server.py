@@ -98,7 +98,7 @@ class Server:
         return [line for line in (log_noise.without(lines) if LOG_HANDLER else lines) if re.search(pattern, line)]
 
     def whole_log(self, pattern: str = "", client: Client | None = None) -> list[str]:
-        """As ``log``, with all that the only worker has said until now; its application must be a stage.
+        """As ``log``, with all that the only worker has said until now; its application must use app_support.
 
         The ``client`` asks it to say a word, a new one if there is none.
         """

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from threading import Thread
 from typing import Any
 
+from app_support import answer, gates, route_by_name, say, wait_at
 from greenlet import GreenletExit, getcurrent
-from stage import answer, gates, say, stage, wait_at
 
 #: The timeouts that requests have started and not cancelled.
 timeouts: list[Any] = []
@@ -148,4 +148,4 @@ def echo_later(environ: Any, start_response: Any) -> Iterable[bytes]:
     return [data[:3], data[3:]]
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from stage import stage
+from app_support import route_by_name
 
 PLAIN = ("Content-Type", "text/plain")
 BAD = ("X-Bad", "two\r\nlines")
@@ -72,4 +72,4 @@ def swallowed_length(environ: Any, start_response: Any) -> Iterable[bytes]:
     return [b"hel", b"lo"]
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -1,4 +1,4 @@
-"""What the test applications share: a path for each, gates that a test opens, words that a test waits for."""
+"""Shared by the test applications: routes by name, gates that a test opens, log lines that a test waits for."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 
 App = Callable[..., Iterable[bytes]]
 
-#: A handler waits at one by name, and a request to /open?name opens it. Patched, so the wait is cooperative.
+#: A handler waits at a gate, and a request to /open?name opens it. The wait is cooperative, because it is patched.
 gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
 
-#: Not os.write, which eventlet patches: it may switch, and lets no second greenlet write meanwhile.
+#: Not os.write(): eventlet's version may switch, and allows only one greenlet to write at a time.
 stderr = io.FileIO(2, "w", closefd=False)
 
 
 def say(text: str) -> None:
-    """A line on stderr, where the test's server collects it."""
+    """Write a line to stderr, which the test reads."""
     stderr.write(text.encode() + b"\n")
 
 
 @functools.cache
 def logs() -> tuple[list[Any], list[Any]]:
-    """The worker's log queue and its log streams."""
+    """Return the log queues and the log streams of the worker."""
     from gworkers.logs.queue import LogQueue
     from gworkers.logs.stream import LogStream
 
@@ -37,7 +37,7 @@ def logs() -> tuple[list[Any], list[Any]]:
 
 
 def wait_for_log_lines() -> None:
-    """Wait until every line that the core has logged so far has been written; for 5 s at most."""
+    """Wait until all log lines so far are written, for at most 5 s."""
     queues, streams = logs()
     end = time.monotonic() + 5
     while time.monotonic() < end and (
@@ -46,9 +46,9 @@ def wait_for_log_lines() -> None:
 
 
 def wait_at(name: str, limit: float = 15.0) -> None:
-    """Wait until a request to /open?name comes."""
+    """Wait for a request to /open?name."""
     if not gates[name].wait(limit):
-        raise TimeoutError(f"nobody opened {name}")
+        raise TimeoutError(f"no request has opened {name}")
 
 
 def answer(start_response: Callable[..., Any], body: bytes = b"ok", status: str = "200 OK") -> list[bytes]:
@@ -56,10 +56,10 @@ def answer(start_response: Callable[..., Any], body: bytes = b"ok", status: str 
     return [body]
 
 
-def stage(namespace: dict[str, Any]) -> App:
-    """An application that hands a request for /name to the function ``name``.
+def route_by_name(namespace: dict[str, Any]) -> App:
+    """Return an application that passes a request for /name to the function ``name`` in *namespace*.
 
-    /open?name opens a gate, /say?word says a word after everything that has been logged.
+    /open?name opens a gate, /say?word writes a line after all pending log lines.
     """
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from stage import answer, gates, say, stage, wait_at
+from app_support import answer, gates, route_by_name, say, wait_at
 
 order: list[str] = []
 
@@ -94,7 +94,7 @@ def stream(environ: Any, start_response: Any) -> Iterator[bytes]:
 
 
 def stream_written(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The same through write()."""
+    """The same with write()."""
     size, _, gate = environ["QUERY_STRING"].partition("&")
     part = b"x" * int(size)
     write = start_response("200 OK", [("Content-Type", "text/plain")])
@@ -157,4 +157,4 @@ def usage(environ: Any, start_response: Any) -> Iterable[bytes]:
     return answer(start_response, json.dumps([time.process_time(), time.monotonic()]).encode())
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -1,4 +1,4 @@
-"""What a worker is like inside while it serves: patched or not, greenlets, descriptors."""
+"""Reports internals of a worker: whether it is patched, its greenlets, its file descriptors."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import gc
 import os
 from collections.abc import Iterable
 
-# At load time, by name: what a patch that came later would not reach.
+# By name, at load time: a later patch would not replace it.
 from socket import socket
 from typing import Any
 
+from app_support import answer, route_by_name, say, wait_at
 from greenlet import greenlet
-from stage import answer, say, stage, wait_at
 
 
 def socket_class(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """Whose ``socket`` this module has."""
+    """Answer with the module of the ``socket`` class in this module."""
     return answer(start_response, socket.__module__.encode())
 
 
 def greenlets(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """How many there are that have not ended."""
+    """Answer with the number of greenlets that have not ended."""
     gc.collect()
     found = [each for each in gc.get_objects() if issubclass(type(each), greenlet)]
     return answer(start_response, str(sum(not each.dead for each in found)).encode())
 
 
 def descriptors(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """How many the process has."""
+    """Answer with the number of open file descriptors."""
     return answer(start_response, str(len(os.listdir("/dev/fd"))).encode())
 
 
@@ -38,14 +38,14 @@ def hold(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def hold_the_socket(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """The same once it has looked at the connection's socket."""
+    """The same after an access to the socket of the connection."""
     environ["gunicorn.socket"].gettimeout()
     return hold(environ, start_response)
 
 
 def kilobytes(environ: Any, start_response: Any) -> Iterable[bytes]:
-    """As many as the query says, in one part with its length."""
+    """Answer with the number of kilobytes in the query, in one part."""
     return answer(start_response, b"x" * 1000 * int(environ["QUERY_STRING"]))
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from afterwards import in_background
-from crowd import file, megabytes, received, wait  # noqa: F401
+from after_the_response import in_background
+from app_support import answer, route_by_name, say
+from many_clients import file, megabytes, received, wait  # noqa: F401
 from responses import closing_after_error, fails, large, one, streamed  # noqa: F401
 from sockets import by_hand, handled  # noqa: F401
-from stage import answer, say, stage
 
 from gworkers.http1.request import Request
 from gworkers.http1.response import Response
@@ -40,10 +40,10 @@ def read_in_background(environ: Any, start_response: Any) -> Iterable[bytes]:
         try:
             body.read()
         except OSError:
-            say("stopped to read")
+            say("stopped reading")
 
     in_background(read)
     return answer(start_response)
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from app_support import answer, route_by_name, say
 from flask import Flask
 from flask_sock import Sock
-from stage import answer, say, stage
 
 flask = Flask(__name__)
 sockets = Sock(flask)
@@ -63,7 +63,7 @@ def read_late(environ: Any, start_response: Any) -> Iterable[bytes]:
     return answer(start_response)
 
 
-names = stage(globals())
+names = route_by_name(globals())
 
 
 def app(environ: Any, start_response: Any) -> Iterable[bytes]:

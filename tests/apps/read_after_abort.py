@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from stage import answer, say, stage
+from app_support import answer, route_by_name, say
 
 
 def read_on(environ: Any, receive: Callable[[int], bytes]) -> None:
@@ -56,4 +56,4 @@ def large(environ: Any, start_response: Any) -> Iterable[bytes]:
     return answer(start_response, b"x" * (40 << 20))
 
 
-app = stage(globals())
+app = route_by_name(globals())

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sockets
-from stage import answer, say, stage, wait_at
+from app_support import answer, route_by_name, say, wait_at
 
 
 def descriptors(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -38,4 +38,4 @@ def eventlet_echo(environ: Any, start_response: Any) -> Iterable[bytes]:
     return websocket(environ, start_response)
 
 
-app = stage(globals())
+app = route_by_name(globals())
