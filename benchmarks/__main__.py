@@ -2,10 +2,10 @@
 
   throughput   requests/s and latency of every server under every workload (the default)
   memory       bytes that an idle connection costs
-  crowd        requests/s with thousands of idle connections open, as a ratio to none
+  idle-rate    requests/s with thousands of idle connections open, as a ratio to none
   boot         what the checks at start add to a worker's boot
   reload       requests that are lost, and how long they wait, while servers are reloaded, upgraded and recycled
-  reloads      what 100 reloads under load leave behind in the master
+  reload-leaks what 100 reloads under load leak in the master
   soak         well-behaved clients beside hostile ones, 30 minutes on each hub: lost requests, leaked resources
   stop         how long a server takes to stop, with 1,000 idle connections and after its last request
   show         print and draw again what an earlier throughput run saved
@@ -13,7 +13,7 @@
 Each server runs on one processor and the load on another. In every round each server is started, warmed
 up, measured and stopped in turn, so a change in the machine's speed affects all of them. The tables show medians,
 and the ratios are medians of the rounds' ratios. Needs Python 3.10 or newer and, for throughput and
-crowd, wrk; everything else is installed into .benchmarks/ in the project, one virtual environment for each server.
+idle-rate, wrk; everything else is installed into .benchmarks/ in the project, one virtual environment for each server.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from . import boot, crowd, environments, idle, load, memory, reload, reloads, report, soak, stop, table
+from . import boot, environments, idle, idle_rate, load, memory, reload, reload_leaks, report, soak, stop, table
 from .deployment import TRANSPORTS
 from .measurement import Plan, Processors, measure
 from .peers import PEERS, ROOT, Peer
-from .scenes import SCENES
+from .scenarios import SCENARIOS
 from .workloads import WORKLOADS, Workload
 
 WARM_UP = 1
 """Seconds of load before each reading."""
 CHART = ("matplotlib>=3.9",)
-HOLDERS = ("gworkers-gevent", "gworkers-eventlet", "gunicorn-gevent")
-"""The servers that memory, crowd and stop measure by default: those for many idle connections."""
+IDLE_SERVERS = ("gworkers-gevent", "gworkers-eventlet", "gunicorn-gevent")
+"""The servers that memory, idle-rate and stop measure by default: those for many idle connections."""
 
 Named = TypeVar("Named")
 
@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
     option("--rounds", type=int, default=5, metavar="N", help="(default: %(default)s)")
     option("--seconds", type=int, default=3, metavar="S", help="of load for each reading (default: %(default)s)")
     option("--check", action="store_true", help="one round of one second: does everything run?")
-    option("--connections", type=int, metavar="N", help="idle ones (default: memory 10000, crowd 8000, stop 1000)")
+    option("--connections", type=int, metavar="N", help="idle ones (default: memory 10000, idle-rate 8000, stop 1000)")
     option(
         "--baselines",
         type=among(PEERS),
@@ -79,8 +79,8 @@ def arguments() -> argparse.Namespace:
     saved = environments.CACHE / "results.json"
     option("--json", type=Path, default=saved, metavar="FILE", help="(default: .benchmarks/results.json)")
     option("--chart", type=Path, metavar="FILE", help="draw the throughput as an SVG")
-    option = parser.add_argument_group("reload, reloads and soak").add_argument
-    option("--scenes", type=among(SCENES), metavar="NAME,...", help="(default: all; see --list)")
+    option = parser.add_argument_group("reload, reload-leaks and soak").add_argument
+    option("--scenarios", type=among(SCENARIOS), metavar="NAME,...", help="(default: all; see --list)")
     option("--hubs", "--hub", type=among({name: name for name in reload.HUBS}), default="gevent,eventlet",
            metavar="NAME,...", help="(default: %(default)s)")
     option("--transports", type=among({name: name for name in TRANSPORTS}), default=",".join(TRANSPORTS),
@@ -88,7 +88,7 @@ def arguments() -> argparse.Namespace:
     option("--gunicorn", type=lambda text: text.split(","), default="27.0.1", metavar="RELEASE,...",
            help="under gworkers, e.g. 23.0.0,25.3.0; installed: as this Python has them (default: %(default)s)")
     option("--no-peers", action="store_true", help="measure gworkers only")
-    option("--count", type=int, default=100, metavar="N", help="of reloads, for reloads (default: %(default)s)")
+    option("--count", type=int, default=100, metavar="N", help="of reloads, for reload-leaks (default: %(default)s)")
     option("--minutes", type=float, default=30, metavar="N", help="on each hub, for soak (default: %(default)s)")
     options = parser.parse_args()
     if options.check:
@@ -110,9 +110,9 @@ def show_names() -> None:
     print("servers")
     for peer in PEERS.values():
         print(f"  {peer.name:22}{peer.title}" + (f", {peer.remark}" if peer.remark else ""))
-    print("scenes")
-    for scene in SCENES.values():
-        print(f"  {scene.name:22}{scene.title}")
+    print("scenarios")
+    for scenario in SCENARIOS.values():
+        print(f"  {scenario.name:22}{scenario.title}")
     print("workloads")
     for workload in WORKLOADS.values():
         print(f"  {workload.name:22}{workload.title}, {workload.connections} connections")
@@ -133,7 +133,7 @@ def servers(options: argparse.Namespace, default: Mapping[str, Peer]) -> list[Pe
     return options.servers or list(default.values())
 
 
-def throughput(options: argparse.Namespace) -> int:
+def run_throughput(options: argparse.Namespace) -> int:
     load.find_wrk()
     workloads: list[Workload] = options.workloads or list(WORKLOADS.values())
     warm_up = 0 if options.check else WARM_UP
@@ -141,10 +141,10 @@ def throughput(options: argparse.Namespace) -> int:
     results = measure(plan)
     environments.cache()
     report.save(options.json, results, options.rounds, options.seconds)
-    return show(options)
+    return run_show(options)
 
 
-def show(options: argparse.Namespace) -> int:
+def run_show(options: argparse.Namespace) -> int:
     results = report.read(options.json)
     print(table.render(results, [peer.name for peer in options.baselines]))
     if options.chart:
@@ -154,52 +154,53 @@ def show(options: argparse.Namespace) -> int:
     return 1 if results.failures else 0
 
 
-def holders(options: argparse.Namespace) -> list[Peer]:
-    return servers(options, {name: PEERS[name] for name in HOLDERS})
+def idle_servers(options: argparse.Namespace) -> list[Peer]:
+    return servers(options, {name: PEERS[name] for name in IDLE_SERVERS})
 
 
-def memory_of_idle(options: argparse.Namespace) -> int:
-    return memory.main(holders(options), options.connections or 10_000, processors())
+def run_memory(options: argparse.Namespace) -> int:
+    return memory.main(idle_servers(options), options.connections or 10_000, processors())
 
 
-def crowded(options: argparse.Namespace) -> int:
+def run_idle_rate(options: argparse.Namespace) -> int:
     load.find_wrk()
-    return crowd.main(holders(options), options.connections or 8_000, options.rounds, options.seconds, processors())
+    count = options.connections or 8_000
+    return idle_rate.main(idle_servers(options), count, options.rounds, options.seconds, processors())
 
 
-def booted(options: argparse.Namespace) -> int:
+def run_boot(options: argparse.Namespace) -> int:
     own = {name: peer for name, peer in PEERS.items() if peer.own}
     return boot.main(servers(options, own), options.rounds)
 
 
-def reloaded(options: argparse.Namespace) -> int:
-    scenes = options.scenes or list(SCENES.values())
+def run_reload(options: argparse.Namespace) -> int:
+    scenarios = options.scenarios or list(SCENARIOS.values())
     servers = reload.servers(options.hubs, options.gunicorn, peers=not options.no_peers)
-    return reload.main(scenes, servers, options.transports)
+    return reload.main(scenarios, servers, options.transports)
 
 
-def reloaded_often(options: argparse.Namespace) -> int:
-    return reloads.main(reload.servers(options.hubs, options.gunicorn, peers=not options.no_peers), options.count)
+def run_reload_leaks(options: argparse.Namespace) -> int:
+    return reload_leaks.main(reload.servers(options.hubs, options.gunicorn, peers=not options.no_peers), options.count)
 
 
-def soaked(options: argparse.Namespace) -> int:
+def run_soak(options: argparse.Namespace) -> int:
     return soak.main(soak.servers(options.hubs, options.gunicorn), options.minutes, processors())
 
 
-def stopped(options: argparse.Namespace) -> int:
-    return stop.main(holders(options), options.connections or 1_000, options.rounds, processors())
+def run_stop(options: argparse.Namespace) -> int:
+    return stop.main(idle_servers(options), options.connections or 1_000, options.rounds, processors())
 
 
 COMMANDS = {
-    "throughput": throughput,
-    "memory": memory_of_idle,
-    "crowd": crowded,
-    "boot": booted,
-    "reload": reloaded,
-    "reloads": reloaded_often,
-    "soak": soaked,
-    "stop": stopped,
-    "show": show,
+    "throughput": run_throughput,
+    "memory": run_memory,
+    "idle-rate": run_idle_rate,
+    "boot": run_boot,
+    "reload": run_reload,
+    "reload-leaks": run_reload_leaks,
+    "soak": run_soak,
+    "stop": run_stop,
+    "show": run_show,
 }
 
 if __name__ == "__main__":

@@ -14,15 +14,15 @@ from .peers import Peer, Site
 from .server import free_port
 
 APPS = Path(__file__).parent / "apps"
-PATIENCE = 20
+WAIT_LIMIT = 20
 """Seconds for a server to start."""
 
 #: Appended to the server's configuration: prints the worker's boot time, alternately with and without the checks.
-TIMED = """
+TIMING_CONFIGURATION = """
 import io, time
 from gworkers.checks import application, configuration, drivers, patching
-WITHOUT = {without}
-if WITHOUT:
+WITHOUT_CHECKS = {without_checks}
+if WITHOUT_CHECKS:
     patching.check = lambda imported: []
     patching.modules_before_patch = lambda hub, parts: []
     application.check = lambda loaded, app: []
@@ -49,24 +49,24 @@ def main(peers: Sequence[Peer], rounds: int) -> int:
     print("milliseconds from the fork to the loaded Flask application: with the checks, without, difference")
     for peer in peers:
         if peer.name in programs:
-            pairs = [(took(peer, programs[peer.name], without=False), took(peer, programs[peer.name], without=True))
+            pairs = [tuple(boot_seconds(peer, programs[peer.name], without_checks=without) for without in (False, True))
                      for _ in range(rounds)]
             checked, unchecked = (1000 * median(column) for column in zip(*pairs))
             print(f"  {peer.title:24}{checked:>9.1f}{unchecked:>9.1f}{checked - unchecked:>9.1f}")
-    for who, why in failures.items():
-        print(f"FAILED {who}: {why}")
+    for name, reason in failures.items():
+        print(f"FAILED {name}: {reason}")
     return 1 if failures else 0
 
 
-def took(peer: Peer, programs: Path, *, without: bool) -> float:
-    """Seconds that each worker of *peer* took to boot."""
+def boot_seconds(peer: Peer, programs: Path, *, without_checks: bool) -> float:
+    """Return the seconds that a worker of *peer* took to boot."""
     site = Site(programs, free_port(), "flask_hello", 100)
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "gunicorn.conf.py"
-        config.write_text(TIMED.format(without=without))
+        config.write_text(TIMING_CONFIGURATION.format(without_checks=without_checks))
         command = [*peer.command(site), "--config", str(config)]
         process = subprocess.Popen(command, cwd=APPS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog = threading.Timer(WAIT_LIMIT, process.kill)
         watchdog.start()
         try:
             assert process.stdout is not None

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from .keeper import CLOSED, Address, Broken, connect
+from .clients import CLOSE_REQUEST, Address, Broken, connect
 from .server import free_port
 
-PATIENCE = 40.0
+WAIT_LIMIT = 40.0
 """Seconds until a condition must be met."""
 TRANSPORTS = ("tcp", "unix", "reuse_port")
 
@@ -35,25 +35,25 @@ io.FileIO(2, "w", closefd=False).write(b"{version} is loaded\\n")
 {broken}
 BODY = b"{version} %d" % os.getpid()
 HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(len(BODY)))]
-KEPT = []
+LEAKED = []
 def app(environ, start_response):
     if {leak!r}:
-        KEPT.append(bytes(bytearray({leak!r})))
+        LEAKED.append(bytes(bytearray({leak!r})))
     start_response("200 OK", HEADERS[:])
     return [BODY]
 """
 
 
-class Unmet(Exception):
+class ConditionNotMet(Exception):
     """A condition was not met in time; the message names it."""
 
 
-async def until(condition: Callable[[], object], what: str, limit: float = PATIENCE) -> None:
-    """Call *condition* repeatedly until it returns true. Raises Unmet."""
+async def until(condition: Callable[[], object], what: str, limit: float = WAIT_LIMIT) -> None:
+    """Call *condition* repeatedly until it returns true. Raises ConditionNotMet."""
     deadline = monotonic() + limit
     while not condition():
         if monotonic() > deadline:
-            raise Unmet(f"not in {limit:g} s: {what}")
+            raise ConditionNotMet(f"not in {limit:g} s: {what}")
         await asyncio.sleep(0.01)
 
 
@@ -71,7 +71,7 @@ class Engine:
 class Deployment:
     """One server with its directory, from the start to the end of an ``async with``.
 
-    Gone means that nothing of the server is left: every process of it has its output, a pipe, which then ends.
+    It has exited when no process is left: all processes share the output pipe, which then ends.
     """
 
     engine: Engine
@@ -89,15 +89,15 @@ class Deployment:
         self.directory = Path(tempfile.mkdtemp(prefix="gw"))
         self.addresses: list[Address] = [self._free_address(number) for number in range(2)]
         self.lines: list[str] = []
-        self.gone = False
+        self.exited = False
         self.version = 0
-        self.configure(bind=[self.spelled(0)], **self.config)
+        self.configure(bind=[self.bind_value(0)], **self.config)
         self.deploy()
 
     # Deployment
 
     def deploy(self, broken: str = "") -> bytes:
-        """Write the next version of the application, with *more* code, which may be broken; return its response."""
+        """Write the next version of the application, which runs the code *broken*. Return its first word."""
         self.version += 1
         text = APPLICATION.format(load=self.load, leak=self.leak, version=f"version-{self.version}", broken=broken)
         (self.directory / "deployed.py").write_text(text)
@@ -113,8 +113,8 @@ class Deployment:
     def _free_address(self, number: int) -> Address:
         return str(self.directory / f"listener{number}") if self.transport == "unix" else ("127.0.0.1", free_port())
 
-    def spelled(self, number: int) -> str:
-        """One of the addresses as ``bind`` takes it."""
+    def bind_value(self, number: int) -> str:
+        """One of the addresses in the syntax of ``bind``."""
         address = self.addresses[number]
         return f"unix:{address}" if isinstance(address, str) else "{}:{}".format(*address)
 
@@ -141,15 +141,15 @@ class Deployment:
         await self._end()
 
     async def stop(self) -> float:
-        """Stop all masters; return the seconds until no process is left. Raises Unmet."""
+        """Stop all masters; return the seconds until no process is left. Raises ConditionNotMet."""
         begun = monotonic()
         for master in {self.master, *(master for _, master in self._booted())}:
             self.signal(signal.SIGTERM, master)
-        await until(lambda: self.gone, "no process of the server is left")
+        await until(lambda: self.exited, "no process of the server is left")
         return monotonic() - begun
 
     async def _end(self) -> None:
-        if not self.gone:
+        if not self.exited:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         await self._reader
@@ -160,7 +160,7 @@ class Deployment:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             self.lines.append(line.decode(errors="replace").rstrip("\n"))
-        self.gone = True
+        self.exited = True
 
     # Signals and observation
 
@@ -180,50 +180,50 @@ class Deployment:
     @property
     def workers(self) -> list[int]:
         """The live workers that have booted, of all masters."""
-        return [pid for pid, _ in self._booted() if lives(pid)]
+        return [pid for pid, _ in self._booted() if is_alive(pid)]
 
     def masters(self) -> set[int]:
-        """The versions of the application in live workers."""
-        return {master for pid, master in self._booted() if lives(pid)}
+        """The masters of the live workers."""
+        return {master for pid, master in self._booted() if is_alive(pid)}
 
-    async def until(self, condition: Callable[[], object], what: str, limit: float = PATIENCE) -> None:
-        """Wait for a condition. Raises Unmet if it is not met in time, and if the server has stopped."""
-        await until(lambda: self.gone or condition(), what, limit)
+    async def until(self, condition: Callable[[], object], what: str, limit: float = WAIT_LIMIT) -> None:
+        """Wait for a condition. Raises ConditionNotMet if it is not met in time, and if the server has stopped."""
+        await until(lambda: self.exited or condition(), what, limit)
         if not condition():
-            raise Unmet(f"the server has stopped before this: {what}")
+            raise ConditionNotMet(f"the server has stopped before this: {what}")
 
     async def until_answers(self, number: int) -> None:
         """Wait until one of the addresses serves."""
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + WAIT_LIMIT
         while monotonic() < deadline:
             with contextlib.suppress(OSError, Broken, asyncio.TimeoutError):
-                line = await connect(self.addresses[number])
+                connection = await connect(self.addresses[number])
                 try:
-                    if (await asyncio.wait_for(line.ask(CLOSED), 5)).status == 200:
+                    if (await asyncio.wait_for(connection.send(CLOSE_REQUEST), 5)).status == 200:
                         return
                 finally:
-                    line.close()
+                    connection.close()
             await asyncio.sleep(0.02)
-        raise Unmet(f"not in {PATIENCE:g} s: a response at {self.spelled(number)}")
+        raise ConditionNotMet(f"not in {WAIT_LIMIT:g} s: a response at {self.bind_value(number)}")
 
     async def until_refuses(self, number: int) -> None:
         """Wait until one of the addresses refuses connections."""
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + WAIT_LIMIT
         while monotonic() < deadline:
             try:
                 (await connect(self.addresses[number])).close()
             except OSError:
                 return
             await asyncio.sleep(0.02)
-        raise Unmet(f"not in {PATIENCE:g} s: no listener at {self.spelled(number)}")
+        raise ConditionNotMet(f"not in {WAIT_LIMIT:g} s: no listener at {self.bind_value(number)}")
 
-    async def renewed(self, elders: list[int], workers: int) -> None:
-        """Wait until there is this number of new workers, and none of *elders* is left."""
-        await self.until(lambda: len(set(self.workers).difference(elders)) == workers, f"{workers} new workers")
-        await self.until(lambda: not set(self.workers).intersection(elders), "the old workers have gone")
+    async def until_replaced(self, old_workers: list[int], workers: int) -> None:
+        """Wait until there is this number of new workers, and none of *old_workers* is left."""
+        await self.until(lambda: len(set(self.workers).difference(old_workers)) == workers, f"{workers} new workers")
+        await self.until(lambda: not set(self.workers).intersection(old_workers), "the old workers have gone")
 
 
-def lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

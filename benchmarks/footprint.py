@@ -27,7 +27,7 @@ class Footprint:
 
     @classmethod
     def of(cls, process: int) -> Footprint:
-        """Look at *process*, which leads a process group. Raises OSError."""
+        """Measure *process*, which leads a process group. Raises OSError."""
         proc = Path("/proc", str(process))
         status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         permissions = (line.split()[1] for line in (proc / "maps").read_text().splitlines())

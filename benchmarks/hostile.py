@@ -58,7 +58,7 @@ class Report:
     """Connections that could not be opened."""
     left_open: Counter[str] = field(default_factory=Counter)
     """Connections that the server should have closed by its timeouts, and did not within HOLD seconds."""
-    fooled: int = 0
+    http_on_websocket: int = 0
     """WebSocket connections on which an HTTP request was answered."""
 
 
@@ -150,7 +150,7 @@ async def not_reading(peer: Peer, report: Report) -> None:
     await asyncio.sleep(HOLD / 2)
 
 
-async def leaves(peer: Peer, report: Report) -> None:
+async def disconnecting(peer: Peer, report: Report) -> None:
     await peer.send(random.choice([
         b"", GET[:20], GET, GET * 20, POST, POST + b"x" * 50000, STREAM, LARGE, MALFORMED[0]]))
     if random.random() < 0.5:
@@ -173,7 +173,7 @@ async def websocket(peer: Peer, report: Report) -> None:
     try:
         await asyncio.sleep(0.02)
         await peer.send(GET)
-        report.fooled += b"hostile" in await peer.receive_all(FRAME)
+        report.http_on_websocket += b"hostile" in await peer.receive_all(FRAME)
     except ConnectionError:
         pass
     except asyncio.TimeoutError:
@@ -209,7 +209,7 @@ KINDS = (
     Kind(half_body, 20, 0.5),
     Kind(slow_reader, 15, 0.5, 4096),
     Kind(not_reading, 5, 0.5, 4096),
-    Kind(leaves, 4, 0.1),
+    Kind(disconnecting, 4, 0.1),
     Kind(websocket, 4, 0.5),
 )
 
@@ -255,7 +255,7 @@ async def run(port: int, seconds: float) -> Report:
     if process.returncode:
         raise RuntimeError(f"the hostile clients ended with status {process.returncode}")
     found: dict[str, Any] = json.loads(output)
-    return Report(Counter(found["done"]), found["refused"], Counter(found["left_open"]), found["fooled"])
+    return Report(Counter(found["done"]), found["refused"], Counter(found["left_open"]), found["http_on_websocket"])
 
 
 if __name__ == "__main__":

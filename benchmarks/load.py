@@ -16,7 +16,7 @@ from .server import Server, ask, pin
 from .workloads import Workload
 
 MIB = 1024 * 1024
-PATIENCE = 10
+WAIT_LIMIT = 10
 """Seconds after which wrk counts a request as an error. Slow requests are visible in the p99, not in the errors."""
 
 # A script without a request() of its own costs wrk nothing: the request is built once.
@@ -91,7 +91,7 @@ def run(workload: Workload, server: Server, seconds: int, processor: int | None)
         command = [
             find_wrk(),
             *("--threads", "1", "--connections", str(workload.connections)),
-            *("--duration", f"{seconds}s", "--timeout", f"{PATIENCE}s", "--script", str(script)),
+            *("--duration", f"{seconds}s", "--timeout", f"{WAIT_LIMIT}s", "--script", str(script)),
             f"http://127.0.0.1:{server.port}/",
         ]
         spent = server.processor_time()
@@ -103,9 +103,9 @@ def run(workload: Workload, server: Server, seconds: int, processor: int | None)
             text=True,
             preexec_fn=pin(processor),
         )
-        bystander = Bystander(server.port, seconds)
+        probe = StarvationProbe(server.port, seconds)
         output, _ = wrk.communicate()
-        starved = not bystander.answered()
+        starved = not probe.answered()
         after = os.times()
         spent_after = server.processor_time()
     report = next((line for line in output.splitlines() if line.startswith("summary ")), None)
@@ -131,11 +131,11 @@ def run(workload: Workload, server: Server, seconds: int, processor: int | None)
     )
 
 
-class Bystander:
+class StarvationProbe:
     """One more client, which connects while the server is busy and sends one request.
 
     wrk counts answered requests only. A server that serves some connections and neglects the others looks
-    fast and has a low p99. The bystander is one of the others.
+    fast and has a low p99. The probe is one of the others.
     """
 
     def __init__(self, port: int, seconds: float) -> None:

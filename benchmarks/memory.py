@@ -42,8 +42,8 @@ def main(peers: Sequence[Peer], count: int, processors: Processors) -> int:
             print(f"  {peer.title:24}{cost:>9,.0f}  {base / 1024:6.1f} MiB without them{lost}", flush=True)
             if alive < count:
                 failures[peer.name] = f"only {alive} of {count} connections were still served"
-    for who, why in failures.items():
-        print(f"FAILED {who}: {why}")
+    for name, reason in failures.items():
+        print(f"FAILED {name}: {reason}")
     return 1 if failures else 0
 
 

@@ -24,7 +24,7 @@ SHARED = {FLASK, PACKAGING}
 """Installed with every peer, or only because another package does not declare it."""
 GWORKERS = ("-e", f"{ROOT}[gevent,eventlet]", GUNICORN, *GEVENT, *EVENTLET[:1], FLASK)
 
-BYSTANDER = 1
+PROBE_CONNECTIONS = 1
 """The connection that detects starvation, in addition to those of the workload."""
 KEEPALIVE = 75
 """Seconds. Longer than any measurement, so that no server closes connections that another one keeps."""
@@ -86,7 +86,7 @@ def gunicorn(worker: str, *options: str) -> Callable[[Site], list[str]]:
 
 def gthread(site: Site) -> list[str]:
     # "2-4 x cores" is the documentation's advice; an application that waits needs a thread for each wait.
-    threads = site.connections + BYSTANDER if site.waiting else 4
+    threads = site.connections + PROBE_CONNECTIONS if site.waiting else 4
     return gunicorn("gthread", "--threads", str(threads), "--http-parser", "fast")(site)
 
 
@@ -122,7 +122,7 @@ def uwsgi(*options: str, router: bool = False) -> Callable[[Site], list[str]]:
 
 
 def uwsgi_threads(site: Site) -> list[str]:
-    return uwsgi("--threads", str(site.connections + BYSTANDER))(site)
+    return uwsgi("--threads", str(site.connections + PROBE_CONNECTIONS))(site)
 
 
 def granian(site: Site) -> list[str]:

@@ -13,7 +13,7 @@ from .deployment import Engine
 from .environments import EnvironmentFailed
 from .measurement import progress
 from .peers import GUNICORN, GWORKERS, PEERS
-from .scenes import Outcome, Scene, play
+from .scenarios import Outcome, Scenario, run_scenario
 
 HUBS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
 """gworkers' worker classes."""
@@ -29,7 +29,7 @@ LONGEST_WAIT = 0.5
 MILLISECONDS = 1000
 
 COLUMNS = "{:14}{:11}{:27}{:>8}{:>6}{:>6}{:>8}{:>7}{:>8}{:>7}  {}"
-HEAD = COLUMNS.format(*"scene transport server ok lost raced refused non200".split(), "max ms", "stop s", "")
+HEAD = COLUMNS.format(*"scenario transport server ok lost raced refused non200".split(), "max ms", "stop s", "")
 LEGEND = """\
 ok, non200: responses. lost: no complete response. raced: the server closed a kept connection while a request was sent.
 refused: a connection was not accepted. max: the longest wait for a response. stop: from TERM until no process
@@ -72,26 +72,26 @@ def servers(hubs: Sequence[str], releases: Sequence[str], *, peers: bool) -> lis
     ]
 
 
-def main(scenes: Sequence[Scene], servers: Sequence[Served], transports: Sequence[str]) -> int:
-    """Print a row for each scene, transport and server; 1 when gworkers lost a request or a server failed."""
+def main(scenarios: Sequence[Scenario], servers: Sequence[Served], transports: Sequence[str]) -> int:
+    """Print a row for each scenario, transport and server; 1 when gworkers lost a request or a server failed."""
     failures: list[str] = []
     installed = engines(servers, failures)
     print(HEAD.rstrip(), flush=True)
-    for scene in scenes:
+    for scenario in scenarios:
         for transport in transports:
             for server, engine in installed.items():
-                if not server.own and (scene.own or transport not in PEER_TRANSPORTS):
+                if not server.own and (scenario.own or transport not in PEER_TRANSPORTS):
                     continue
-                progress(f"{scene.name} {transport} {server.title}")
-                outcome = asyncio.run(play(scene, engine, transport))
+                progress(f"{scenario.name} {transport} {server.title}")
+                outcome = asyncio.run(run_scenario(scenario, engine, transport))
                 progress("")
-                print(row(scene, transport, server, outcome), flush=True)
+                print(row(scenario, transport, server, outcome), flush=True)
                 if server.own:
-                    where = f"{scene.name} {transport} {server.title}"
-                    failures += [f"{where}: {fault}" for fault in faults(scene, outcome)]
+                    where = f"{scenario.name} {transport} {server.title}"
+                    failures += [f"{where}: {fault}" for fault in faults(scenario, outcome)]
     print(LEGEND)
-    for scene in scenes:
-        print(f"{scene.name}: {scene.title}")
+    for scenario in scenarios:
+        print(f"{scenario.name}: {scenario.title}")
     for failure in failures:
         print(f"FAILED {failure}")
     return 1 if failures else 0
@@ -108,18 +108,19 @@ def engines(servers: Sequence[Served], failures: list[str]) -> dict[Served, Engi
     return found
 
 
-def row(scene: Scene, transport: str, server: Served, outcome: Outcome) -> str:
+def row(scenario: Scenario, transport: str, server: Served, outcome: Outcome) -> str:
     tally = outcome.tally
     stop = "" if outcome.stop is None else f"{outcome.stop:.1f}"
     counts = (f"{count:,}" for count in (tally.ok, tally.lost, tally.raced, tally.refused, tally.non200))
     longest = f"{tally.longest * MILLISECONDS:,.0f}"
-    return COLUMNS.format(scene.name, transport, server.title, *counts, longest, stop, outcome.problem).rstrip()
+    return COLUMNS.format(scenario.name, transport, server.title, *counts, longest, stop, outcome.problem).rstrip()
 
 
-def faults(scene: Scene, outcome: Outcome) -> list[str]:
+def faults(scenario: Scenario, outcome: Outcome) -> list[str]:
     """The deviations from the expected result."""
     found = [*outcome.tally.incidents, *filter(None, [outcome.problem])]
     longest = outcome.tally.longest
-    if scene.load and longest >= LONGEST_WAIT:
-        found.append(f"a request waited {longest * MILLISECONDS:,.0f} ms, {LONGEST_WAIT * MILLISECONDS:g} are too many")
+    if scenario.load and longest >= LONGEST_WAIT:
+        found.append(
+            f"a request waited {longest * MILLISECONDS:,.0f} ms; the limit is {LONGEST_WAIT * MILLISECONDS:g} ms")
     return found

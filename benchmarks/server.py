@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 APPS = Path(__file__).resolve().parent / "apps"
-START = 20.0
+START_LIMIT = 20.0
 """Seconds that a server has until its first response."""
-STOP = 5.0
+STOP_LIMIT = 5.0
 """Seconds that it has to stop before it is killed."""
-GOING = 60.0
+SLOW_STOP_LIMIT = 60.0
 """Seconds that it has to stop where a slow stop is measured."""
 
 
@@ -105,15 +105,15 @@ class Server:
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def until_gone(self) -> None:
+    def wait_for_exit(self) -> None:
         """Wait until no process of the server is left. Raises ServerFailed."""
-        deadline = time.monotonic() + GOING
-        while self.process.poll() is None or self._lives():
+        deadline = time.monotonic() + SLOW_STOP_LIMIT
+        while self.process.poll() is None or self._is_running():
             if time.monotonic() > deadline:
-                raise ServerFailed(f"not stopped {GOING:g} s after TERM")
+                raise ServerFailed(f"not stopped {SLOW_STOP_LIMIT:g} s after TERM")
             time.sleep(0.005)
 
-    def _lives(self) -> bool:
+    def _is_running(self) -> bool:
         try:
             os.killpg(self.process.pid, 0)
         except (ProcessLookupError, PermissionError):  # macOS: only zombies are left
@@ -121,7 +121,7 @@ class Server:
         return True
 
     def _wait_for_answer(self) -> None:
-        deadline = time.monotonic() + START
+        deadline = time.monotonic() + START_LIMIT
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 answer = ask(self.port, 1.0)
@@ -140,4 +140,4 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP)
+                self.process.wait(STOP_LIMIT)

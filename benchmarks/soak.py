@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
-from . import environments, hostile, reload, verdict
-from .deployment import Unmet
-from .keeper import Address
-from .looks import Look, look
+from . import environments, hostile, reload, soak_report
+from .checking_clients import CheckingClients, Record
+from .clients import Address
+from .deployment import ConditionNotMet
 from .measurement import Processors, progress
 from .memory import NotMeasurable
-from .regulars import Record, Regulars
 from .reload import INSTALLED, Served, engines
+from .resources import Resources, measure_resources
 from .server import Server, ServerFailed, free_port
 
 WORKERS = 2
@@ -40,26 +40,26 @@ class Plan:
 
     ::
 
-        age | storm: reloads | age | calm: no reloads
-            ^                      ^                 ^
-          begin                 middle              end      looks, each with the hostile load interrupted
+        aging | reload phase | aging | steady phase
+              ^                      ^             ^
+            begin                 middle          end
 
-    The workers of the first two looks are of the same age and of different generations, those of the last two are the
-    same.
+    A snapshot is taken at each of the three times, without hostile load. The workers of the first two snapshots have
+    the same age, but are different ones. The workers of the last two are the same.
     """
 
-    age: float
-    storm: float
-    calm: float
+    aging: float
+    reload_phase: float
+    steady_phase: float
     interval: float
     """Between two reloads."""
 
     @classmethod
     def of(cls, seconds: float) -> Plan:
-        age = min(AGE, seconds / 6)
-        calm = seconds / 3
-        storm = seconds - 2 * age - calm
-        return cls(age, storm, calm, min(RELOAD_INTERVAL, storm / 2))
+        aging = min(AGE, seconds / 6)
+        steady_phase = seconds / 3
+        reload_phase = seconds - 2 * aging - steady_phase
+        return cls(aging, reload_phase, steady_phase, min(RELOAD_INTERVAL, reload_phase / 2))
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Outcome:
     records: dict[str, Record]
     """By kind of client."""
     reports: list[hostile.Report] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    snapshots: list[Resources] = field(default_factory=list)
     """Begin, middle, end."""
     reloads: int = 0
     stop: float | None = None
@@ -95,9 +95,9 @@ def main(servers: Sequence[Served], minutes: float, processors: Processors) -> i
         command = [str(engine.gunicorn), "--config", "soak_config.py", "--worker-class", engine.worker_class]
         outcome = asyncio.run(soak(command, 60 * minutes, log, processors.server))
         progress("")
-        found = verdict.faults(outcome)
+        found = soak_report.faults(outcome)
         print(f"{server.title}, {minutes:g} minutes, {outcome.reloads} reloads")
-        print(verdict.render(outcome), flush=True)
+        print(soak_report.render(outcome), flush=True)
         failures += [f"{server.title}: {fault}" for fault in found]
         if found:
             print(f"The server's log is {log.rename(log.with_name(f'soak-{engine.worker_class}.log'))}")
@@ -111,56 +111,56 @@ async def soak(command: Sequence[str], seconds: float, log: Path, processor: int
     plan = Plan.of(seconds)
     port = free_port()
     address = ("127.0.0.1", port)
-    regulars = Regulars(address)
-    outcome = Outcome(regulars.records)
+    clients = CheckingClients(address)
+    outcome = Outcome(clients.records)
     server = Server([*command, "--bind", f"127.0.0.1:{port}", "soak:app"], port, log, processor=processor)
     try:
         with server:
-            async with regulars:
+            async with clients:
                 await run(plan, server, outcome)
             begun = monotonic()
             server.process.terminate()
-            await asyncio.get_running_loop().run_in_executor(None, server.until_gone)
+            await asyncio.get_running_loop().run_in_executor(None, server.wait_for_exit)
             outcome.stop = monotonic() - begun
-    except (ServerFailed, Unmet, RuntimeError) as error:
+    except (ServerFailed, ConditionNotMet, RuntimeError) as error:
         outcome.problem = str(error)
     return outcome
 
 
 async def run(plan: Plan, server: Server, outcome: Outcome) -> None:
-    """Run the whole plan. Raises Unmet, and RuntimeError if there is no hostile load."""
+    """Run the whole plan. Raises ConditionNotMet, and RuntimeError if there is no hostile load."""
     master, address = server.process.pid, ("127.0.0.1", server.port)
 
-    async def attacked(seconds: float) -> None:
+    async def attack(seconds: float) -> None:
         outcome.reports.append(await hostile.run(server.port, seconds))
 
-    progress("age")
-    await attacked(plan.age)
+    progress("aging")
+    await attack(plan.aging)
     await asyncio.sleep(SETTLE)
-    outcome.looks.append(await look(master, address, WORKERS))
-    progress("storm")
-    reloads = asyncio.create_task(reload_again_and_again(plan, master, outcome))
-    await attacked(plan.storm + plan.age)
+    outcome.snapshots.append(await measure_resources(master, address, WORKERS))
+    progress("reload phase")
+    reloads = asyncio.create_task(reload_repeatedly(plan, master, outcome))
+    await attack(plan.reload_phase + plan.aging)
     await reloads
-    await settled(master, address, outcome)
-    progress("calm")
-    await attacked(plan.calm)
-    await settled(master, address, outcome)
+    await measure_settled(master, address, outcome)
+    progress("steady phase")
+    await attack(plan.steady_phase)
+    await measure_settled(master, address, outcome)
 
 
-async def reload_again_and_again(plan: Plan, master: int, outcome: Outcome) -> None:
-    for _ in range(int(plan.storm / plan.interval)):
+async def reload_repeatedly(plan: Plan, master: int, outcome: Outcome) -> None:
+    for _ in range(int(plan.reload_phase / plan.interval)):
         await asyncio.sleep(plan.interval)
         os.kill(master, signal.SIGHUP)
         outcome.reloads += 1
 
 
-async def settled(master: int, address: Address, outcome: Outcome) -> None:
-    """Add a measurement as soon as it equals the first one, or after SETTLE seconds. Raises Unmet."""
+async def measure_settled(master: int, address: Address, outcome: Outcome) -> None:
+    """Add a measurement as soon as it equals the first one, or after SETTLE seconds. Raises ConditionNotMet."""
     deadline = monotonic() + SETTLE
     while True:
-        found = await look(master, address, WORKERS)
-        if monotonic() > deadline or not verdict.held(outcome.looks[0], found):
-            outcome.looks.append(found)
+        found = await measure_resources(master, address, WORKERS)
+        if monotonic() > deadline or not soak_report.growth_of_counts(outcome.snapshots[0], found):
+            outcome.snapshots.append(found)
             return
         await asyncio.sleep(POLL)

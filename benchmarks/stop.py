@@ -24,7 +24,7 @@ BEGIN = b"POST / HTTP/1.1\r\nHost: benchmark\r\nContent-Length: 1\r\nExpect: 100
 REST = b"x"
 RUNNING = 1.0
 """Seconds that the last request continues after TERM."""
-PATIENCE = 10.0
+WAIT_LIMIT = 10.0
 """Seconds for each piece of a response."""
 
 
@@ -47,21 +47,21 @@ def main(peers: Sequence[Peer], count: int, rounds: int, processors: Processors)
             finally:
                 progress("")
             print(f"  {peer.title:24}{idle:>9.2f}{busy:>9.2f}", flush=True)
-            slow = too_long(idle, busy)
+            slow = exceeded_limits(idle, busy)
             if peer.own and slow:
                 failures[peer.name] = slow
-    for who, why in failures.items():
-        print(f"FAILED {who}: {why}")
+    for name, reason in failures.items():
+        print(f"FAILED {name}: {reason}")
     return 1 if failures else 0
 
 
-def too_long(idle: float, busy: float) -> str:
+def exceeded_limits(idle: float, busy: float) -> str:
     """The times that exceed the limits of gworkers; empty if there are none."""
     found = []
     if idle > WITH_IDLE:
-        found.append(f"{idle:.2f} s with idle connections, {WITH_IDLE:g} are the most")
+        found.append(f"{idle:.2f} s with idle connections; the limit is {WITH_IDLE:g} s")
     if busy > AFTER_REQUEST:
-        found.append(f"{busy:.2f} s after the last request, {AFTER_REQUEST:g} are the most")
+        found.append(f"{busy:.2f} s after the last request; the limit is {AFTER_REQUEST:g} s")
     return "; ".join(found)
 
 
@@ -73,14 +73,14 @@ def with_idle(peer: Peer, programs: Path, count: int, processors: Processors) ->
     with serve(peer, Site(programs, free_port(), "hello", count), processors) as server, Idle(server.port, count):
         begun = time.monotonic()
         server.process.terminate()
-        server.until_gone()
+        server.wait_for_exit()
         return time.monotonic() - begun
 
 
 def after_request(peer: Peer, programs: Path, processors: Processors) -> float:
     """Seconds from the end of a request that was running at TERM until no process is left. Raises ServerFailed."""
     with serve(peer, Site(programs, free_port(), "upload", 1), processors) as server:
-        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
+        with socket.create_connection(("127.0.0.1", server.port), WAIT_LIMIT) as sock:
             sock.sendall(BEGIN)
             if not sock.recv(4096).startswith(b"HTTP/1.1 100 "):
                 raise ServerFailed("a request that expects 100-continue had no interim response")
@@ -89,7 +89,7 @@ def after_request(peer: Peer, programs: Path, processors: Processors) -> float:
             sock.sendall(REST)
             check(sock)
         ended = time.monotonic()
-        server.until_gone()
+        server.wait_for_exit()
         return time.monotonic() - ended
 
 

@@ -40,7 +40,7 @@ from support.paths import APPS, ROOT
 from support.server import Server
 from support.waiting import WAIT_LIMIT
 
-# For the clients and the scenes of benchmarks/; behind what is installed, which is what is tested.
+# For the clients and the scenarios of benchmarks/; behind what is installed, which is what is tested.
 sys.path.append(str(ROOT))
 
 #: Shared servers that run at the same time; the one unused for longest makes room.

@@ -13,12 +13,12 @@ from pathlib import Path
 import gunicorn
 import pytest
 
-from benchmarks import boot, environments, reloads, stop
+from benchmarks import boot, environments, reload_leaks, stop
 from benchmarks.deployment import Engine
 from benchmarks.footprint import Footprint
 from benchmarks.measurement import Processors
 from benchmarks.peers import PEERS
-from benchmarks.scenes import play
+from benchmarks.scenarios import run_scenario
 from support.launch import WORKERS
 from support.paths import ROOT
 
@@ -32,9 +32,9 @@ control_socket = pytest.mark.skipif(gunicorn.version_info < (25, 1), reason="thi
 NAMES = """
 import json
 from benchmarks.peers import PEERS
-from benchmarks.scenes import SCENES
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.workloads import WORKLOADS
-print(json.dumps([*PEERS, *SCENES, *WORKLOADS]))
+print(json.dumps([*PEERS, *SCENARIOS, *WORKLOADS]))
 """
 
 
@@ -130,28 +130,28 @@ def test_leftovers_of_reloads_are_reported():
         program.stdin.flush()
         program.stdout.readline()
         after = Footprint.of(program.pid)
-        processes, descriptors, mappings, files, memory = reloads.left_behind(before, after)
+        processes, descriptors, mappings, files, memory = reload_leaks.leaks(before, after)
         program.communicate()
-    assert processes == "1 processes have become 2"
-    assert descriptors == f"{before.descriptors} descriptors have become {before.descriptors + 2}"
-    assert mappings == f"{before.mappings} mappings have become {before.mappings + 1}"
-    assert files.startswith("new in /dev/shm, ")
-    assert memory.startswith(f"{before.memory:,} KiB of memory have become ")
-    assert reloads.left_behind(before, before) == []
+    assert processes == "processes grew from 1 to 2"
+    assert descriptors == f"descriptors grew from {before.descriptors} to {before.descriptors + 2}"
+    assert mappings == f"mappings grew from {before.mappings} to {before.mappings + 1}"
+    assert files.startswith("new files in /dev/shm, ")
+    assert memory.startswith(f"memory grew from {before.memory:,} to ")
+    assert reload_leaks.leaks(before, before) == []
 
 
 @linux
 @pytest.mark.full
 def test_reloads_leave_no_processes_and_descriptors(hub, monkeypatch):
-    monkeypatch.setattr(reloads, "WARM_UP", 1)
-    survey = reloads.Survey()
-    scene = replace(reloads.scene(survey, 2), clients=8)
-    outcome = asyncio.run(play(scene, Engine(PROGRAMS / "gunicorn", WORKERS[hub]), "tcp"))
+    monkeypatch.setattr(reload_leaks, "WARM_UP", 1)
+    survey = reload_leaks.Survey()
+    scenario = replace(reload_leaks.leak_scenario(survey, 2), clients=8)
+    outcome = asyncio.run(run_scenario(scenario, Engine(PROGRAMS / "gunicorn", WORKERS[hub]), "tcp"))
     assert outcome.flawless, "\n".join([outcome.problem, *outcome.tally.incidents, *outcome.output])
-    assert survey.before.processes == 1 + scene.workers
+    assert survey.before.processes == 1 + scenario.workers
     # Memory growth shows only after more reloads, and /dev/shm is shared with other processes.
     left = replace(survey.after, memory=survey.before.memory, files=survey.before.files)
-    assert reloads.left_behind(survey.before, left) == []
+    assert reload_leaks.leaks(survey.before, left) == []
 
 
 @pytest.fixture
@@ -176,13 +176,13 @@ def test_stop_waits_for_the_last_request(stops):
 
 
 @control_socket
-@pytest.mark.parametrize("without", [False, True])
-def test_boot_is_measured_with_and_without_the_checks(hub, without):
+@pytest.mark.parametrize("without_checks", [False, True])
+def test_boot_is_measured_with_and_without_the_checks(hub, without_checks):
     # It raises RuntimeError if the worker does not start.
-    assert boot.took(PEERS[f"gworkers-{hub}"], PROGRAMS, without=without) > 0
+    assert boot.boot_seconds(PEERS[f"gworkers-{hub}"], PROGRAMS, without_checks=without_checks) > 0
 
 
 def test_slow_stop_is_reported():
-    assert stop.too_long(stop.WITH_IDLE, stop.AFTER_REQUEST) == ""
-    assert stop.too_long(3.0, 0.1) == "3.00 s with idle connections, 2.5 are the most"
-    assert stop.too_long(2.1, 0.5) == "0.50 s after the last request, 0.3 are the most"
+    assert stop.exceeded_limits(stop.WITH_IDLE, stop.AFTER_REQUEST) == ""
+    assert stop.exceeded_limits(3.0, 0.1) == "3.00 s with idle connections; the limit is 2.5 s"
+    assert stop.exceeded_limits(2.1, 0.5) == "0.50 s after the last request; the limit is 0.3 s"

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .keeper import Address, Answer, Keeper, Keepers, Tally
+from .clients import Address, Client, Clients, Response, Tally
 
 BODY = 4096
 """Bytes that a POST sends, at least."""
@@ -31,7 +31,7 @@ class Exchange:
 class Kind:
     name: str
     clients: int
-    think: float
+    pause: float
     """Mean seconds between two requests of a client; each pause is between 0.5 and 1.5 times as long."""
     exchange: Callable[[bytes], Exchange]
     """Makes a request from a unique word."""
@@ -84,8 +84,8 @@ class Record(Tally):
         return self.lost + self.raced + self.refused + self.non200 + self.wrong
 
 
-class Regular(Keeper):
-    """One client; ``run()`` as the keeper's.
+class CheckingClient(Client):
+    """One client that checks its responses.
 
     :param record: where to count
     """
@@ -93,43 +93,43 @@ class Regular(Keeper):
     tally: Record
 
     def __init__(self, address: Address, kind: Kind, words: itertools.count[int], record: Record) -> None:
-        super().__init__(address, b"", kind.think, record)
+        super().__init__(address, b"", kind.pause, record)
         self._kind = kind
         self._words = words
-        self._due = 0.0
+        self._next_due = 0.0
 
     async def _ask(self) -> None:
-        if self._due:
-            self.tally.lags.append(max(0.0, self.since - self._due))
+        if self._next_due:
+            self.tally.lags.append(max(0.0, self.due - self._next_due))
         self._exchange = self._kind.exchange(b"word-%d." % next(self._words))
         self.request = self._exchange.request
         try:
             await super()._ask()
         finally:
-            self.think = self._kind.think * random.uniform(0.5, 1.5)
-            self._due = asyncio.get_running_loop().time() + self.think
+            self.pause = self._kind.pause * random.uniform(0.5, 1.5)
+            self._next_due = asyncio.get_running_loop().time() + self.pause
 
-    def _count(self, answer: Answer) -> None:
-        super()._count(answer)
-        self.tally.waits.append(asyncio.get_running_loop().time() - self.since - self._exchange.takes)
-        worker, _, body = answer.body.partition(b" ")
-        if answer.status != 200:
+    def _count(self, response: Response) -> None:
+        super()._count(response)
+        self.tally.waits.append(asyncio.get_running_loop().time() - self.due - self._exchange.takes)
+        worker, _, body = response.body.partition(b" ")
+        if response.status != 200:
             return
         if body == self._exchange.body and worker.isdigit():
             self.tally.workers.add(int(worker))
         else:
             self.tally.ok -= 1
             self.tally.wrong += 1
-            self._tell("a wrong answer", f"{answer.body[:80]!r}, expected {self._exchange.body[:40]!r}")
+            self._record_incident("a wrong response", f"{response.body[:80]!r}, expected {self._exchange.body[:40]!r}")
 
 
-class Regulars(Keepers):
-    """All of them, from the start to the end of an ``async with``; :attr:`records` are complete after it."""
+class CheckingClients(Clients):
+    """All clients, from the start to the end of an ``async with``; :attr:`records` are complete after it."""
 
     def __init__(self, address: Address) -> None:
         words = itertools.count()
         self.records = {kind.name: Record() for kind in KINDS}
-        self._keepers = [Regular(address, kind, words, self.records[kind.name])
+        self._clients = [CheckingClient(address, kind, words, self.records[kind.name])
                          for kind in KINDS for _ in range(kind.clients)]
 
     @property

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .deployment import Deployment, Unmet
+from .clients import Clients
+from .deployment import ConditionNotMet, Deployment
 from .footprint import Footprint
-from .keeper import Keepers
 from .measurement import progress
 from .memory import SETTLE, NotMeasurable
 from .reload import Served, engines
-from .scenes import Outcome, Scene, hup, play
+from .scenarios import Outcome, Scenario, reload, run_scenario
 
 WARM_UP = 5
 """Reloads before the first measurement, which fill caches."""
@@ -29,23 +29,23 @@ system. bad: requests that were lost, raced, refused or answered with another st
 
 @dataclass
 class Survey:
-    """The action of a scene: it measures the master before and after the reloads."""
+    """The action of a scenario: it measures the master before and after the reloads."""
 
     before: Footprint | None = None
     after: Footprint | None = None
 
-    async def __call__(self, scene: Scene, deployment: Deployment, keepers: Keepers) -> None:
-        await hup(replace(scene, times=WARM_UP), deployment, keepers)
-        self.before = await self._look(deployment)
-        await hup(scene, deployment, keepers)
-        self.after = await self._look(deployment)
+    async def __call__(self, scenario: Scenario, deployment: Deployment, clients: Clients) -> None:
+        await reload(replace(scenario, times=WARM_UP), deployment, clients)
+        self.before = await self._measure(deployment)
+        await reload(scenario, deployment, clients)
+        self.after = await self._measure(deployment)
 
-    async def _look(self, deployment: Deployment) -> Footprint:
+    async def _measure(self, deployment: Deployment) -> Footprint:
         await asyncio.sleep(SETTLE)
         try:
             return Footprint.of(deployment.master)
         except OSError as error:
-            raise Unmet(f"a measurement of the master, which has ended: {error}") from error
+            raise ConditionNotMet(f"a measurement of the master, which has ended: {error}") from error
 
 
 def main(servers: Sequence[Served], count: int) -> int:
@@ -58,7 +58,7 @@ def main(servers: Sequence[Served], count: int) -> int:
     for server, engine in engines(servers, failures).items():
         progress(server.title)
         survey = Survey()
-        outcome = asyncio.run(play(scene(survey, count), engine, "tcp"))
+        outcome = asyncio.run(run_scenario(leak_scenario(survey, count), engine, "tcp"))
         progress("")
         print(row(server, survey, outcome), flush=True)
         if server.own:
@@ -69,16 +69,17 @@ def main(servers: Sequence[Served], count: int) -> int:
     return 1 if failures else 0
 
 
-def scene(survey: Survey, count: int) -> Scene:
+def leak_scenario(survey: Survey, count: int) -> Scenario:
     # With the control socket, which is on by default and has files of its own.
     control = {"control_socket_disable": False, "control_socket": "control"}
-    return Scene("reloads", f"HUP, {count} times", survey, times=count, config=control)
+    return Scenario("reload-leaks", f"HUP, {count} times", survey, times=count, config=control)
 
 
 def row(server: Served, survey: Survey, outcome: Outcome) -> str:
-    looks = [look for look in (survey.before, survey.after) if look]
-    columns = zip(*((f"{look.processes}", f"{look.descriptors}", f"{look.mappings}", f"{len(look.files)}",
-                     f"{look.memory:,}") for look in looks))
+    snapshots = [snapshot for snapshot in (survey.before, survey.after) if snapshot]
+    columns = zip(*(
+        (f"{snapshot.processes}", f"{snapshot.descriptors}", f"{snapshot.mappings}", f"{len(snapshot.files)}",
+         f"{snapshot.memory:,}") for snapshot in snapshots))
     shown = [" -> ".join(column) for column in columns] or [""] * 5
     tally = outcome.tally
     bad = tally.lost + tally.raced + tally.refused + tally.non200
@@ -89,20 +90,20 @@ def faults(survey: Survey, outcome: Outcome) -> list[str]:
     """The deviations from the expected result."""
     found = [*outcome.tally.incidents, *filter(None, [outcome.problem])]
     if survey.before and survey.after:
-        found += left_behind(survey.before, survey.after)
+        found += leaks(survey.before, survey.after)
     return found
 
 
-def left_behind(before: Footprint, after: Footprint) -> list[str]:
+def leaks(before: Footprint, after: Footprint) -> list[str]:
     """The resources of which *after* has more."""
     found = []
     for what in ("processes", "descriptors", "mappings"):
         earlier, later = getattr(before, what), getattr(after, what)
         if later > earlier:
-            found.append(f"{earlier} {what} have become {later}")
+            found.append(f"{what} grew from {earlier} to {later}")
     files = after.files - before.files
     if files:
-        found.append(f"new in /dev/shm, if nothing else here has put it there: {', '.join(sorted(files))}")
+        found.append(f"new files in /dev/shm, unless another program has created them: {', '.join(sorted(files))}")
     if after.memory - before.memory > GROWTH:
-        found.append(f"{before.memory:,} KiB of memory have become {after.memory:,}, {GROWTH:,} more are the most")
+        found.append(f"memory grew from {before.memory:,} to {after.memory:,} KiB; the limit is {GROWTH:,} KiB more")
     return found

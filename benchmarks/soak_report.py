@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from .hostile import KINDS
-from .looks import Look
+from .resources import Resources
 from .table import align
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SPARE = {"descriptors": 6, "connections": 6, "greenlets": 10, "closed": 40}
 wait for the garbage collector."""
 MILLISECONDS = 1000
 
-LOOKS = ("begin", "middle", "end")
+SNAPSHOTS = ("begin", "middle", "end")
 ROWS = ("master_memory", "master_descriptors", "memory", "descriptors", "greenlets", "connections", "closed")
 TITLES = ("master, KiB of memory", "master, descriptors", "workers, KiB of memory", "workers, descriptors",
           "workers, greenlets", "workers, open connections", "workers, closed and not freed")
@@ -55,22 +55,22 @@ def render(outcome: Outcome) -> str:
     rows.append(["all", f"{sum(record.ok + record.failed for record in records):,}",
                  f"{sum(record.failed for record in records):,}", *milliseconds(every[0]), *milliseconds(every[1]), ""])
     lines = [*align(rows), "  hostile: " + ", ".join(f"{name} {count:,}" for name, count in done(outcome).items())]
-    if outcome.looks:
-        held = [[title, *(f"{getattr(look, name):,}" for look in outcome.looks), ""]
+    if outcome.snapshots:
+        held = [[title, *(f"{getattr(snapshot, name):,}" for snapshot in outcome.snapshots), ""]
                 for name, title in zip(ROWS, TITLES)]
-        lines += align([["", *LOOKS[:len(outcome.looks)], ""], *held])
-        lines += [busy(*outcome.looks[-2:])] if len(outcome.looks) == len(LOOKS) else []
+        lines += align([["", *SNAPSHOTS[:len(outcome.snapshots)], ""], *held])
+        lines += [busy(*outcome.snapshots[-2:])] if len(outcome.snapshots) == len(SNAPSHOTS) else []
     if outcome.stop is not None:
         lines.append(f"  stopped in {outcome.stop:.1f} s")
     return "\n".join([*lines, LEGEND])
 
 
-def busy(before: Look, after: Look) -> str:
+def busy(before: Resources, after: Resources) -> str:
     """The share of time between two measurements that the same workers were running."""
     elapsed = after.at - before.at
     ran, waited = after.ran - before.ran, after.waited - before.waited
-    return (f"  from middle to end the workers were on their processor for {ran / elapsed:.0%} of the time, "
-            f"and waited for it, behind others or each other, for {waited / elapsed:.0%}")
+    return (f"  from middle to end the workers used a processor for {ran / elapsed:.0%} of the time "
+            f"and waited for one for {waited / elapsed:.0%}")
 
 
 def milliseconds(values: list[float]) -> list[str]:
@@ -87,20 +87,20 @@ def done(outcome: Outcome) -> Counter[str]:
 def faults(outcome: Outcome) -> list[str]:
     """The deviations from the expected result."""
     found = [outcome.problem] if outcome.problem else []
-    found += served(outcome)
-    found += withstood(outcome)
-    if outcome.looks:
-        first = outcome.looks[0]
-        for when, look in zip(("middle", "end"), outcome.looks[1:]):
-            found += [f"{when}: {fault}" for fault in held(first, look)]
-        found += grown(outcome.looks)
-        found += renewed(outcome)
+    found += client_faults(outcome)
+    found += hostile_faults(outcome)
+    if outcome.snapshots:
+        first = outcome.snapshots[0]
+        for when, snapshot in zip(("middle", "end"), outcome.snapshots[1:]):
+            found += [f"{when}: {fault}" for fault in growth_of_counts(first, snapshot)]
+        found += growth_of_memory(outcome.snapshots)
+        found += worker_faults(outcome)
     if outcome.stop is not None and outcome.stop > LONGEST_STOP:
-        found.append(f"the server took {outcome.stop:.1f} s to stop, {LONGEST_STOP:g} are the most")
+        found.append(f"the server took {outcome.stop:.1f} s to stop; the limit is {LONGEST_STOP:g} s")
     return found
 
 
-def served(outcome: Outcome) -> list[str]:
+def client_faults(outcome: Outcome) -> list[str]:
     """The failures of well-behaved clients."""
     found = []
     for name, record in outcome.records.items():
@@ -115,57 +115,57 @@ def served(outcome: Outcome) -> list[str]:
     lags = sorted(lag for record in outcome.records.values() for lag in record.lags)
     wait, lag = percentile(waits, 0.99), percentile(lags, 0.99)
     if wait >= LONGEST_WAIT:
-        blame = "; the clients were late themselves, so this says little of the server" if lag > LATE else ""
-        found.append(f"the 99th percentile of the waits is {wait * MILLISECONDS:.0f} ms, "
-                     f"{LONGEST_WAIT * MILLISECONDS:g} are too many{blame}")
+        doubt = "; the clients were late themselves, so the server may not be the cause" if lag > LATE else ""
+        found.append(f"the 99th percentile of the waits is {wait * MILLISECONDS:.0f} ms; "
+                     f"it must be below {LONGEST_WAIT * MILLISECONDS:g} ms{doubt}")
     return found
 
 
-def withstood(outcome: Outcome) -> list[str]:
+def hostile_faults(outcome: Outcome) -> list[str]:
     """The failures that hostile clients caused, and the kinds that did not occur."""
     total = done(outcome)
-    found = [f"no client did this: {kind.name}" for kind in KINDS if not total[kind.name]]
+    found = [f"this kind of hostile load did not occur: {kind.name}" for kind in KINDS if not total[kind.name]]
     for report in outcome.reports:
-        found += [f"{count} connections of this kind were left open by the server: {name}"
+        found += [f"the server left {count} connections of this kind open: {name}"
                   for name, count in report.left_open.items()]
         if report.refused:
             found.append(f"{report.refused} connections of hostile clients were refused")
-        if report.fooled:
-            found.append(f"{report.fooled} WebSocket connections went on in HTTP")
+        if report.http_on_websocket:
+            found.append(f"HTTP requests were answered on {report.http_on_websocket} WebSocket connections")
     return found
 
 
-def held(before: Look, after: Look) -> list[str]:
+def growth_of_counts(before: Resources, after: Resources) -> list[str]:
     """The resources of which *after* has more, except memory."""
     found = []
     for name in ("processes", "master_descriptors", *SPARE):
         earlier, later = getattr(before, name), getattr(after, name)
         if later > earlier + SPARE.get(name, 0):
-            found.append(f"{earlier} {name} have become {later}")
+            found.append(f"{name} grew from {earlier} to {later}")
     return found
 
 
-def grown(looks: list[Look]) -> list[str]:
+def growth_of_memory(snapshots: list[Resources]) -> list[str]:
     """The memory that has grown from one measurement to the next."""
     found = []
-    for before, after in zip(looks, looks[1:]):
+    for before, after in zip(snapshots, snapshots[1:]):
         for name, most in (("memory", MEMORY), ("master_memory", MASTER_MEMORY)):
             earlier, later = getattr(before, name), getattr(after, name)
             if later > earlier + most:
-                found.append(f"{earlier:,} KiB of {name} have become {later:,}, {most:,} more are the most")
+                found.append(f"{name} grew from {earlier:,} to {later:,} KiB; the limit is {most:,} KiB more")
     return found
 
 
-def renewed(outcome: Outcome) -> list[str]:
+def worker_faults(outcome: Outcome) -> list[str]:
     """The deviations in the sets of workers."""
     found = []
-    for before, after, same in zip(outcome.looks, outcome.looks[1:], (False, True)):
+    for before, after, same in zip(outcome.snapshots, outcome.snapshots[1:], (False, True)):
         if same and before.workers != after.workers:
-            found.append(f"the workers {sorted(before.workers)} are {sorted(after.workers)} without a reload")
+            found.append(f"the workers {sorted(before.workers)} became {sorted(after.workers)} without a reload")
         elif not same and before.workers & after.workers:
             found.append(f"the workers {sorted(before.workers & after.workers)} have survived the reloads")
     seen = set().union(*(record.workers for record in outcome.records.values()))
-    most = len(outcome.looks[0].workers) * (1 + outcome.reloads)
+    most = len(outcome.snapshots[0].workers) * (1 + outcome.reloads)
     if len(seen) > most:
-        found.append(f"{len(seen)} workers have answered, {most} are the most with {outcome.reloads} reloads")
+        found.append(f"{len(seen)} workers have answered; with {outcome.reloads} reloads there are at most {most}")
     return found

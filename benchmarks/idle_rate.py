@@ -39,14 +39,14 @@ def main(peers: Sequence[Peer], count: int, rounds: int, seconds: int, processor
         pairs = readings.get(peer.name)
         if pairs:
             rates = [median(reading.rate for reading in column) for column in zip(*pairs)]
-            ratio = median(crowded.rate / alone.rate for alone, crowded in pairs)
+            ratio = median(with_idle.rate / without.rate for without, with_idle in pairs)
             costs = [median(reading.cost or 0 for reading in column) for column in zip(*pairs)]
             print(
                 f"  {peer.title:24}{rates[0]:>9,.0f}{rates[1]:>9,.0f}  ratio {ratio:.2f}"
                 f"   CPU us {costs[0]:.1f}, {costs[1]:.1f}"
             )
-    for who, why in failures.items():
-        print(f"FAILED {who}: {why}")
+    for name, reason in failures.items():
+        print(f"FAILED {name}: {reason}")
     return 1 if failures else 0
 
 
@@ -59,13 +59,13 @@ def measure(peer: Peer, programs: Path, count: int, seconds: int, processors: Pr
     log = environments.cache() / "server.log"
     with Server(peer.command(site), site.port, log, processor=processors.server) as server:
         load.run(HELLO, server, WARM_UP, processors.load)
-        alone = load.run(HELLO, server, seconds, processors.load)
+        without = load.run(HELLO, server, seconds, processors.load)
         with Idle(site.port, count) as idle:
-            crowded = load.run(HELLO, server, seconds, processors.load)
+            with_idle = load.run(HELLO, server, seconds, processors.load)
             alive = idle.answering()
     if alive < count:
         raise ServerFailed(f"only {alive} of {count} idle connections were still served after the run")
-    errors = {**alone.errors, **crowded.errors}
+    errors = {**without.errors, **with_idle.errors}
     if errors:
         raise ServerFailed(f"errors during the run: {errors}")
-    return alone, crowded
+    return without, with_idle

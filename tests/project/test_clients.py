@@ -7,14 +7,14 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks.keeper import Keepers, Tally
+from benchmarks.clients import Clients, Tally
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def tally_of(behave: Behaviour, path: Path, done: Callable[[Tally], object], count: int = 1,
-             newcomers: int = 0) -> Tally:
+             new_connections: int = 0) -> Tally:
     """The tally of a client at a server that runs *behave* on each connection, until *done*."""
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -26,10 +26,10 @@ def tally_of(behave: Behaviour, path: Path, done: Callable[[Tally], object], cou
 
     async def run() -> Tally:
         server = await asyncio.start_unix_server(handle, path)
-        async with Keepers(str(path), count, newcomers) as keepers:
-            await asyncio.wait_for(watch(keepers.tally), 10)
+        async with Clients(str(path), count, new_connections) as clients:
+            await asyncio.wait_for(watch(clients.tally), 10)
         server.close()
-        return keepers.tally
+        return clients.tally
 
     async def watch(tally: Tally) -> None:
         while not done(tally):
@@ -76,7 +76,7 @@ def test_new_connections_send_one_request_each(tmp_path: Path) -> None:
         writer.write(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         await writer.drain()
 
-    tally = tally_of(count, tmp_path / "socket", lambda tally: tally.ok >= 3, count=0, newcomers=1)
+    tally = tally_of(count, tmp_path / "socket", lambda tally: tally.ok >= 3, count=0, new_connections=1)
     assert tally.flawless
     assert len(connections) == tally.ok
     assert all(b"\r\nConnection: close\r\n" in head for head in connections)
@@ -131,10 +131,10 @@ def test_refused_connections_are_counted() -> None:
         with socket.socket() as sock:
             # Bound to reserve the port, but not listening.
             sock.bind(("127.0.0.1", 0))
-            async with Keepers(sock.getsockname(), count=1, newcomers=0) as keepers:
-                while not keepers.tally.refused:
+            async with Clients(sock.getsockname(), count=1, new_connections=0) as clients:
+                while not clients.tally.refused:
                     await asyncio.sleep(0.001)
-        return keepers.tally
+        return clients.tally
 
     tally = asyncio.run(run())
     assert (tally.ok, tally.lost, tally.raced, tally.non200) == (0, 0, 0, 0)

@@ -10,16 +10,16 @@ from typing import Union
 Address = Union[str, "tuple[str, int]"]
 """The path of a Unix socket, or host and port."""
 
-KEPT = b"GET / HTTP/1.1\r\nHost: keeper\r\n\r\n"
-CLOSED = KEPT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+KEEP_ALIVE_REQUEST = b"GET / HTTP/1.1\r\nHost: benchmark\r\n\r\n"
+CLOSE_REQUEST = KEEP_ALIVE_REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 """A request that is the last on its connection."""
-NEWCOMERS_THINK = 0.02
+NEW_CONNECTION_PAUSE = 0.02
 """Seconds between the requests of a client that opens a connection for each."""
-PATIENCE = 40.0
+WAIT_LIMIT = 40.0
 """Seconds until a request without a response counts as lost."""
-BREATH = 0.05
+RETRY_PAUSE = 0.05
 """Seconds that a client waits after a connection was not accepted."""
-INCIDENTS = 10
+MAX_INCIDENTS = 10
 """How many failures are described in full."""
 
 
@@ -53,55 +53,55 @@ class Broken(Exception):
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     body: bytes
     last: bool
     """The server will close the connection."""
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Answer] | None = None
-        self._ended: str | None = None
-        self.arrived = b""
+        self._response: asyncio.Future[Response] | None = None
+        self._end_reason: str | None = None
+        self.received = b""
         """The bytes received of the current response."""
-        self.answers = 0
+        self.response_count = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def ask(self, request: bytes) -> asyncio.Future[Answer]:
+    def send(self, request: bytes) -> asyncio.Future[Response]:
         """Send *request*; the future raises Broken."""
-        self.arrived = b""
-        self._answer = asyncio.get_running_loop().create_future()
-        if self._ended is not None or self._transport is None:
-            self._answer.set_exception(Broken(self._ended))
+        self.received = b""
+        self._response = asyncio.get_running_loop().create_future()
+        if self._end_reason is not None or self._transport is None:
+            self._response.set_exception(Broken(self._end_reason))
         else:
             self._transport.write(request)
-        return self._answer
+        return self._response
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._answer.done():
-            self.cut(f"bytes without a request: {data[:80]!r}")
+        if self._response is None or self._response.done():
+            self.abort(f"bytes without a request: {data[:80]!r}")
             return
-        self.arrived += data
-        head, found, rest = self.arrived.partition(b"\r\n\r\n")
+        self.received += data
+        head, found, rest = self.received.partition(b"\r\n\r\n")
         if not found:
             return
         lower = head.lower()
         try:
             body = whole_body(lower, rest)
         except ValueError:
-            self.cut("an answer without a length")
+            self.abort("a response without a length")
             return
         if body is not None:
-            self.answers += 1
-            self._answer.set_result(Answer(int(head.split(None, 2)[1]), body, b"connection: close" in lower))
+            self.response_count += 1
+            self._response.set_result(Response(int(head.split(None, 2)[1]), body, b"connection: close" in lower))
 
     def eof_received(self) -> None:
         self._end("closed")
@@ -109,7 +109,7 @@ class Line(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._end(str(error or "closed"))
 
-    def cut(self, reason: str) -> None:
+    def abort(self, reason: str) -> None:
         """Stop waiting."""
         self._end(reason)
         self.close()
@@ -119,10 +119,10 @@ class Line(asyncio.Protocol):
             self._transport.abort()
 
     def _end(self, reason: str) -> None:
-        if self._ended is None:
-            self._ended = reason
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(Broken(reason))
+        if self._end_reason is None:
+            self._end_reason = reason
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(Broken(reason))
 
 
 def whole_body(head: bytes, rest: bytes) -> bytes | None:
@@ -142,141 +142,143 @@ def whole_body(head: bytes, rest: bytes) -> bytes | None:
             return None
         body += rest[:length]
         if rest[length:length + 2] != b"\r\n":
-            raise ValueError(f"a chunk of {length} bytes goes on with {rest[length:length + 2]!r}")
+            raise ValueError(f"a chunk of {length} bytes continues with {rest[length:length + 2]!r}")
         if not length:
             return body + rest[2:]
         rest = rest[length + 2:]
 
 
-class Keeper:
+class Client:
     """One client: it sends request after request on one connection, and opens a new one only if it must.
 
     :param address: of the server
     :param request: what to send
-    :param think: seconds between an answer and the next request
+    :param pause: seconds between a response and the next request
     :param tally: where to count
     """
 
-    def __init__(self, address: Address, request: bytes, think: float, tally: Tally) -> None:
+    def __init__(self, address: Address, request: bytes, pause: float, tally: Tally) -> None:
         self.address = address
         self.request = request
-        self.think = think
+        self.pause = pause
         self.tally = tally
-        self.line: Line | None = None
-        self.since = 0.0
-        """The time at which the pending request was due; 0 if there is none."""
-        self.heard = b""
+        self.connection: Connection | None = None
+        self.due = 0.0
+        """The time at which the pending request was to be sent; 0 if there is none."""
+        self.last_body = b""
         """The body of the last response."""
-        self.over = False
+        self.stopping = False
 
     async def run(self) -> None:
-        """Send requests until :attr:`over`."""
+        """Send requests until :attr:`stopping`."""
         loop = asyncio.get_running_loop()
         self._start = loop.time()
         try:
-            while not self.over:
-                self.since = loop.time()
+            while not self.stopping:
+                self.due = loop.time()
                 try:
                     await self._ask()
                 except OSError as error:
                     self.tally.refused += 1
-                    self._tell("refused", error)
-                    await asyncio.sleep(BREATH)
-                self.since = 0.0
-                await asyncio.sleep(self.think)
+                    self._record_incident("refused", error)
+                    await asyncio.sleep(RETRY_PAUSE)
+                self.due = 0.0
+                await asyncio.sleep(self.pause)
         finally:
-            self._hang_up()
+            self._disconnect()
 
     async def _ask(self) -> None:
-        line = self.line
-        if line is None:
-            line = self.line = await connect(self.address)
+        connection = self.connection
+        if connection is None:
+            connection = self.connection = await connect(self.address)
         try:
-            answer = await line.ask(self.request)
+            response = await connection.send(self.request)
         except Broken as error:
             # No byte arrived, on a connection that had served before: it was closed while the request was on its way.
-            raced = line.answers and not line.arrived and not self._late()
+            raced = connection.response_count and not connection.received and not self._is_overdue()
             if raced:
                 self.tally.raced += 1
             else:
                 self.tally.lost += 1
-            self._tell("raced" if raced else "lost", error)
-            self._hang_up()
+            self._record_incident("raced" if raced else "lost", error)
+            self._disconnect()
             return
-        self._count(answer)
-        self.heard = answer.body
-        if answer.last:
-            self._hang_up()
+        self._count(response)
+        self.last_body = response.body
+        if response.last:
+            self._disconnect()
 
-    def _count(self, answer: Answer) -> None:
+    def _count(self, response: Response) -> None:
         """Count a complete response."""
-        if answer.status == 200:
+        if response.status == 200:
             self.tally.ok += 1
         else:
             self.tally.non200 += 1
-            self._tell(f"status {answer.status}", answer.body[:80])
-        self.tally.longest = max(self.tally.longest, asyncio.get_running_loop().time() - self.since)
+            self._record_incident(f"status {response.status}", response.body[:80])
+        self.tally.longest = max(self.tally.longest, asyncio.get_running_loop().time() - self.due)
 
-    def check_patience(self) -> None:
+    def check_timeout(self) -> None:
         """Fail a request that waits too long."""
-        if self.since and self._late() and self.line is not None:
-            self.line.cut(f"no response in {PATIENCE:g} s")
+        if self.due and self._is_overdue() and self.connection is not None:
+            self.connection.abort(f"no response in {WAIT_LIMIT:g} s")
 
-    def _late(self) -> bool:
-        return asyncio.get_running_loop().time() - self.since > PATIENCE
+    def _is_overdue(self) -> bool:
+        return asyncio.get_running_loop().time() - self.due > WAIT_LIMIT
 
-    def _hang_up(self) -> None:
-        if self.line is not None:
-            self.line.close()
-            self.line = None
+    def _disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
-    def _tell(self, what: str, why: object) -> None:
-        if len(self.tally.incidents) < INCIDENTS:
+    def _record_incident(self, what: str, why: object) -> None:
+        if len(self.tally.incidents) < MAX_INCIDENTS:
             now = asyncio.get_running_loop().time()
-            line = self.line
-            where = f" on a connection with {line.answers} answers, the last {self.heard!r}" if line else ""
-            when = f"{now - self._start:.2f} s: {what} after {now - self.since:.3f} s"
+            connection = self.connection
+            where = ""
+            if connection:
+                where = f" on a connection with {connection.response_count} responses, the last {self.last_body!r}"
+            when = f"{now - self._start:.2f} s: {what} after {now - self.due:.3f} s"
             self.tally.incidents.append(f"{when}{where}: {why}")
 
 
-async def connect(address: Address) -> Line:
+async def connect(address: Address) -> Connection:
     """Open a connection. Raises OSError."""
     loop = asyncio.get_running_loop()
     if isinstance(address, str):
-        _, line = await loop.create_unix_connection(Line, address)
+        _, connection = await loop.create_unix_connection(Connection, address)
     else:
-        _, line = await loop.create_connection(Line, *address, family=socket.AF_INET)
-    return line
+        _, connection = await loop.create_connection(Connection, *address, family=socket.AF_INET)
+    return connection
 
 
-class Keepers:
+class Clients:
     """Many clients, from the start to the end of an ``async with``; :attr:`tally` is complete after it.
 
     :param address: of the server
-    :param count: how many clients keep their connections
-    :param newcomers: how many more open a connection for each request
-    :param think: seconds between an answer and the next request of those that keep theirs
+    :param count: number of clients that keep their connections
+    :param new_connections: number of further clients that open a connection for each request
+    :param pause: seconds between a response and the next request on a kept connection
     """
 
-    def __init__(self, address: Address, count: int = 32, newcomers: int = 4, think: float = 0.002) -> None:
+    def __init__(self, address: Address, count: int = 32, new_connections: int = 4, pause: float = 0.002) -> None:
         self.tally = Tally()
-        self._keepers = [
-            *(Keeper(address, KEPT, think, self.tally) for _ in range(count)),
-            *(Keeper(address, CLOSED, NEWCOMERS_THINK, self.tally) for _ in range(newcomers)),
+        self._clients = [
+            *(Client(address, KEEP_ALIVE_REQUEST, pause, self.tally) for _ in range(count)),
+            *(Client(address, CLOSE_REQUEST, NEW_CONNECTION_PAUSE, self.tally) for _ in range(new_connections)),
         ]
 
-    def heard(self) -> set[bytes]:
+    def last_bodies(self) -> set[bytes]:
         """The bodies of the last responses, one for each client."""
-        return {keeper.heard for keeper in self._keepers}
+        return {client.last_body for client in self._clients}
 
-    async def __aenter__(self) -> Keepers:
-        self._tasks = [asyncio.create_task(keeper.run()) for keeper in self._keepers]
-        self._watch = asyncio.create_task(self._check_patience())
+    async def __aenter__(self) -> Clients:
+        self._tasks = [asyncio.create_task(client.run()) for client in self._clients]
+        self._watch = asyncio.create_task(self._check_timeouts())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for keeper in self._keepers:
-            keeper.over = True
+        for client in self._clients:
+            client.stopping = True
         try:
             await asyncio.gather(*self._tasks)
         finally:
@@ -284,8 +286,8 @@ class Keepers:
                 task.cancel()
             await asyncio.gather(self._watch, *self._tasks, return_exceptions=True)
 
-    async def _check_patience(self) -> None:
+    async def _check_timeouts(self) -> None:
         while True:
             await asyncio.sleep(1)
-            for keeper in self._keepers:
-                keeper.check_patience()
+            for client in self._clients:
+                client.check_timeout()

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from .deployment import Unmet
+from .clients import Address, Broken, connect
+from .deployment import ConditionNotMet
 from .footprint import Footprint
-from .keeper import Address, Broken, connect
 
-PATIENCE = 20.0
+WAIT_LIMIT = 20.0
 """Seconds until all workers must have reported."""
 
 
 @dataclass(frozen=True)
-class Look:
+class Resources:
     """Sums over all workers, except the figures of the master."""
 
     workers: frozenset[int]
@@ -43,16 +43,16 @@ class Look:
     """Seconds that they have been ready to run and were not on a processor, because others were."""
 
 
-async def look(master: int, address: Address, workers: int) -> Look:
-    """Measure a server with *workers* workers. Raises Unmet."""
-    inside = await ask_each(address, workers)
+async def measure_resources(master: int, address: Address, workers: int) -> Resources:
+    """Measure a server with *workers* workers. Raises ConditionNotMet."""
+    inside = await report_of_each(address, workers)
     try:
         of_master = Footprint.of(master)
         of_workers = [Footprint.of(worker) for worker in inside]
         scheduled = [schedule(worker) for worker in inside]
     except OSError as error:
-        raise Unmet(f"a measurement of a process, which has ended: {error}") from error
-    return Look(
+        raise ConditionNotMet(f"a measurement of a process, which has ended: {error}") from error
+    return Resources(
         workers=frozenset(inside),
         processes=of_master.processes,
         master_memory=of_master.memory,
@@ -73,30 +73,30 @@ def schedule(process: int) -> tuple[float, float]:
     return int(ran) / 1e9, int(waited) / 1e9
 
 
-async def ask_each(address: Address, workers: int) -> dict[int, dict[str, int]]:
-    """The report of each of *workers* workers, by process id. Raises Unmet."""
-    heard: dict[int, dict[str, int]] = {}
-    deadline = monotonic() + PATIENCE
-    while len(heard) < workers:
+async def report_of_each(address: Address, workers: int) -> dict[int, dict[str, int]]:
+    """The report of each of *workers* workers, by process id. Raises ConditionNotMet."""
+    reports: dict[int, dict[str, int]] = {}
+    deadline = monotonic() + WAIT_LIMIT
+    while len(reports) < workers:
         if monotonic() > deadline:
-            raise Unmet(f"not in {PATIENCE:g} s: reports of all {workers} workers, not only of {list(heard)}")
+            raise ConditionNotMet(f"not in {WAIT_LIMIT:g} s: reports of all {workers} workers, only of {list(reports)}")
         try:
-            said = await asyncio.wait_for(ask(address, list(heard)), PATIENCE)
+            report = await asyncio.wait_for(ask(address, list(reports)), WAIT_LIMIT)
         except (OSError, Broken, asyncio.TimeoutError) as error:
-            raise Unmet(f"the report of a worker: {error!r}") from error
-        heard.setdefault(said["pid"], said)
-    return heard
+            raise ConditionNotMet(f"the report of a worker: {error!r}") from error
+        reports.setdefault(report["pid"], report)
+    return reports
 
 
 async def ask(address: Address, known: list[int]) -> dict[str, int]:
     """Return the report of the worker that accepts a new connection. Raises OSError and Broken."""
     query = ",".join(map(str, known)).encode()
-    line = await connect(address)
+    connection = await connect(address)
     try:
-        answer = await line.ask(b"GET /inside?%s HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n" % query)
+        response = await connection.send(b"GET /inside?%s HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n" % query)
     finally:
-        line.close()
-    if answer.status != 200:
-        raise Broken(f"status {answer.status}")
-    found: dict[str, int] = json.loads(answer.body)
+        connection.close()
+    if response.status != 200:
+        raise Broken(f"status {response.status}")
+    found: dict[str, int] = json.loads(response.body)
     return found
