@@ -59,7 +59,7 @@ class Settings:
     """Seconds that each read of a request body waits for more bytes."""
 
     write_timeout: Seconds = 60.0
-    """Seconds without progress of a response, while the client accepts no byte of it."""
+    """Seconds that a response may make no progress because the client accepts no byte of it."""
 
     linger_timeout: Seconds = 2.0
     """Seconds of lingering close after an error: the server reads and discards what the client still

@@ -122,7 +122,7 @@ def _called_function(application: Any) -> tuple[FunctionType | None, int]:
 
 
 def _object_init(self: object) -> None:
-    """Stand for ``object.__init__``, which has no signature in Python."""
+    """Stand in for ``object.__init__``, which is written in C, with the same signature."""
 
 
 def _call_error(function: FunctionType, arguments: int) -> str | None:

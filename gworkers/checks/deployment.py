@@ -65,7 +65,7 @@ def _files(cfg: Any) -> list[Finding]:
     if limit == resource.RLIM_INFINITY or cfg.worker_connections + OTHER_FILES <= limit:
         return []
     return [Finding(
-        "open-file-limit", f"worker_connections is {cfg.worker_connections}, but a worker may have {limit} open files",
+        "open-file-limit", f"worker_connections is {cfg.worker_connections}, but the limit of open files is {limit}",
         "connections above this limit are not accepted",
         f"Raise the limit (ulimit -n {cfg.worker_connections + OTHER_FILES}, or LimitNOFILE= in systemd), "
         f"or set worker_connections to {max(limit - OTHER_FILES, 1)}")]

@@ -59,8 +59,9 @@ def _for_all(text: str) -> dict[str, str]:
 
 DRIVERS = (
     Driver("psycopg2", {
-        library: f"Add from gworkers import {name}; worker_class = {name}.configure(psycopg2='wait') to "
-                 "gunicorn.conf.py, or set GWORKERS_PSYCOPG2=wait in the environment, or switch to psycopg 3"
+        library: f"Add to gunicorn.conf.py: from gworkers import {name}; worker_class = "
+                 f"{name}.configure(psycopg2='wait'). Or set GWORKERS_PSYCOPG2=wait in the environment. "
+                 "Or use psycopg 3"
         for library, name in (("gevent", "GeventWorker"), ("eventlet", "EventletWorker"))}, _psycopg2),
     Driver("psycopg", _for_all("Set PSYCOPG_WAIT_FUNC=wait_selector in the environment"), _psycopg),
     Driver("MySQLdb", _for_all("Use PyMySQL: pip install pymysql, then pymysql.install_as_MySQLdb()")),

@@ -41,8 +41,8 @@ def test_certificate_that_is_a_fifo_stops_the_start(start: Start, fifo: Path, na
 
 
 def test_certificate_that_is_a_fifo_is_reported_by_doctor(run: Run, fifo: Path) -> None:
-    visit = run("doctor", "--json", "-k", WORKERS[HUB], "--certfile", str(fifo), "hello:app")
-    assert "it is a FIFO" in visit.finding("invalid-setting")["impact"]
+    result = run("doctor", "--json", "-k", WORKERS[HUB], "--certfile", str(fifo), "hello:app")
+    assert "it is a FIFO" in result.finding("invalid-setting")["impact"]
 
 
 def test_reload_with_a_certificate_that_is_a_fifo_is_refused(start: Start, fifo: Path) -> None:

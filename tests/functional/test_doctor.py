@@ -25,9 +25,9 @@ CLASS = WORKERS[HUB].rpartition(".")[2]
 
 @pytest.mark.smoke
 def test_good_deployment_has_no_fatal_finding(ask: Run, hub: str) -> None:
-    visit = ask(hub=hub)
-    assert visit.err == ""
-    report = visit.report
+    result = ask(hub=hub)
+    assert result.err == ""
+    report = result.report
     assert report["ok"]
     assert report["application"] == "hello:app"
     assert report["worker_class"] == f"gworkers.worker.green.{WORKERS[hub].rpartition('.')[2]}"
@@ -44,9 +44,9 @@ def test_good_deployment_has_no_fatal_finding(ask: Run, hub: str) -> None:
 
 def test_application_factory_is_called(run: Run) -> None:
     app = f"{HELLO}\ndef create_app(): return app\n"
-    visit = run("doctor", "--json", "-k", WORKERS[HUB], "hello:create_app()", app=app)
-    assert visit.report["application"] == "hello:create_app()"
-    assert visit.status == 0
+    result = run("doctor", "--json", "-k", WORKERS[HUB], "hello:create_app()", app=app)
+    assert result.report["application"] == "hello:create_app()"
+    assert result.status == 0
 
 
 def test_application_is_loaded_with_no_more_imports_than_in_a_worker(ask: Run, hub: str) -> None:
@@ -77,25 +77,25 @@ def test_unpatched_parts_are_not_reported_as_patched(ask: Run, hub: str) -> None
 
 
 def test_output_of_user_code_goes_to_stderr(ask: Run) -> None:
-    said = "import os\nprint('{0} prints')\nos.write(1, b'{0} writes\\n')\n"
-    visit = ask(config=said.format("file"), app=said.format("application") + HELLO)
-    assert visit.report["ok"]
-    assert sorted(visit.err.split("\n")) == [
+    printing = "import os\nprint('{0} prints')\nos.write(1, b'{0} writes\\n')\n"
+    result = ask(config=printing.format("file"), app=printing.format("application") + HELLO)
+    assert result.report["ok"]
+    assert sorted(result.err.split("\n")) == [
         "", "application prints", "application writes", "file prints", "file writes"]
 
 
 def test_post_patch_is_called_before_the_application_is_loaded(ask: Run, place: Path) -> None:
     (place / "hook.py").write_text("def run(worker):\n    import hook\n    hook.ran = type(worker).__name__\n")
-    visit = ask(app=f"import hook\nassert hook.ran == {CLASS!r}\n{HELLO}", env={"GWORKERS_POST_PATCH": "hook:run"})
-    assert visit.report["ok"]
+    result = ask(app=f"import hook\nassert hook.ran == {CLASS!r}\n{HELLO}", env={"GWORKERS_POST_PATCH": "hook:run"})
+    assert result.report["ok"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")
 def test_application_is_loaded_as_the_configured_user(ask: Run) -> None:
     app = f"import os\nassert os.getuid() == os.getgid() == 65534\n{HELLO}"
-    visit = ask("--user", "65534", "--group", "65534", app=app)
-    assert visit.report["ok"]
-    assert "root" not in [finding["code"] for finding in visit.findings]
+    result = ask("--user", "65534", "--group", "65534", app=app)
+    assert result.report["ok"]
+    assert "root" not in [finding["code"] for finding in result.findings]
 
 
 def test_running_thread_does_not_delay_the_exit(ask: Run) -> None:
@@ -117,12 +117,12 @@ def test_chdir_and_pythonpath_are_applied(run: Run, place: Path) -> None:
 
 
 def test_origins_of_settings_of_gunicorn(ask: Run, place: Path) -> None:
-    visit = ask(
+    result = ask(
         "--graceful-timeout", "7",
         config="timeout = 9\nworkers = 4\ngraceful_timeout = 8\nkeepalive = 2\ndef pre_request(worker, req): pass\n",
         env={"GUNICORN_CMD_ARGS": "--timeout 11 --threads 3", "WEB_CONCURRENCY": "3", "PORT": "7999"})
     file = f"configuration file {place}/gunicorn.conf.py"
-    assert {name: (row["value"], row["origin"]) for name, row in visit.report["gunicorn"].items()} == {
+    assert {name: (row["value"], row["origin"]) for name, row in result.report["gunicorn"].items()} == {
         "bind": (["0.0.0.0:7999"], "environment variable PORT"),
         "graceful_timeout": (7, "command line"),
         "pre_request": ("__config__.pre_request", file),
@@ -134,11 +134,11 @@ def test_origins_of_settings_of_gunicorn(ask: Run, place: Path) -> None:
 
 
 def test_origins_of_settings_of_gworkers(run: Run) -> None:
-    visit = run(
+    result = run(
         "doctor", "--json", "--env", "GWORKERS_BODY_TIMEOUT=3", "hello:app",
         config=f"from gworkers import {CLASS}\nworker_class = {CLASS}.configure(head_timeout=1, silence=['root'])\n",
         env={"GWORKERS_HEAD_TIMEOUT": "2", "GWORKERS_WRITE_TIMEOUT": "2"})
-    settings = visit.report["settings"]
+    settings = result.report["settings"]
     assert settings["head_timeout"] == {"value": 1.0, "origin": "configure()"}
     assert settings["silence"] == {"value": ["root"], "origin": "configure()"}
     assert settings["body_timeout"] == {"value": 3.0, "origin": "environment variable GWORKERS_BODY_TIMEOUT"}
@@ -155,52 +155,52 @@ def test_configuration_file_may_name_the_application(run: Run, place: Path) -> N
 
 
 def test_values_of_raw_env_are_hidden(ask: Run) -> None:
-    visit = ask("--env", "PASSWORD=sesame")
-    assert visit.report["gunicorn"]["raw_env"]["value"] == ["PASSWORD=..."]
-    assert "sesame" not in visit.out + visit.err
+    result = ask("--env", "PASSWORD=sesame")
+    assert result.report["gunicorn"]["raw_env"]["value"] == ["PASSWORD=..."]
+    assert "sesame" not in result.out + result.err
 
 
 # Warnings
 
 
 def test_deployment_warnings_are_reported(ask: Run) -> None:
-    visit = ask("--bind", "0.0.0.0:8000", "--forwarded-allow-ips", "*", "--keep-alive", "5")
-    assert visit.report["ok"]
+    result = ask("--bind", "0.0.0.0:8000", "--forwarded-allow-ips", "*", "--keep-alive", "5")
+    assert result.report["ok"]
     for code in ("trusts-everyone", "keepalive-short"):
-        assert not visit.finding(code)["fatal"]
+        assert not result.finding(code)["fatal"]
 
 
 def test_blocking_driver_is_reported(ask: Run, place: Path) -> None:
     (place / "MySQLdb.py").write_text("")
-    visit = ask(app=f"import MySQLdb\n{HELLO}")
-    assert visit.report["ok"]
-    assert "MySQLdb" in visit.finding("driver-blocks")["problem"]
+    result = ask(app=f"import MySQLdb\n{HELLO}")
+    assert result.report["ok"]
+    assert "MySQLdb" in result.finding("driver-blocks")["problem"]
 
 
 def test_import_before_the_patch_is_reported(ask: Run, place: Path, hub: str) -> None:
     (place / "early.py").write_text("from time import sleep\n")
-    visit = ask(config="import early\n", hub=hub)
-    assert visit.report["ok"]
-    assert re.search(r"\bearly\b.*time\.sleep.*gunicorn\.conf\.py", visit.finding("imported-too-early")["problem"])
+    result = ask(config="import early\n", hub=hub)
+    assert result.report["ok"]
+    assert re.search(r"\bearly\b.*time\.sleep.*gunicorn\.conf\.py", result.finding("imported-too-early")["problem"])
 
 
 def test_silenced_findings_are_hidden_in_text_and_marked_in_json(ask: Run, run: Run, place: Path) -> None:
     pytest.importorskip("rich")
     words = ["-k", WORKERS[HUB], "--forwarded-allow-ips", "*", "--bind", "0.0.0.0:8000", "hello:app"]
     env = {"GWORKERS_SILENCE": "trusts-everyone"}
-    visit = run("doctor", "--json", *words, env=env)
-    assert visit.finding("trusts-everyone")["silenced"]
-    assert not visit.finding("keepalive-short")["silenced"]
+    result = run("doctor", "--json", *words, env=env)
+    assert result.finding("trusts-everyone")["silenced"]
+    assert not result.finding("keepalive-short")["silenced"]
     shown = run("doctor", *words, env=env).out
     assert "keepalive-short" in shown
-    assert visit.finding("trusts-everyone")["problem"] not in shown
+    assert result.finding("trusts-everyone")["problem"] not in shown
     assert "Silenced: trusts-everyone." in shown
 
 
 # Fatal findings
 
 
-@pytest.mark.parametrize(("app", "said"), [
+@pytest.mark.parametrize(("app", "expected"), [
     ("import nowhere_to_be_found\n", r"ModuleNotFoundError: No module named 'nowhere_to_be_found' \(.*hello\.py:1\)"),
     ("\n\n1 / 0\n", r"ZeroDivisionError: division by zero \(.*hello\.py:3\)"),
     ("def app(:\n", r"SyntaxError: .*hello\.py:1"),
@@ -210,18 +210,18 @@ def test_silenced_findings_are_hidden_in_text_and_marked_in_json(ask: Run, run: 
     ("app = 1\n", r"must be callable"),
 ], ids=["import", "raises", "syntax", "exits", "unprintable", "nameless", "uncallable"])
 @pytest.mark.sample(3)
-def test_broken_application_is_reported(ask: Run, hub: str, app: str, said: str) -> None:
-    visit = ask(app=app, hub=hub)
-    finding = visit.finding("application")
-    assert visit.status == 1
-    assert re.search(said, finding["problem"])
-    assert visit.report["patched"]
+def test_broken_application_is_reported(ask: Run, hub: str, app: str, expected: str) -> None:
+    result = ask(app=app, hub=hub)
+    finding = result.finding("application")
+    assert result.status == 1
+    assert re.search(expected, finding["problem"])
+    assert result.report["patched"]
 
 
 def test_factory_without_brackets_is_reported(ask: Run) -> None:
-    visit = ask(app="def app():\n    return None\n")
-    assert visit.status == 1
-    finding = visit.finding("not-wsgi")
+    result = ask(app="def app():\n    return None\n")
+    assert result.status == 1
+    finding = result.finding("not-wsgi")
     assert finding["fatal"]
     assert "too many positional arguments" in finding["problem"]
     assert "hello:app()" in finding["fix"]
@@ -240,21 +240,21 @@ def test_no_traceback_command_for_a_module_that_cannot_be_imported_by_name(run: 
     assert finding["fix"] == "Correct the error named above, then run this again"
 
 
-@pytest.mark.parametrize(("config", "said"), [
+@pytest.mark.parametrize(("config", "expected"), [
     ("head_timeout = 5\n", f"from gworkers import {CLASS}; worker_class = {CLASS}.configure(head_timeout=...),"),
     ("wrokers = 2\n", "Did you mean workers?"), ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
     ("preload = True\n", "Did you mean preload_app?"),
 ])
-def test_ignored_setting_is_reported(ask: Run, config: str, said: str) -> None:
-    visit = ask(config=config)
-    assert visit.status == 0
-    assert said in visit.finding("setting-ignored")["fix"]
+def test_ignored_setting_is_reported(ask: Run, config: str, expected: str) -> None:
+    result = ask(config=config)
+    assert result.status == 0
+    assert expected in result.finding("setting-ignored")["fix"]
 
 
 def test_names_used_in_the_configuration_are_not_reported(ask: Run) -> None:
-    visit = ask(config="import os\nbind_to = '127.0.0.1:0'\nbind = bind_to\ndrain_delay = 1\nworkers = drain_delay\n"
+    result = ask(config="import os\nbind_to = '127.0.0.1:0'\nbind = bind_to\ndrain_delay = 1\nworkers = drain_delay\n"
                        "names: list[str] = []\n")
-    assert "setting-ignored" not in [finding["code"] for finding in visit.findings]
+    assert "setting-ignored" not in [finding["code"] for finding in result.findings]
 
 
 def test_missing_application_is_reported(run: Run) -> None:
@@ -273,14 +273,14 @@ def test_traceback_command_sets_pythonpath_but_not_raw_env(run: Run, tmp_path: P
     (tmp_path / "elsewhere.py").write_text("import os\nraise ValueError(os.environ['COLOUR'])\n")
     fix = run("doctor", "--json", "-k", WORKERS[HUB], "--pythonpath", str(tmp_path), "--env", "COLOUR=green",
                "elsewhere:app").finding("application")["fix"]
-    said, _, command = fix.partition(": ")
-    assert "raw_env" in said
+    text, _, command = fix.partition(": ")
+    assert "raw_env" in text
     done = subprocess.run(command, shell=True, env={**environment(), "COLOUR": "green"}, stderr=subprocess.PIPE,
                           text=True, timeout=60, check=False)
     assert "ValueError: green" in done.stderr
 
 
-@pytest.mark.parametrize(("config", "said"), [
+@pytest.mark.parametrize(("config", "expected"), [
     ("workers = 'many'\n", "workers cannot be 'many'"),
     ("import nowhere_to_be_found\n", r"No module named 'nowhere_to_be_found' \(.*gunicorn\.conf\.py:1\)"),
     ("workers = (\n", r"SyntaxError: .*gunicorn\.conf\.py:1"),
@@ -290,11 +290,11 @@ def test_traceback_command_sets_pythonpath_but_not_raw_env(run: Run, tmp_path: P
     ("user = 'nobody of that name'\n", "user cannot be 'nobody of that name'"),
 ], ids=["value", "import", "syntax", "exits", "raw_env", "bind", "user"])
 @pytest.mark.sample(3)
-def test_broken_configuration_is_reported(ask: Run, config: str, said: str) -> None:
-    visit = ask(config=config)
-    assert visit.status == 1
-    assert re.search(said, visit.finding("configuration")["problem"])
-    assert visit.report["hub"] is None
+def test_broken_configuration_is_reported(ask: Run, config: str, expected: str) -> None:
+    result = ask(config=config)
+    assert result.status == 1
+    assert re.search(expected, result.finding("configuration")["problem"])
+    assert result.report["hub"] is None
 
 
 def test_missing_configuration_file_is_reported(ask: Run) -> None:
@@ -304,39 +304,39 @@ def test_missing_configuration_file_is_reported(ask: Run) -> None:
 @pytest.mark.parametrize(("name", "value"), [("HEAD_TIMOUT", "1"), ("HEAD_TIMEOUT", "soon"), ("PATCH", "everything"),
                                              ("SILENCE", "everyone")])
 def test_invalid_setting_of_gworkers_is_reported(ask: Run, name: str, value: str) -> None:
-    visit = ask(env={f"GWORKERS_{name}": value})
-    assert visit.status == 1
-    assert name.lower() in visit.finding("invalid-setting")["problem"].lower()
-    assert visit.report["patched"] is None
+    result = ask(env={f"GWORKERS_{name}": value})
+    assert result.status == 1
+    assert name.lower() in result.finding("invalid-setting")["problem"].lower()
+    assert result.report["patched"] is None
 
 
 def test_invalid_setting_of_gunicorn_is_reported(ask: Run) -> None:
-    visit = ask("--certfile", "nowhere.pem")
-    assert visit.status == 1
-    assert "nowhere.pem" in visit.finding("invalid-setting")["problem"]
+    result = ask("--certfile", "nowhere.pem")
+    assert result.status == 1
+    assert "nowhere.pem" in result.finding("invalid-setting")["problem"]
     # Other problems are reported too.
-    assert visit.report["patched"]
+    assert result.report["patched"]
 
 
 @pytest.mark.skipif("http_protocols" not in GUNICORN_SETTINGS, reason="this Gunicorn has no such setting")
 @pytest.mark.parametrize("protocols", ["h2", "h2,h1"])
 def test_http2_is_refused_without_advice_to_install_h2(ask: Run, protocols: str) -> None:
-    visit = ask("--http-protocols", protocols)
-    assert visit.status == 1
-    assert [finding["problem"] for finding in visit.findings if finding["fatal"]] == ["http_protocols has h2"]
-    assert "gunicorn[http2]" not in visit.out + visit.err
+    result = ask("--http-protocols", protocols)
+    assert result.status == 1
+    assert [finding["problem"] for finding in result.findings if finding["fatal"]] == ["http_protocols has h2"]
+    assert "gunicorn[http2]" not in result.out + result.err
 
 
 def test_invalid_port_is_reported(ask: Run) -> None:
-    visit = ask("--bind", "127.0.0.1:99999")
-    assert visit.status == 1
-    assert visit.finding("invalid-setting")["problem"] == "bind has port 99999"
+    result = ask("--bind", "127.0.0.1:99999")
+    assert result.status == 1
+    assert result.finding("invalid-setting")["problem"] == "bind has port 99999"
 
 
 def test_preload_without_a_patch_is_fatal(ask: Run, hub: str) -> None:
-    visit = ask("--preload", hub=hub)
-    assert visit.status == 1
-    assert visit.finding("preload-unpatched")["fatal"]
+    result = ask("--preload", hub=hub)
+    assert result.status == 1
+    assert result.finding("preload-unpatched")["fatal"]
 
 
 def test_preload_with_a_patch_is_fine(ask: Run, hub: str) -> None:
@@ -345,18 +345,18 @@ def test_preload_with_a_patch_is_fine(ask: Run, hub: str) -> None:
     assert ask("--preload", config=f"{patch[hub]}patch()\n", hub=hub).report["ok"]
 
 
-@pytest.mark.parametrize(("env", "code", "said"), [
+@pytest.mark.parametrize(("env", "code", "expected"), [
     ({"GWORKERS_POST_PATCH": "os:nowhere_to_be_found"}, "invalid-setting", "os:nowhere_to_be_found"),
     ({"GWORKERS_POST_PATCH": "hook:raises"}, "worker-setup-failed", "KeyError: 'database'"),
     ({"GWORKERS_POST_PATCH": "hook:leaves"}, "worker-setup-failed", "SystemExit: no database"),
     ({"GUNICORN_CMD_ARGS": "--worker-tmp-dir /nowhere/to/be/found"}, "invalid-setting", "/nowhere/to/be/found"),
 ])
 @pytest.mark.sample(2)
-def test_failing_worker_setup_is_reported(ask: Run, place: Path, env: dict[str, str], code: str, said: str) -> None:
+def test_failing_worker_setup_is_reported(ask: Run, place: Path, env: dict[str, str], code: str, expected: str) -> None:
     (place / "hook.py").write_text("def raises(worker): {}['database']\n"
                                    "def leaves(worker): raise SystemExit('no database')\n")
-    visit = ask(env=env)
-    assert visit.status == 1
-    assert said in visit.finding(code)["problem"]
-    assert [finding["code"] for finding in visit.findings if finding["fatal"]] == [code]
-    assert visit.report["patched"] is None
+    result = ask(env=env)
+    assert result.status == 1
+    assert expected in result.finding(code)["problem"]
+    assert [finding["code"] for finding in result.findings if finding["fatal"]] == [code]
+    assert result.report["patched"] is None

@@ -28,7 +28,7 @@ PAGE = (ROOT / "docs/checks.md").read_text()
 # Command line
 
 
-@pytest.mark.parametrize(("words", "said"), [
+@pytest.mark.parametrize(("words", "expected"), [
     (["doctor", "-k", WORKERS[HUB]], "No application"),
     (["doctor", "--nonsense", "-k", WORKERS[HUB], "hello:app"], "--nonsense"),
     (["doctor", "hello:app"], "'sync'"),
@@ -41,27 +41,27 @@ PAGE = (ROOT / "docs/checks.md").read_text()
 ], ids=lambda value: value.strip("'-") if isinstance(value, str) else "")
 @pytest.mark.parametrize("form", [["--json"], []], ids=["json", "tables"])
 @pytest.mark.sample(7)
-def test_invalid_usage_is_one_line(run: Run, form: list[str], words: list[str], said: str) -> None:
+def test_invalid_usage_is_one_line(run: Run, form: list[str], words: list[str], expected: str) -> None:
     line = run(*words, *form).refusal()
-    assert said in line
+    assert expected in line
     assert line.startswith("gworkers doctor: ")
 
 
 @pytest.mark.parametrize("words", [[], ["docter"]], ids=["nothing", "docter"])
 def test_unknown_command_prints_the_usage(run: Run, words: list[str]) -> None:
-    visit = run(*words)
-    assert visit.status == 2
-    assert visit.out == ""
-    assert "gworkers doctor [--json]" in visit.err
+    result = run(*words)
+    assert result.status == 2
+    assert result.out == ""
+    assert "gworkers doctor [--json]" in result.err
 
 
-@pytest.mark.parametrize(("words", "said"), [(["--help"], "--json"), (["--version"], gworkers.__version__),
+@pytest.mark.parametrize(("words", "expected"), [(["--help"], "--json"), (["--version"], gworkers.__version__),
                                              (["doctor", "--help"], "--worker-class")])
-def test_help_and_version(run: Run, words: list[str], said: str) -> None:
+def test_help_and_version(run: Run, words: list[str], expected: str) -> None:
     pytest.importorskip("rich")
-    visit = run(*words)
-    assert visit.status == 0
-    assert said in visit.out
+    result = run(*words)
+    assert result.status == 0
+    assert expected in result.out
 
 
 def test_invalid_web_concurrency_is_one_line(ask: Run) -> None:
@@ -80,12 +80,12 @@ def shown(request: pytest.FixtureRequest, run: Run) -> Run:
     return run
 
 
-def lines_of(visit: DoctorRun, status: int = 0) -> list[str]:
+def lines_of(result: DoctorRun, status: int = 0) -> list[str]:
     """The lines of a report in plain text."""
-    assert visit.status == status, visit.err
-    assert visit.out.isascii()
-    assert "\x1b" not in visit.out
-    lines = visit.out.split("\n")
+    assert result.status == status, result.err
+    assert result.out.isascii()
+    assert "\x1b" not in result.out
+    lines = result.out.split("\n")
     assert [line for line in lines if line != line.rstrip()] == []
     assert lines.pop() == ""
     return lines
@@ -93,8 +93,8 @@ def lines_of(visit: DoctorRun, status: int = 0) -> list[str]:
 
 def test_report_in_a_pipe_is_plain_text(shown: Run, ask: Run, run: Run, hub: str) -> None:
     words = ["-k", WORKERS[hub], "--bind", "0.0.0.0:8000", "hello:app"]
-    visit = shown("doctor", "--all", *words, env={"TERM": "xterm-256color", "COLUMNS": "40"}, app="1 / 0\n")
-    lines = lines_of(visit, 1)
+    result = shown("doctor", "--all", *words, env={"TERM": "xterm-256color", "COLUMNS": "40"}, app="1 / 0\n")
+    lines = lines_of(result, 1)
     report = run("doctor", "--json", *words).report
     for finding in report["findings"]:
         for text in (finding["problem"], f"Why: {finding['impact']}", f"Fix: {finding['fix']}"):

@@ -36,48 +36,48 @@ PARAMETERS = [pytest.param(code, marks=on_cpython) if code in ("contexts-shared"
               else code for code in RUNTIMES]
 
 
-def stopped(visit: DoctorRun, code: str) -> str:
+def stopped(result: DoctorRun, code: str) -> str:
     """The problem of a fatal finding, after checking that no worker was tried."""
-    assert visit.status == 1
-    assert visit.report["hub"] is None
-    assert visit.report["patched"] is None
-    finding = visit.finding(code)
+    assert result.status == 1
+    assert result.report["hub"] is None
+    assert result.report["patched"] is None
+    finding = result.finding(code)
     assert finding["fatal"]
-    assert "loaded" not in visit.err
+    assert "loaded" not in result.err
     return str(finding["problem"])
 
 
 @pytest.mark.parametrize("code", PARAMETERS)
 def test_unsuitable_runtime_is_reported_before_the_application_is_loaded(
         ask: Run, place: Path, hub: str, code: str) -> None:
-    make, said = RUNTIMES[code]
-    visit = ask(hub=hub, env={"PYTHONPATH": make(place, hub), **UNMEASURED}, app="print('loaded')\n")
-    assert said in stopped(visit, code)
-    assert visit.err == ""
+    make, expected = RUNTIMES[code]
+    result = ask(hub=hub, env={"PYTHONPATH": make(place, hub), **UNMEASURED}, app="print('loaded')\n")
+    assert expected in stopped(result, code)
+    assert result.err == ""
 
 
 @on_cpython
 @pytest.mark.parametrize("code", BARE)
 def test_missing_package_is_reported(ask: Run, place: Path, hub: str, code: str) -> None:
     env = {"PYTHONPATH": bare(place, *BARE[code]), **UNMEASURED}
-    visit = ask(hub=hub, env=env, command=("-S", "-m", "gworkers"), app="print('loaded')\n")
+    result = ask(hub=hub, env=env, command=("-S", "-m", "gworkers"), app="print('loaded')\n")
     missing = hub if code == "library-missing" else "greenlet"
-    assert stopped(visit, code) == f"{missing} is not installed"
+    assert stopped(result, code) == f"{missing} is not installed"
 
 
 def test_invalid_library_variable_is_reported(ask: Run, hub: str) -> None:
     variable = {"gevent": "GEVENT_RESOLVER", "eventlet": "EVENTLET_HUB"}[hub]
-    visit = ask(hub=hub, env={variable: "nope"}, app="print('loaded')\n")
-    assert "nope" in stopped(visit, "library-broken")
-    assert variable in visit.finding("library-broken")["fix"]
+    result = ask(hub=hub, env={variable: "nope"}, app="print('loaded')\n")
+    assert "nope" in stopped(result, "library-broken")
+    assert variable in result.finding("library-broken")["fix"]
 
 
 def test_incompatible_release_is_a_warning(ask: Run, place: Path, hub: str) -> None:
     release(place, hub, {"gevent": "26.4.0", "eventlet": "0.41.1"}[hub])
-    visit = ask(hub=hub, env={"PYTHONPATH": at_start(place, "import greenlet\ngreenlet.__version__ = '3.5.1'\n")})
-    assert visit.status == 0
-    assert not visit.finding("library-incompatible")["fatal"]
-    assert visit.report["hub"] is not None
+    result = ask(hub=hub, env={"PYTHONPATH": at_start(place, "import greenlet\ngreenlet.__version__ = '3.5.1'\n")})
+    assert result.status == 0
+    assert not result.finding("library-incompatible")["fatal"]
+    assert result.report["hub"] is not None
 
 
 def test_each_requirement_has_a_test() -> None:

@@ -46,7 +46,7 @@ def pre_exec(server): say("pre_exec", server=server.pid)
 """
 
 
-def said(server: Server, hook: str = "") -> list[dict[str, Any]]:
+def records(server: Server, hook: str = "") -> list[dict[str, Any]]:
     """The records that all hooks, or *hook*, have logged since the start."""
     records = [json.loads(line[len("hook "):]) for line in server.log("^hook ", since=0)]
     return [record for record in records if hook in ("", record["hook"])]
@@ -60,28 +60,28 @@ def test_hooks_of_a_start_and_a_stop_are_called_in_order(start: Start) -> None:
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
 
-    names = [record["hook"] for record in said(server)]
+    names = [record["hook"] for record in records(server)]
     assert names[:3] == ["nworkers_changed", "on_starting", "when_ready"]
     assert names[-1] == "on_exit"
-    assert [(record["new"], record["old"]) for record in said(server, "nworkers_changed")] == [(2, None)]
+    assert [(record["new"], record["old"]) for record in records(server, "nworkers_changed")] == [(2, None)]
     in_master = ["nworkers_changed", "on_starting", "when_ready", "pre_fork", "child_exit", "on_exit"]
     in_worker = ["post_fork", "post_worker_init", "worker_exit"]
     for hook in in_master:
-        assert {record["pid"] for record in said(server, hook)} == {server.pid}, hook
+        assert {record["pid"] for record in records(server, hook)} == {server.pid}, hook
     for hook in in_worker:
-        assert {record["pid"] for record in said(server, hook)} == set(workers), hook
-        assert all(record["worker"] == record["pid"] for record in said(server, hook)), hook
-    for record in said(server):
+        assert {record["pid"] for record in records(server, hook)} == set(workers), hook
+        assert all(record["worker"] == record["pid"] for record in records(server, hook)), hook
+    for record in records(server):
         assert record.get("server", server.pid) == server.pid
 
-    assert [record["listeners"] for record in said(server, "on_starting") + said(server, "when_ready")] == [0, 1]
-    assert [(record["age"], record["worker"]) for record in said(server, "pre_fork")] == [
+    assert [record["listeners"] for record in records(server, "on_starting") + records(server, "when_ready")] == [0, 1]
+    assert [(record["age"], record["worker"]) for record in records(server, "pre_fork")] == [
         (1, "[booting]"), (2, "[booting]")]
-    assert sorted(record["age"] for record in said(server, "post_fork")) == [1, 2]
-    for record in said(server, "post_worker_init"):
+    assert sorted(record["age"] for record in records(server, "post_fork")) == [1, 2]
+    for record in records(server, "post_worker_init"):
         assert (record["alive"], record["wsgi"], record["app"], record["ppid"]) == (True, "app", "app", server.pid)
-    assert sorted(record["nr"] for record in said(server, "worker_exit")) == [0, 1]
-    assert sorted(record["worker"] for record in said(server, "child_exit")) == sorted(workers)
+    assert sorted(record["nr"] for record in records(server, "worker_exit")) == [0, 1]
+    assert sorted(record["worker"] for record in records(server, "child_exit")) == sorted(workers)
 
 
 def test_hooks_of_a_reload_are_called(start: Start) -> None:
@@ -90,9 +90,9 @@ def test_hooks_of_a_reload_are_called(start: Start) -> None:
     server.signal(signal.SIGHUP)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     server.wait_for_log('^hook .*"child_exit"')
-    assert [record["pid"] for record in said(server, "on_reload")] == [server.pid]
-    assert [record["worker"] for record in said(server, "child_exit")] == old
-    assert [record["age"] for record in said(server, "post_worker_init")] == [1, 2]
+    assert [record["pid"] for record in records(server, "on_reload")] == [server.pid]
+    assert [record["worker"] for record in records(server, "child_exit")] == old
+    assert [record["age"] for record in records(server, "post_worker_init")] == [1, 2]
     assert server.connect().request().status == 200
 
 
@@ -102,7 +102,7 @@ def test_nworkers_changed_is_called(start: Start) -> None:
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
     server.signal(signal.SIGTTOU)
     server.wait_for_log('^hook .*"child_exit"')
-    assert [(record["new"], record["old"]) for record in said(server, "nworkers_changed")] == [
+    assert [(record["new"], record["old"]) for record in records(server, "nworkers_changed")] == [
         (1, None), (2, 1), (1, 2)]
     assert len(server.worker_pids()) == 1
 
@@ -113,8 +113,8 @@ def test_worker_int_is_called(start: Start, number: int) -> None:
     (old,) = server.worker_pids()
     os.kill(old, number)
     server.wait_for_log(r"^worker \d+ is ready$", count=2)
-    assert [(record["pid"], record["worker"]) for record in said(server, "worker_int")] == [(old, old)]
-    assert [record["worker"] for record in said(server, "worker_exit")] == [old]
+    assert [(record["pid"], record["worker"]) for record in records(server, "worker_int")] == [(old, old)]
+    assert [record["worker"] for record in records(server, "worker_exit")] == [old]
 
 
 def test_worker_int_is_called_before_the_application_is_loaded(start: Start, tmp_path: Path) -> None:
@@ -123,12 +123,12 @@ def test_worker_int_is_called_before_the_application_is_loaded(start: Start, tmp
         "while not os.path.exists('go'):\n    time.sleep(0.01)\n")
     server = start("slow:app", "--chdir", tmp_path, config=LIFE, ready=False)
     server.wait_for_log("^loading$")
-    (booting,) = {record["pid"] for record in said(server, "post_fork")}
+    (booting,) = {record["pid"] for record in records(server, "post_fork")}
     os.kill(booting, signal.SIGQUIT)
     server.wait_for_log('^hook .*"worker_int"')
     (tmp_path / "go").touch()
     server.wait_for_log(r"^worker \d+ is ready$")
-    assert said(server, "worker_int")[0]["worker"] == booting
+    assert records(server, "worker_int")[0]["worker"] == booting
     assert not is_alive(booting)
 
 

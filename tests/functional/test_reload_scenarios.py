@@ -30,8 +30,8 @@ def test_scenario_loses_no_request(
     monkeypatch.setattr(deployment, "CONFIGURATION", CONFIGURATION + INSTALL_LOG_HANDLER)
     # The scenario waits until the new code serves, and until no process is left.
     outcome = asyncio.run(run_scenario(scenario, Engine(GUNICORN, WORKERS[hub]), transport))
-    said = "\n".join([*outcome.tally.incidents, *outcome.output])
-    assert outcome.problem == "", said
-    assert outcome.tally.flawless, said
+    log_text = "\n".join([*outcome.tally.incidents, *outcome.output])
+    assert outcome.problem == "", log_text
+    assert outcome.tally.flawless, log_text
     assert outcome.tally.ok
     assert outcome.stop is not None

@@ -62,9 +62,9 @@ def test_unsuitable_runtime_is_refused(name: str, tmp_path: Path) -> None:
     assert gunicorn.returncode == 1
     assert gunicorn.stdout == ""
     (line,) = filter(None, gunicorn.stderr.splitlines())
-    for said in expected:
-        assert said in line
+    for part in expected:
+        assert part in line
 
-    visit = DoctorRun(run(programs / "python", "-m", "gworkers", "doctor", "--json"))
-    findings = ["{problem}: {impact}. {fix} [{code}]".format_map(finding) for finding in visit.findings]
+    result = DoctorRun(run(programs / "python", "-m", "gworkers", "doctor", "--json"))
+    findings = ["{problem}: {impact}. {fix} [{code}]".format_map(finding) for finding in result.findings]
     assert line == f"Error: {findings[0]}"

@@ -208,10 +208,10 @@ def test_syslog_receives_errors_only(start: Start, receiver: socket.socket) -> N
     assert client.request("/variable?name=A").status == 200
     client.send(b"nonsense\r\n\r\n")
     assert client.receive().status == 400
-    said: list[str] = []
-    while not said or "Invalid request" not in said[-1]:
-        said.append(receiver.recv(65536).decode())
-    assert not [line for line in said if "GET /variable" in line]
+    datagrams: list[str] = []
+    while not datagrams or "Invalid request" not in datagrams[-1]:
+        datagrams.append(receiver.recv(65536).decode())
+    assert not [line for line in datagrams if "GET /variable" in line]
 
 
 def test_statsd_receives_requests(start: Start, receiver: socket.socket) -> None:

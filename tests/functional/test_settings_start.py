@@ -51,19 +51,19 @@ def test_worker_class_may_be_a_class(hub: str, start: Start) -> None:
     assert server.log(f"Using worker: {class_name(hub)}$")
 
 
-@pytest.mark.parametrize(("name", "said"), [
+@pytest.mark.parametrize(("name", "expected"), [
     ("GevntWorker", "Did you mean gworkers.GeventWorker?"), ("geventworker", "Did you mean gworkers.GeventWorker?"),
     ("gevent", "Did you mean gworkers.GeventWorker?"), ("eventlet", "Did you mean gworkers.EventletWorker?"),
     ("EventletWroker", "Did you mean gworkers.EventletWorker?"),
     ("tornado", "Use gworkers.GeventWorker or gworkers.EventletWorker"),
 ])
 @pytest.mark.sample(3)
-def test_unknown_worker_class_is_refused(start: Start, hub: str, name: str, said: str) -> None:
+def test_unknown_worker_class_is_refused(start: Start, hub: str, name: str, expected: str) -> None:
     if hub != hubs()[0]:
         pytest.skip("independent of the hub")
     line = refusal(start("probe:app", worker_class=f"gworkers.{name}", ready=False))
     assert f"gworkers has no worker class {name}: " in line
-    assert said in line
+    assert expected in line
 
 
 @pytest.mark.parametrize("name", ["worker", "files", "hubs", "cli"])

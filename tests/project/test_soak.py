@@ -33,18 +33,18 @@ def test_short_soak_passes(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "SETTLE", 0.5)
     command = [str(GUNICORN), "--config", "soak_config.py", "--worker-class", WORKERS[hub]]
     outcome = asyncio.run(soak.soak(command, 6, tmp_path / "log"))
-    said = (tmp_path / "log").read_text()
-    assert outcome.problem == "", said
+    log_text = (tmp_path / "log").read_text()
+    assert outcome.problem == "", log_text
     for record in outcome.records.values():
         assert record.ok
-        assert record.failed == 0, [*record.incidents, said]
+        assert record.failed == 0, [*record.incidents, log_text]
     total = soak_report.done(outcome)
     assert all(total[kind.name] for kind in hostile.KINDS)
     assert outcome.reloads == 2
     assert [len(snapshot.workers) for snapshot in outcome.snapshots] == [2, 2, 2]
     assert outcome.stop is not None
     assert "GET, kept connections" in soak_report.render(outcome)
-    assert said.splitlines()[-1].endswith("Shutting down: Master")
+    assert log_text.splitlines()[-1].endswith("Shutting down: Master")
 
 
 def outcome(**more):
