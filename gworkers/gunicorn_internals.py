@@ -1,8 +1,9 @@
 """What gworkers needs of Gunicorn's internals, as data.
 
 Gunicorn documents its settings, its hooks and its signals. gworkers also calls, overrides and reads names that a
-release may change. All of them are declared here; :mod:`gworkers.gunicorn_compat` compares them with the installed
-Gunicorn. A test finds each use in the source and fails if it is not declared, or if a declared name is not used.
+release may change. All of them are declared here; :mod:`gworkers.gunicorn_differences` compares them with the
+installed Gunicorn. A test finds each use in the source. It fails if one is not declared, or if a declared name is not
+used.
 """
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ NO_END: Version = (sys.maxsize,)
 class Feature(Enum):
     """A part of gworkers that depends on Gunicorn's internals, and what is said when it is off."""
 
-    SERVING = "Workers cannot start", "they are built on it"
+    SERVING = "Workers cannot start", "every worker needs it"
     TLS = "TLS is off", "a worker cannot serve HTTPS"
     MANAGED_RELOADS = "Managed reloads are off", (
         "reloads and the replacement of workers are Gunicorn's own, so old workers may stop before new workers are "
@@ -57,8 +58,7 @@ def _mapping(**names: str) -> Mapping[str, str]:
 class Need:
     """Names of one module or class of Gunicorn's that one feature depends on.
 
-    Parameters are given as ``"self graceful="``: names in their order, ``=`` behind those that have a default, and
-    ``*`` before those that can be given by name only.
+    Parameters are given as ``"self graceful="``: names in their order, with ``=`` behind those that have a default.
     """
 
     #: a module, or a class as ``module:Class``
@@ -196,7 +196,7 @@ NEEDS = (
     # Findings
 
     Need("gunicorn.errors", Feature.ADVICE, "error_text.py", names="AppImportError ConfigError"),
-    Need("gunicorn.config", Feature.ADVICE, "gunicorn_compat.py", names="KNOWN_SETTINGS"),
+    Need("gunicorn.config", Feature.ADVICE, "gunicorn_compat.py gunicorn_differences.py", names="KNOWN_SETTINGS"),
     Need("gunicorn.config:Setting", Feature.ADVICE, "checks/ settings.py",
          names="cli default name"),
     Need(_CONFIG, Feature.ADVICE, "checks/", names="config"),

@@ -12,7 +12,8 @@ from gworkers import hubs
 from gworkers.errors import RequirementError, SettingsError
 from gworkers.files import open_regular_file
 from gworkers.findings import CODES, Finding, invalid_setting
-from gworkers.gunicorn_compat import RELEASE, incompatible
+from gworkers.gunicorn_compat import incompatible
+from gworkers.gunicorn_differences import RELEASE
 from gworkers.gunicorn_internals import Feature
 from gworkers.settings import Settings
 

@@ -6,7 +6,7 @@ from functools import partial
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from gworkers.gunicorn_compat import RELEASE
+from gworkers.gunicorn_differences import RELEASE
 from gworkers.gunicorn_internals import SIGNAL_QUEUE
 from gworkers.master.signal_queue import SignalQueue
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gworkers import gunicorn_compat
+from gworkers.gunicorn_differences import RELEASE
 from gworkers.gunicorn_internals import NEEDS, Feature
 from support.client import chunked, request
 from support.doctor_run import Run
@@ -39,7 +39,7 @@ OF_THE_MASTER = {Feature.MANAGED_RELOADS, Feature.OWN_SOCKETS, Feature.CONTROL_S
 
 def targets() -> Iterator[tuple[str, Feature]]:
     for need in NEEDS:
-        if need.since <= gunicorn_compat.RELEASE < need.until:
+        if need.since <= RELEASE < need.until:
             separator = "." if ":" in need.owner else ":"
             names = [*need.names.split(), *need.calls, *need.overrides]
             for name in names:

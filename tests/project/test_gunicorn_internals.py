@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from time import process_time
@@ -17,9 +18,10 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http.message import Request
 from gunicorn.workers.base import Worker
 
-from gworkers import gunicorn_compat
+from gworkers import gunicorn_compat, gunicorn_differences
 from gworkers.gunicorn_internals import ARBITER, NEEDS, TESTED, Feature, Need
 from support.gunicorn_uses import Use, uses
+from support.paths import ROOT
 
 pytestmark = pytest.mark.smoke
 
@@ -35,7 +37,7 @@ def _forget() -> Iterator[None]:
 
 
 def forget() -> None:
-    for function in (gunicorn_compat.differences, gunicorn_compat._assigned, gunicorn_compat._settings):
+    for function in (gunicorn_differences.differences, gunicorn_differences._assigned, gunicorn_differences._settings):
         function.cache_clear()
 
 
@@ -77,7 +79,14 @@ def test_every_declared_name_is_used(found: set[Use]) -> None:
 
 @pytest.mark.parametrize("feature", Feature)
 def test_installed_release_has_all(feature: Feature) -> None:
-    assert gunicorn_compat.differences(feature) == ()
+    assert gunicorn_differences.differences(feature) == ()
+
+
+@pytest.mark.parametrize("feature", Feature)
+def test_page_says_what_is_off(feature: Feature) -> None:
+    page = (ROOT / "docs" / "checks.md").read_text().partition("## gunicorn-incompatible\n")[2].partition("\n## ")[0]
+    part = re.sub(r" (is|are) off$", "", feature.state)
+    assert re.search(rf"^\| {re.escape(part)} \| \S", page, re.MULTILINE | re.IGNORECASE)
 
 
 def test_newest_tested_release_is_installed_at_most() -> None:
@@ -96,7 +105,7 @@ def test_comparison_is_fast() -> None:
 
 @pytest.mark.parametrize("release", ["99.0.0", "99.0.0rc1"])
 def test_newer_release_is_untested(monkeypatch: pytest.MonkeyPatch, release: str) -> None:
-    monkeypatch.setattr(gunicorn, "__version__", release)
+    monkeypatch.setattr(gunicorn_compat, "VERSION", release)
     monkeypatch.setattr(gunicorn_compat, "RELEASE", (99, 0, 0))
     (finding,) = [finding for finding in gunicorn_compat.check() if finding.code == "gunicorn-untested"]
     assert (f"Gunicorn {release} is newer" in finding.problem, finding.fatal) == (True, False)
@@ -123,12 +132,12 @@ class Sample:
 def sample(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, ...]]:
     """``sample(names=...)``: the differences of a declaration of :class:`Sample`'s."""
     monkeypatch.setattr(gunicorn, "Sample", Sample, raising=False)
-    monkeypatch.setattr(gunicorn_compat, "_code", lambda function: getattr(function, "__code__", None))
+    monkeypatch.setattr(gunicorn_differences, "_code", lambda function: getattr(function, "__code__", None))
 
     def differences(owner: str = "gunicorn:Sample", **declared: Any) -> tuple[str, ...]:
         forget()
-        monkeypatch.setattr(gunicorn_compat, "NEEDS", (Need(owner, Feature.ADVICE, "", **declared),))
-        return gunicorn_compat.differences(Feature.ADVICE)
+        monkeypatch.setattr(gunicorn_differences, "NEEDS", (Need(owner, Feature.ADVICE, "", **declared),))
+        return gunicorn_differences.differences(Feature.ADVICE)
 
     return differences
 
@@ -155,7 +164,7 @@ def sample(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, ...]]:
     ({"names": "constants", "since": (99,)}, None),
 ])
 def test_difference(sample: Callable[..., tuple[str, ...]], declared: dict[str, Any], difference: str | None) -> None:
-    if declared.get("until") == TESTED and gunicorn_compat.RELEASE != TESTED:
+    if declared.get("until") == TESTED and gunicorn_differences.RELEASE != TESTED:
         pytest.skip("about the newest release")
     assert sample(**declared) == (() if difference is None else (difference,))
 
@@ -168,7 +177,7 @@ def test_assigned_attributes_are_those_that_dis_shows() -> None:
                                  if inspect.isfunction(method))]
     for function in functions:
         expected = [step.argval for step in dis.get_instructions(function) if step.opname == "STORE_ATTR"]
-        assert list(gunicorn_compat._assigned_in(function.__code__)) == expected
+        assert list(gunicorn_differences._assigned_in(function.__code__)) == expected
 
 
 def test_instance_without_an_attribute() -> None:

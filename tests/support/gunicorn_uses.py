@@ -133,9 +133,10 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def strings(tree: ast.AST) -> Iterator[str]:
-    """What *tree* gets by ``optional("module:name", ...)`` or ``import_module("module").name``."""
+    """What *tree* gets by ``optional("module:name", ...)``, ``find("module:name")`` or ``import_module("m").name``."""
     for node in walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "optional":
+        if (isinstance(node, ast.Call) and ast.unparse(node.func) in ("optional", "find")
+                and isinstance(node.args[0], ast.Constant)):
             yield ast.literal_eval(node.args[0])
         if (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call)
                 and ast.unparse(node.value.func) == "import_module"):
