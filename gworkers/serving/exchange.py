@@ -44,7 +44,8 @@ def serve(connection: Connection, request: Request) -> bool:
         if worker.nr >= worker.max_requests:
             worker.recycle()
         result = server.application(environ, response.start_response)
-        if _is_already_handled(result) or (server.pop_taken_flag is not None and server.pop_taken_flag()):
+        if ((type(result) is object and _is_already_handled(result))
+                or (server.pop_taken_flag is not None and server.pop_taken_flag())):
             _close(result)
             _end_takeover(connection, response)
         elif not _send(connection, response, result):
@@ -128,8 +129,6 @@ def _send(connection: Connection, response: Response, result: Any) -> bool:
 
 def _is_already_handled(result: object) -> bool:
     """Whether *result* is Gunicorn's mark for a request that the application has answered on the socket."""
-    if type(result) is not object:
-        return False
     # An application that returns it has imported the module; nothing else here needs it.
     base_async = sys.modules.get("gunicorn.workers.base_async")
     return result is getattr(base_async, "ALREADY_HANDLED", None)

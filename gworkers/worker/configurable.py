@@ -8,7 +8,7 @@ from typing import Any
 from gworkers import gunicorn_compat, hubs
 from gworkers.checks import config_file, configuration, deployment, requirements
 from gworkers.errors import RequirementError, SettingsError, StartError
-from gworkers.findings import invalid_setting
+from gworkers.findings import Finding, invalid_setting
 from gworkers.master.install import install_when_ready
 from gworkers.settings import Settings
 from gworkers.shared_state import SERVER_STATE
@@ -60,7 +60,7 @@ class ConfigurableWorker(BootableWorker):
         configuration.refuse_invalid(cfg, settings, cls.hub_name)
         library = hubs.HUBS[cls.hub_name].library
         for finding in (*requirements.check(requirements.inspect_runtime(library)), *config_file.check(cfg, cls),
-                        *deployment.check(cfg, library), *gunicorn_compat.check()):
+                        *deployment.check(cfg, library), *_gunicorn_findings()):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
         install_when_ready(cfg)
@@ -72,3 +72,8 @@ class ConfigurableWorker(BootableWorker):
         :raises StartError: if that fails
         """
         cls(0, os.getppid(), [], arbiter.app, 0, arbiter.app.cfg, arbiter.log).prepare()
+
+
+def _gunicorn_findings() -> list[Finding]:
+    # A dry run has the Gunicorn of the start, which has logged them.
+    return [] if SERVER_STATE.reloads_managed else gunicorn_compat.check()

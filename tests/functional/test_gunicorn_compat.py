@@ -142,6 +142,14 @@ def test_tls_is_refused_without_gunicorns_context(start: Start) -> None:
     assert line.startswith("Error: TLS is off because Gunicorn ")
 
 
+def test_reload_does_not_repeat_the_warning(start: Start) -> None:
+    server = start("probe:app", env={"TEST_RENAMED": "gunicorn.http.wsgi:FileWrapper"})
+    (worker,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    replaced(server, worker)
+    assert len(findings(server)) == 1
+
+
 def test_warning_is_silenced(start: Start) -> None:
     server = start("probe:app", env={"TEST_RENAMED": SOME[0]}, settings={"silence": "gunicorn-incompatible"})
     assert findings(server) == []
