@@ -104,3 +104,7 @@ def test_tests_import_no_other_test() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
                 [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if re.search(r"(^|\.)test_", name)], path
+
+
+def test_each_test_is_in_a_folder() -> None:
+    assert {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")} == {"functional", "project", "unit"}
