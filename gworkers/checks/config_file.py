@@ -68,8 +68,9 @@ def _similar_setting(name: str, is_function: bool) -> str | None:
 
 def _finding(file_name: str, name: str, similar: str, worker_class: type) -> Finding:
     fix = f"Did you mean {similar}?" if similar not in GWORKERS_SETTINGS else (
-        f"{_import_statement(worker_class)}worker_class = {worker_class.__name__}.configure({similar}=...), "
-        f"or {PREFIX}{similar.upper()} in the environment")
+        f"Set it with: {_import_statement(worker_class)}"
+        f"worker_class = {worker_class.__name__}.configure({similar}=...); "
+        f"or with {PREFIX}{similar.upper()} in the environment")
     return Finding("setting-ignored", f"{file_name} sets {name}, which is not a setting of Gunicorn",
                    "it is ignored", fix)
 

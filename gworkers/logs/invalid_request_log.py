@@ -47,4 +47,4 @@ class InvalidRequestLog:
         omitted = self._count - LINES
         self.recover()
         if omitted > 0:
-            self.log.warning("%s more invalid requests in the last %.0f seconds were not logged.", omitted, INTERVAL)
+            self.log.warning("Invalid requests in the last %.0f s that were not logged: %s.", INTERVAL, omitted)

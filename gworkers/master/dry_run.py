@@ -54,7 +54,7 @@ def log_failure(log: Any, error: BaseException) -> None:
     """Log why the configuration could not be loaded."""
     if isinstance(error, SystemExit):
         # Gunicorn prints its reason, and exits.
-        log.error("The configuration cannot be loaded: %s. See the messages above.", describe(error))
+        log.error("The configuration cannot be loaded: %s. Look for the reason on stderr.", describe(error))
     else:
         log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
 
@@ -74,7 +74,7 @@ def _result(arbiter: Any, pid: int, reader: int) -> list[str] | None:
             if reader in ready:
                 data = os.read(reader, 65536)
                 if not data:
-                    log_refused(arbiter.log, "the dry run failed, see the messages above")
+                    log_refused(arbiter.log, "the dry run failed, see the messages above and on stderr")
                     return None
                 received += data
             elif STOPPING.intersection(os.read(signals, 64)):

@@ -101,7 +101,7 @@ class Generations(ResilientArbiter):
                 self._listeners.restore()
                 self.cfg.set("bind", bind)
             log_failure(self.log, failure.error)
-            log_refused(self.log, "the configuration cannot be loaded, see the messages above")
+            log_refused(self.log, "the configuration cannot be loaded, see the messages above and on stderr")
             return
         finally:
             self._reloading = False
@@ -182,7 +182,7 @@ class Generations(ResilientArbiter):
     def _pause(self) -> None:
         pause = self._backoff.fail()
         if self._trial is None and not self._reloading:
-            self.log.error("A worker failed to boot. %s workers keep serving. The next attempt is in %g s.",
+            self.log.error("A worker failed to boot. Serving workers: %s. The next attempt is in %g s.",
                            len(self._pool().serving), pause)
 
     def _end_trial(self) -> None:
@@ -201,8 +201,8 @@ class Generations(ResilientArbiter):
         # If TTIN or TTOU has changed the number since, the changed number stays.
         if trial.num_workers != self.num_workers == trial.wanted:
             self.num_workers = trial.num_workers
-        self.log.error("Reload failed: no new worker booted. %s existing workers keep serving.",
-                       len(self._pool().serving))
+        self.log.error("Reload failed: no new worker booted. The previous code stays in use. Serving workers: %s. "
+                       "Correct the error above, then send HUP again.", len(self._pool().serving))
 
     def _abort_slow_boots(self) -> None:
         """Abort workers that boot for longer than ``boot_timeout``, as Gunicorn aborts those without a heartbeat."""

@@ -91,7 +91,8 @@ class PidfileKeeper:
             try:
                 new.create(self._arbiter.pid)
             except (OSError, RuntimeError) as error:
-                self._arbiter.log.error("The pidfile could not be created: %s. The previous one stays.", error)
+                self._arbiter.log.error("The pidfile could not be created: %s. The previous one stays.",
+                                        str(error).rstrip("."))
                 return pidfile
         if pidfile is not None:
             pidfile.unlink()

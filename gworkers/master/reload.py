@@ -25,7 +25,7 @@ class NotReloadedError(Exception):
 
 def log_refused(log: Any, cause: str) -> None:
     """Log that a reload does not take place because of *cause*."""
-    log.error("Reload refused: %s. The existing workers keep serving.", cause)
+    log.error("Reload refused: %s. The existing workers keep serving. Correct the cause, then send HUP again.", cause)
 
 
 def load_configuration(arbiter: Any, reload: Callable[[], None]) -> None:

@@ -51,4 +51,4 @@ class SecondMaster:
             self._rename_failed = True
             if not failed_before:
                 arbiter.log.warning("The pidfile could not be renamed: %s. The new master tries again every second.",
-                                    error)
+                                    str(error).rstrip("."))

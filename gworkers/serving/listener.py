@@ -170,6 +170,6 @@ class Listener:
             self._back_off(SHORT_BACKOFF)
             return
         self._back_off(BACKOFF)
-        self.log.warning("Cannot accept connections: %s. The worker has %s open, and new clients wait until one is "
-                         "closed. Raise the limit on open files, or lower worker_connections.",
+        self.log.warning("Cannot accept connections: %s. Open connections: %s. New clients wait until one is closed. "
+                         "Raise the limit on open files, or lower worker_connections.",
                          error, self._server.connection_count)

@@ -39,8 +39,8 @@ def drain(worker: GreenWorker) -> None:
     if busy():
         aborted = server.abort()
         if aborted:
-            server.log.warning("Worker graceful timeout (pid:%s): %s %s aborted",
-                               worker.pid, aborted, "request was" if aborted == 1 else "requests were")
+            server.log.warning("Worker graceful timeout (pid:%s). Aborted requests: %s. "
+                               "Set graceful_timeout above the longest request.", worker.pid, aborted)
         _beat_while(worker, busy, end)
     # Write the log records that are left, unless a log handler hangs.
     server.log.on_empty = worker.wake

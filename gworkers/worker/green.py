@@ -69,7 +69,7 @@ class GreenWorker(ConfigurableWorker):
             self._check_server()
             self.server.trim()
             if self._max_rss and resident_bytes() > self._max_rss:
-                self._request_successor("the worker has more than %s bytes of memory", self._max_rss)
+                self._request_successor("max_rss is reached (more than %s bytes)", self._max_rss)
         self._enter(Phase.DRAINING)
         drain.drain(self)
         if hasattr(gc, "freeze"):
@@ -125,8 +125,8 @@ class GreenWorker(ConfigurableWorker):
         self._log_pending = self.log_streams.flush()
         dropped = self.log_streams.dropped()
         if dropped:
-            self.server.log.warning("%s log lines were dropped because nothing reads the log. Check its reader.",
-                                    dropped)
+            self.server.log.warning("Log lines were dropped: %s, because nothing reads the log, or not fast enough. "
+                                    "Check its reader.", dropped)
 
     def _check_server(self) -> None:
         if self._healthy and not self._self_check.run():
@@ -166,7 +166,7 @@ class GreenWorker(ConfigurableWorker):
     def recycle(self) -> None:
         """Ask for a successor, because ``max_requests`` requests have been served."""
         if self.state.phase == Phase.READY:
-            self._request_successor("the worker has served %s requests", self.nr)
+            self._request_successor("max_requests is reached (%s served)", self.nr)
 
     def _request_successor(self, reason: str, *args: object) -> None:
         """Serve until a successor is ready. Without managed reloads, stop now, and the arbiter boots another one."""

@@ -47,7 +47,7 @@ def test_application_reads_what_its_client_sent_then_gets_an_error(server, clien
         client.send(b"x" * 10000)
     server.wait_for_log("^reading$")
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 request was aborted")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.")
     gate.touch()
     server.wait_for_log(f"^{end}")
     client.read_to_end()
@@ -69,7 +69,7 @@ def test_abort_of_a_socket_that_the_application_has_closed(server, client, tmp_p
     assert client.receive().status == 101
     server.wait_for_log("^closed$")
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 request was aborted")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.")
     (tmp_path / "gate").touch()
     assert server.wait_for_exit() == 0
     assert server.log("ERROR") == []

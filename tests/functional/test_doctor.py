@@ -241,7 +241,7 @@ def test_no_traceback_command_for_a_module_that_cannot_be_imported_by_name(run: 
 
 
 @pytest.mark.parametrize(("config", "expected"), [
-    ("head_timeout = 5\n", f"from gworkers import {CLASS}; worker_class = {CLASS}.configure(head_timeout=...),"),
+    ("head_timeout = 5\n", f"from gworkers import {CLASS}; worker_class = {CLASS}.configure(head_timeout=...);"),
     ("wrokers = 2\n", "Did you mean workers?"), ("def when_raedy(server): pass\n", "Did you mean when_ready?"),
     ("preload = True\n", "Did you mean preload_app?"),
 ])

@@ -176,7 +176,7 @@ def test_requests_that_do_not_end_are_aborted(start: Start, kind: str) -> None:
         assert client.read(10) == b"still here"
     assert not server.log(ENDS[kind])
     server.wait_for_log(f"^{ENDS[kind]}$")
-    server.wait_for_log(r"\[WARNING\] Worker graceful timeout \(pid:\d+\): 1 request was aborted")
+    server.wait_for_log(r"\[WARNING\] Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.")
     client.read_to_end()
     assert server.wait_for_exit() == 0
     assert not server.log("SIGKILL")
@@ -186,7 +186,7 @@ def test_aborted_requests_are_counted(start: Start) -> None:
     server = start("endless:app", "--graceful-timeout", 2)
     clients = [opened(server, "stream") for _ in range(4)]
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 4 requests were aborted")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\)\. Aborted requests: 4\.")
     server.wait_for_log("^stream ended$", count=4)
     for client in clients:
         client.read_to_end()
@@ -198,7 +198,7 @@ def test_handler_that_ignores_its_client_ends_with_the_process(start: Start) -> 
     client = opened(server, "silent-stream")
     (worker,) = server.worker_pids()
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\): 1 request was aborted")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.")
     client.read_to_end()
     assert server.wait_for_exit() == 0
     until_gone(worker)
@@ -214,4 +214,4 @@ def test_stream_of_a_worker_that_is_replaced(start: Start) -> None:
     server.wait_for_log("^stream ended$")
     client.read_to_end()
     until_gone(old)
-    assert len(server.log(rf"Worker graceful timeout \(pid:{old}\): 1 request was aborted")) == 1
+    assert len(server.log(rf"Worker graceful timeout \(pid:{old}\)\. Aborted requests: 1\.")) == 1

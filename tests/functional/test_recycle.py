@@ -54,7 +54,7 @@ def test_max_requests_waits_for_a_successor_that_boots_slowly(start: Start, depl
         load.answered_by(new)
         until(lambda: not is_alive(old), "the end of the old worker")
     assert not load.failures
-    assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has served 20 requests$")) == 1
+    assert len(server.log(rf"Recycling the worker \(pid:{old}\): max_requests is reached \(20 served\)$")) == 1
 
 
 def test_max_requests_loses_no_request(start: Start) -> None:
@@ -138,7 +138,7 @@ def test_max_rss(start: Start, deployment: Deployment, hub: str, where: str) -> 
         until(lambda: not is_alive(old), "the end of the old worker")
         load.goes_on()
     assert not load.failures
-    assert len(server.log(rf"Recycling the worker \(pid:{old}\): the worker has more than {LIMIT} bytes of mem")) == 1
+    assert len(server.log(rf"Recycling the worker \(pid:{old}\): max_rss is reached \(more than {LIMIT} bytes\)")) == 1
     assert len(deployment.boots()) == 2
 
 

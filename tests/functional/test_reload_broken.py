@@ -166,9 +166,9 @@ def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Dep
     staying, dying = serving(server)
     deployment.release("raise LookupError('deliberate')\n")
     os.kill(dying, signal.SIGKILL)
-    server.wait_for_log(r"A worker failed to boot\. 1 workers keep serving\. The next attempt is in 1 s\.", LONG)
-    server.wait_for_log(r"A worker failed to boot\. 1 workers keep serving\. The next attempt is in 2 s\.", LONG)
-    server.wait_for_log(r"A worker failed to boot\. 1 workers keep serving\. The next attempt is in 4 s\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. Serving workers: 1\. The next attempt is in 1 s\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. Serving workers: 1\. The next attempt is in 2 s\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. Serving workers: 1\. The next attempt is in 4 s\.", LONG)
     server.expect_traceback("LookupError: deliberate")
     attempts = deployment.boots() - {staying, dying}
     assert len(attempts) == 3
@@ -191,7 +191,7 @@ def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: De
         os.kill(pid, signal.SIGKILL)
     first = deployment.booting(4, but=set(old))
     deployment.let_go()
-    server.wait_for_log(r"A worker failed to boot\. 0 workers keep serving\. The next attempt is in 2 s\.", LONG)
+    server.wait_for_log(r"A worker failed to boot\. Serving workers: 0\. The next attempt is in 2 s\.", LONG)
     until_gone(*first)
     assert len(server.log(r"A worker failed to boot\. ")) == 2
     assert len(deployment.boots() - first - set(old)) == 1
@@ -228,7 +228,7 @@ def test_failed_reload_restores_the_number_of_workers(start: Start, deployment: 
     (server.directory / "gunicorn.conf.py").write_text(f"workers = {workers}\n{ANNOUNCE}")
     deployment.release("sys.exit(1)\n")
     server.signal(signal.SIGHUP)
-    server.wait_for_log(FAILED + " 2 existing workers keep serving", LONG)
+    server.wait_for_log(FAILED + r" The previous code stays in use\. Serving workers: 2\.", LONG)
     tried = deployment.boots()
     assert len(tried) == 2 + workers
     # The arbiter would start missing workers when it handles a signal, at the latest.

@@ -105,7 +105,7 @@ class TestWorker:
         assert len(old) == 1
         # There was no time for a successor yet.
         assert [response.closes for response in first] == [False, False, False]
-        server.wait_for_log(r"Recycling the worker \(pid:\d+\): the worker has served 3 requests$")
+        server.wait_for_log(r"Recycling the worker \(pid:\d+\): max_requests is reached \(3 served\)$")
         server.wait_for_log(r"^worker \d+ is ready$", count=2)
         until(lambda: not any(map(is_alive, old)), "the old worker has exited")
         assert pid(server.connect()) not in old
@@ -130,7 +130,7 @@ class TestWorker:
             assert client.request().status == 200
         assert not server.log("Recycling")
         assert client.request().status == 200
-        server.wait_for_log(rf"Recycling the worker \(pid:\d+\): the worker has served {limit} requests$")
+        server.wait_for_log(rf"Recycling the worker \(pid:\d+\): max_requests is reached \({limit} served\)$")
         assert 5 <= limit <= 15
 
 

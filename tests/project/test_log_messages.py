@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import gunicorn
 import pytest
 
 import gworkers
@@ -14,7 +15,7 @@ import gworkers
 pytestmark = pytest.mark.smoke
 
 PACKAGE = Path(gworkers.__file__).parent
-PAGE = (Path(__file__).parents[2] / "docs/log-messages.md").read_text()
+PAGE, GUNICORNS = (Path(__file__).parents[2] / "docs/log-messages.md").read_text().split("\n## Gunicorn's own lines\n")
 LEVELS = {"info": "INFO", "warning": "WARNING", "error": "ERROR", "exception": "ERROR", "critical": "CRITICAL"}
 TREES = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 #: What stands for any text.
@@ -90,10 +91,10 @@ def logged() -> Iterator[tuple[str, str, str]]:
                 yield level, filled(alternative, arguments), place
 
 
-def documented() -> dict[str, str]:
-    """Level by text of the rows of the page; a name in angle brackets stands for text that varies."""
-    rows = re.findall(r"^\| `\[(\w+)\] ([^`]+)` \| \S[^|]* \| \S[^|]* \|$", PAGE, re.MULTILINE)
-    assert len(rows) == len(re.findall(r"^\| `", PAGE, re.MULTILINE)), "each row has a level, a meaning and a fix"
+def documented(page: str = PAGE) -> dict[str, str]:
+    """Level by text of the rows of *page*; a name in angle brackets stands for text that varies."""
+    rows = re.findall(r"^\| `\[(\w+)\] ([^`]+)` \| \S[^|]* \| \S[^|]* \|$", page, re.MULTILINE)
+    assert len(rows) == len(re.findall(r"^\| `", page, re.MULTILINE)), "each row has a level, a meaning and a fix"
     return {re.sub(r"<[^>]*>", ANY, text): level for level, text in rows}
 
 
@@ -106,3 +107,11 @@ def test_each_line_is_documented_with_its_level() -> None:
 
 def test_each_row_is_logged() -> None:
     assert set(documented()) - {text for _, text, _ in logged()} == set()
+
+
+def test_gunicorns_own_lines_are_in_gunicorn() -> None:
+    directory = Path(gunicorn.__file__).parent
+    source = (directory / "arbiter.py").read_text() + (directory / "sock.py").read_text()
+    # Gunicorn puts these lines together from the parts around the arguments.
+    parts = {part.strip() for text in documented(GUNICORNS) for part in re.split("<>|Reason:|SIGKILL!", text)}
+    assert [part for part in sorted(parts) if part not in source] == []

@@ -497,4 +497,4 @@ def test_gworkers_setting_is_suggested_for_the_class_in_use(tmp_path: Path, modu
     path = tmp_path / "gunicorn.conf.py"
     path.write_text("head_timeout = 5\n")
     (finding,) = config_file.check(configuration(config=str(path)), type("Mine", (), {"__module__": module}))
-    assert finding.fix.startswith(f"{imported}worker_class = Mine.configure(head_timeout=...), ")
+    assert finding.fix.startswith(f"Set it with: {imported}worker_class = Mine.configure(head_timeout=...); ")

@@ -49,7 +49,7 @@ def test_interval_ends_with_the_count(recorder: Recorder, log: InvalidRequestLog
     ((seconds, end),) = recorder.timers
     assert seconds == INTERVAL
     end()
-    assert recorder.lines[LINES:] == ["3 more invalid requests in the last 10 seconds were not logged."]
+    assert recorder.lines[LINES:] == ["Invalid requests in the last 10 s that were not logged: 3."]
     log.report("192.0.2.1", "more")
     assert recorder.lines[-1] == "Invalid request from ip=192.0.2.1: more"
     assert len(recorder.timers) == 2
