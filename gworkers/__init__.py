@@ -28,14 +28,14 @@ def __getattr__(name: str) -> object:
         from gworkers.worker import green
 
         return getattr(green, name)
-    # The import system looks up submodules here, and tools look up names that begin with an underscore.
+    # These look-ups are normal: the import system tries submodules, and tools try names with an underscore.
     expected = name.startswith("_") or find_spec(f"{__name__}.{name}") is not None
     by_gunicorn = sys._getframe(1).f_globals.get("__name__") == "gunicorn.util"
     if by_gunicorn or not expected:
         from gworkers.checks import worker_class
         from gworkers.errors import SettingsError
 
-        # Gunicorn answers an AttributeError with a traceback that hides the cause.
+        # Gunicorn would report an AttributeError with a traceback that hides the cause.
         raise SettingsError(worker_class.non_class_finding(f"{__name__}.{name}") if expected
                             else worker_class.unknown_class_finding(name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The text of an exception in a finding or a log line, and its traceback without the frames of servers."""
+"""The text of an exception in a finding or a log line, and its traceback without the server's frames."""
 from __future__ import annotations
 
 import importlib
@@ -12,7 +12,8 @@ import gworkers
 from gworkers.errors import GworkersError
 from gworkers.gunicorn_compat import optional
 
-#: Gunicorn's exceptions whose text needs no more; an empty tuple is no exception's class.
+#: Gunicorn's exceptions whose text is clear without their type. An empty tuple, which isinstance() never matches,
+#: replaces one that the installed release lacks.
 AppImportError = optional("gunicorn.errors:AppImportError", ())
 ConfigError = optional("gunicorn.errors:ConfigError", ())
 
@@ -24,8 +25,8 @@ SERVER_FILES = (
 def actual_error(error: BaseException) -> BaseException:
     """Return the exception to report for *error*.
 
-    After a TypeError in a call, Gunicorn inspects the code of the function. Where there is none, this
-    inspection fails with an AttributeError, which hides the TypeError.
+    After a TypeError in a call, Gunicorn inspects the code of the function. If the function has no code
+    object, this inspection fails with an AttributeError, which hides the TypeError.
     """
     first = error.__context__
     hidden = isinstance(error, AttributeError) and isinstance(first, TypeError) and not location(error)

@@ -7,9 +7,9 @@
         +-- SettingsError                          a setting is unknown or has an invalid value
         +-- RequirementError                       the runtime does not meet the requirements of a worker
     +-- ClientError (OSError)                  an error of the peer: raised by wsgi.input and write()
-        +-- ClientDisconnected (ConnectionError)   it closed the connection, or its body ended too early
-        +-- ClientTimeout (TimeoutError)           it made no progress within a deadline
-        +-- Refusal                                its request must be refused; carries the HTTP status
+        +-- ClientDisconnected (ConnectionError)   the peer closed the connection or ended its body too early
+        +-- ClientTimeout (TimeoutError)           the peer made no progress within a deadline
+        +-- Refusal                                the request must be refused; carries the HTTP status
 
 ``ClientError`` is an ``OSError`` because applications and frameworks expect that type from a failing
 ``wsgi.input``. Werkzeug, for instance, answers it with 400.
@@ -29,7 +29,7 @@ class GworkersError(Exception):
 class StartError(GworkersError, RuntimeError):
     """A worker cannot start. ``__cause__`` is the exception behind it, if its traceback is useful.
 
-    It is a ``RuntimeError`` because Gunicorn prints one at start as a line without a traceback.
+    It is a ``RuntimeError`` because Gunicorn prints a ``RuntimeError`` at start as one line without a traceback.
 
     :param finding: the problem, its impact and the fix
     """

@@ -1,4 +1,4 @@
-"""What is off because the installed Gunicorn is not what a part of gworkers needs, and what is said about it."""
+"""The features of gworkers that are off because the installed Gunicorn lacks what they need, and the findings."""
 from __future__ import annotations
 
 from typing import Any
@@ -9,8 +9,8 @@ from gworkers.gunicorn_differences import RELEASE, VERSION, differences, find, m
 from gworkers.gunicorn_internals import TESTED, Feature
 from gworkers.versions import format_version
 
-#: Differences that a finding names. Further ones are counted.
-NAMED = 3
+#: Maximum number of differences that a finding names. Further ones are counted.
+MAX_NAMED = 3
 #: How to install the newest release that the tests have passed on.
 PIN = f"pip install 'gunicorn<={format_version(TESTED)}'"
 
@@ -21,7 +21,7 @@ def works(feature: Feature) -> bool:
 
 
 def optional(name: str, stand_in: Any) -> Any:
-    """Return what Gunicorn calls *name* (``module:name``), or *stand_in* if this release does not have it."""
+    """Return Gunicorn's object *name* (``module:name``), or *stand_in* if this release does not have it."""
     found = find(name)
     return stand_in if found is None else found
 
@@ -48,12 +48,12 @@ def check_instance(feature: Feature, owner: str, instance: object) -> Finding | 
 
 
 def failed(feature: Feature, error: str) -> Finding | None:
-    """Return the finding that *feature* is off because of *error*, which the comparison has not foreseen."""
+    """Return the finding that *feature* is off because of *error*, which the comparison did not predict."""
     return _finding(feature, (f"has changed: {error}",))
 
 
 class UnusableWorker:
-    """Takes the place of the worker classes if they cannot be built. Gunicorn calls its ``setup()`` at start."""
+    """Replaces the worker classes if they cannot be defined. Gunicorn calls its ``setup()`` at start."""
 
     @classmethod
     def configure(cls, **settings: object) -> type[UnusableWorker]:
@@ -74,8 +74,8 @@ class UnusableWorker:
 def _finding(feature: Feature, different: tuple[str, ...]) -> Finding | None:
     if not different:
         return None
-    more = len(different) - NAMED
-    listed = ", ".join(different[:NAMED]) + (f", and {more} more" if more > 0 else "")
+    more = len(different) - MAX_NAMED
+    listed = ", ".join(different[:MAX_NAMED]) + (f", and {more} more" if more > 0 else "")
     return Finding(
         "gunicorn-incompatible", f"{feature.state} because Gunicorn {VERSION} {listed}", feature.loss,
         f"Upgrade gworkers, or install a release of Gunicorn that it was tested with: {PIN}",

@@ -1,6 +1,6 @@
-"""The comparison of a declaration in :mod:`gworkers.gunicorn_internals` with the installed Gunicorn.
+"""The comparison of the declarations in :mod:`gworkers.gunicorn_internals` with the installed Gunicorn.
 
-Nothing is called. Attributes that only instances have are found in the code of the methods that assign them.
+It calls no code of Gunicorn. It finds the attributes of instances in the code of the methods that assign them.
 """
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STORE_ATTR, EXTENDED_ARG = opmap["STORE_ATTR"], opmap["EXTENDED_ARG"]
 
 
 def find(name: str) -> Any:
-    """Return the module, or what is in it, that *name* (``module:Class.attribute``) stands for; None if nothing."""
+    """Return the module, or the object in it, called *name* (``module:Class.attribute``); None if there is none."""
     module, _, path = name.partition(":")
     try:
         found: Any = import_module(module)
@@ -37,14 +37,14 @@ def find(name: str) -> Any:
 
 @cache
 def differences(feature: Feature) -> tuple[str, ...]:
-    """Return what the installed Gunicorn lacks, or has in another form, of what *feature* needs."""
+    """Return how the installed Gunicorn differs from what *feature* needs."""
     return tuple(dict.fromkeys(difference for need in _needs(feature) for difference in _differences(need)))
 
 
 def missing_attributes(feature: Feature, owner: str, instance: object) -> tuple[str, ...]:
-    """Return what an *instance* of Gunicorn's class *owner* lacks of what *feature* needs.
+    """Return the attributes that *feature* needs and that an *instance* of Gunicorn's class *owner* lacks.
 
-    :func:`differences` looks at the class. There an attribute that a method assigns to another object counts, too.
+    :func:`differences` examines the class only. It also accepts an attribute that a method assigns to another object.
     """
     return tuple(f"has no {owner}.{name}" for need in _needs(feature) if need.owner == owner
                  for name in need.names.split() if not hasattr(instance, name))
@@ -81,7 +81,7 @@ def _differences(need: Need) -> Iterator[str]:
 
 
 def _has(owner: Any, name: str) -> bool:
-    """Return whether a module or a class has an attribute, or whether an instance of the class gets it."""
+    """Return whether a module or a class has the attribute *name*, or an instance of the class probably has it."""
     if hasattr(owner, name):
         return True
     return isinstance(owner, type) and (name in _assigned(owner) or _is_setting(owner, name))
@@ -90,19 +90,19 @@ def _has(owner: Any, name: str) -> bool:
 def _methods(owner: type) -> Iterator[CodeType]:
     for base in owner.__mro__:
         for method in vars(base).values():
-            # PyPy's built-in methods are functions too, but for their code.
+            # PyPy's built-in methods are FunctionType objects too, but have another type of code.
             if isinstance(method, FunctionType) and isinstance(method.__code__, CodeType):
                 yield method.__code__
 
 
 @cache
 def _assigned(owner: type) -> frozenset[str]:
-    """Return the attributes that the methods of a class assign: to its instances, rarely to something else."""
+    """Return the attributes that the methods of a class assign, usually to its instances."""
     return frozenset(name for code in _methods(owner) for name in _assigned_in(code))
 
 
 def _assigned_in(code: CodeType) -> Iterator[str]:
-    # The same as dis.get_instructions() finds, in a hundredth of the time: every instruction has two bytes.
+    # dis.get_instructions() gives the same result, but takes a hundred times as long. Every instruction has two bytes.
     operations, arguments = code.co_code[::2], code.co_code[1::2]
     at = operations.find(STORE_ATTR)
     while at >= 0:
@@ -112,7 +112,7 @@ def _assigned_in(code: CodeType) -> Iterator[str]:
 
 
 def _is_setting(owner: type, name: str) -> bool:
-    """Return whether *owner* is ``Config``, of which settings are attributes, and *name* is one, or may be one."""
+    """Return whether *owner* is ``Config``, whose attributes include the settings, and *name* may be a setting."""
     settings = _settings()
     return owner is find("gunicorn.config:Config") and (not settings or name in settings)
 
@@ -125,7 +125,7 @@ def _settings() -> frozenset[str]:
 
 
 def _code(function: Any) -> Any:
-    """Return the code of a function of Gunicorn's own; None for one that another library has put in its place."""
+    """Return the code of *function*; None if it is not Gunicorn's, because another library has replaced it."""
     if isinstance(function, type):
         function = function.__init__  # type: ignore[misc]
     function = getattr(function, "__wrapped__", function)
@@ -135,9 +135,9 @@ def _code(function: Any) -> Any:
 
 
 def _takes(function: Any, wanted: list[str], *, exactly: bool) -> bool:
-    """Return whether a function takes the parameters *wanted*, and needs no other.
+    """Return whether *function* has the parameters *wanted* and requires no others.
 
-    :param exactly: whether it must have no other, because Gunicorn would give them to an override, too
+    :param exactly: whether it must not have optional others either, because Gunicorn may pass them to an override
     """
     code = _code(function)
     if code is None:

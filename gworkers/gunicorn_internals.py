@@ -21,7 +21,7 @@ NO_END: Version = (sys.maxsize,)
 
 
 class Feature(Enum):
-    """A part of gworkers that depends on Gunicorn's internals, and what is said when it is off."""
+    """A part of gworkers that depends on Gunicorn's internals, and the text of the finding that it is off."""
 
     SERVING = "Workers cannot start", "every worker needs it"
     TLS = "TLS is off", "a worker cannot serve HTTPS"
@@ -68,7 +68,7 @@ class Need:
     used_in: str
     #: classes, exceptions and constants of a module; attributes of a class or of its instances; settings of ``Config``
     names: str = ""
-    #: functions that gworkers calls, with the parameters that it may give
+    #: functions that gworkers calls, with the parameters that it may pass
     calls: Mapping[str, str] = field(default_factory=dict)
     #: methods that gworkers overrides, with all of their parameters
     overrides: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ _REQUEST = "gunicorn.http.message:Request"
 _LOGGER = "gunicorn.glogging:Logger"
 _ERRORS = "gunicorn.http.errors"
 
-#: The first release whose arbiter waits on a queue of signals. Before, signals are in a list, beside a pipe.
+#: The first release whose arbiter waits on a queue of signals. Older ones keep signals in a list and wait on a pipe.
 SIGNAL_QUEUE: Version = (24,)
 #: The first release that has a control server.
 CONTROL_SERVER: Version = (25, 1)

@@ -1,8 +1,7 @@
 """Gunicorn server hooks for a gunicorn.conf.py.
 
-gworkers installs them automatically when Gunicorn starts with one of its worker classes. Name them in the
-configuration where that is impossible: in a server that starts with another worker class, and changes to a
-gworkers class in a reload.
+gworkers installs them automatically when Gunicorn starts with one of its worker classes. Set them in the
+configuration of a server that starts with another worker class and changes to a gworkers class in a reload.
 """
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ __all__ = ["when_ready"]
 def when_ready(arbiter: Any) -> None:
     """Gunicorn's ``when_ready``: make reloads and recycling of this master graceful.
 
-    A second call has no effect. A hook of your own calls it::
+    A second call has no effect. If you have a ``when_ready`` hook of your own, call this function in it::
 
         from gworkers import hooks
 

@@ -1,4 +1,4 @@
-"""A task that one process out of several does, on behalf of all."""
+"""A task that exactly one of several processes does."""
 from __future__ import annotations
 
 import os

@@ -41,19 +41,19 @@ class Settings:
     """
 
     request_greenlets: Literal["reused", "fresh"] = "reused"
-    """``reused``: a greenlet serves one request after another. Thread-locals live on as in a thread
-    pool, so database connections that are kept in them are used again. ``fresh``: each request gets a
-    new greenlet, so thread-locals are isolated too. This costs 10 to 16 us per request on CPython 3.11
-    and newer. Context variables are isolated in both modes."""
+    """``reused``: a greenlet serves one request after another. It keeps its thread-locals, like a thread
+    in a pool, so database connections in them are used again. ``fresh``: each request gets a new
+    greenlet, so thread-locals are isolated too. This costs 10 to 16 us per request on CPython 3.11 and
+    newer. Context variables are isolated in both modes."""
 
     handshake_timeout: Seconds = 10.0
     """Seconds for a TLS handshake, from the accepted connection to the established session."""
 
     head_timeout: Seconds = 30.0
     """Seconds for a whole request head, from its first byte to the empty line. A late head is answered
-    with 408 (RFC 9110 section 15.5.9). The same limit applies to a new connection that sends nothing,
-    which is closed earlier when the worker is full, and to the trailer section of a chunked body, from
-    the last chunk to the empty line."""
+    with 408 (RFC 9110 section 15.5.9). The same limit applies to the trailer section of a chunked body,
+    from the last chunk to the empty line, and to a new connection that sends nothing. When the worker is
+    full, such a connection is closed earlier."""
 
     body_timeout: Seconds = 60.0
     """Seconds that each read of a request body waits for more bytes."""
@@ -95,8 +95,8 @@ class Settings:
 
     time_slice: Seconds = 0.01
     """Seconds that a handler which streams to a fast reader may run before it yields to the other
-    connections and the heartbeat. It also limits how long handlers that never wait are called one after
-    another. 0: no limit."""
+    connections and the heartbeat. It also limits how long requests that never wait are served one after
+    another before the hub runs again. 0: no limit."""
 
     patch: Names = ("all",)
     """The parts of the standard library that the hub's library patches: ``all``, some of ``parts`` in
@@ -134,7 +134,7 @@ class Settings:
 
     @classmethod
     def _non_defaults(cls, overrides: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
-        """Return the settings that are set, by name: value and source."""
+        """Return the value and the source of each setting that is set, by name."""
         kinds = get_type_hints(cls, include_extras=True)
         variables = {PREFIX + name.upper(): name for name in kinds}
         found: dict[str, tuple[Any, str]] = {}

@@ -28,7 +28,7 @@ class Phase(IntEnum):
 
 
 class Order(IntEnum):
-    """What the master has told a worker, in addition to a signal. The master writes it, the worker reads it."""
+    """An order of the master to a worker, in addition to a signal. The master writes it, the worker reads it."""
 
     #: No order.
     NOTHING = 0
@@ -56,7 +56,7 @@ class WorkerState:
 
     @property
     def order(self) -> Order:
-        """What the master has told the worker."""
+        """The order of the master to the worker."""
         return Order(self._memory[1])
 
     @order.setter
@@ -80,7 +80,7 @@ class ServerState:
 
     def __init__(self) -> None:
         self._memory = mmap(-1, 2)
-        #: Claimed by the one worker that logs the warnings that all workers find. Renewed by each reload.
+        #: Claimed by the worker that logs the warnings that are the same in all workers. Renewed by each reload.
         self.warnings = OneTimeClaim()
         #: Claimed by the one worker that logs why workers cannot boot. Renewed by each reload.
         self.boot_failure = OneTimeClaim()

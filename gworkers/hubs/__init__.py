@@ -59,7 +59,7 @@ def patch(name: str, parts: Sequence[str]) -> None:
     """
     with _library_errors(HUBS[name].library):
         with warnings.catch_warnings():
-            # gworkers reports the end of support of eventlet itself, once for all workers.
+            # gworkers itself reports the end of eventlet's support, once for all workers.
             warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
             module = import_module(HUBS[name].module)
         module.patch(parts)

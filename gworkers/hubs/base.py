@@ -17,7 +17,7 @@ class Watcher(Protocol):
         """Call *callback* in the hub each time the file descriptor is ready. Call :meth:`stop` before a new start."""
 
     def stop(self) -> object:
-        """End the calls, even if the file descriptor is known to be ready. A second call has no effect."""
+        """End the calls, even if one is due because the file descriptor is ready. A second ``stop`` has no effect."""
 
     @property
     def active(self) -> bool:
@@ -50,8 +50,8 @@ class Hub(Protocol):
     title: str
     #: the socket class of the library
     socket_class: type[socket.socket]
-    #: returns and resets the library's flag that the application has taken the socket and answered on it; None if the
-    #: library has no such flag
+    #: returns and resets the library's flag, which shows that the application has sent its response on the socket
+    #: itself; None if the library has no such flag
     pop_taken_flag: Callable[[], bool] | None
 
     def loop_info(self) -> LoopInfo:

@@ -34,9 +34,9 @@ def patch(parts: Sequence[str]) -> None:
 
 @contextmanager
 def _defaults_of_threading() -> Iterator[None]:
-    """Let eventlet replace a lock that is the default of a method of ``threading`` since Python 3.14.
+    """Hide a lock that is a default argument of a method of ``threading`` since Python 3.14 while eventlet patches.
 
-    eventlet replaces the locks that it finds in modules and objects. If another one is left, it logs an error in each
+    eventlet replaces the locks that it finds in modules and objects. If one is left, eventlet logs an error in each
     worker and advises to patch earlier, which would not help.
     """
     method: Any = getattr(getattr(threading, "_DeleteDummyThreadOnDel", None), "__del__", None)
@@ -48,7 +48,7 @@ def _defaults_of_threading() -> Iterator[None]:
         method.__defaults__ = None
     yield
     if names:
-        # The defaults are what the module has by the same names.
+        # Each default is the attribute of the same name in the module.
         method.__defaults__ = tuple(getattr(threading, name) for name in names)
 
 
@@ -70,7 +70,7 @@ class EventletHub:
         self.current_greenlet = getcurrent
 
     def loop_info(self) -> LoopInfo:
-        # For example eventlet.hubs.epolls. greendns is used if dnspython is installed and it is not turned off.
+        # For example eventlet.hubs.epolls. eventlet uses greendns if dnspython is installed, unless it is turned off.
         backend = type(self._hub).__module__.rpartition(".")[2]
         greendns = eventlet.green.socket.getaddrinfo.__module__.endswith("greendns")
         return LoopInfo(backend, "greendns" if greendns else "C library (blocks the hub)")
@@ -231,4 +231,4 @@ def _poll(fd: int, events: int) -> bool:
 
 
 def _ignore(*args: object) -> None:
-    """Do nothing: the throw and close callbacks of a listener, which no greenlet waits on."""
+    """Do nothing. Used for the throw and close callbacks, because no greenlet waits on the listener."""

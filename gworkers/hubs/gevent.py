@@ -29,7 +29,7 @@ def patch(parts: Sequence[str]) -> None:
     # First, because it may fail, and a patched process without a hub ends with a traceback.
     gevent.hub.get_hub()
     with warnings.catch_warnings():
-        # gworkers reports modules that were imported too early itself, with their importers.
+        # gworkers itself reports modules that were imported too early, with their importers.
         warnings.simplefilter("ignore", gevent.monkey.MonkeyPatchWarning)
         if "all" in parts:
             gevent.monkey.patch_all()

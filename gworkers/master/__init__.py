@@ -1,1 +1,1 @@
-"""The arbiter's side: what runs in Gunicorn's master process."""
+"""The code that runs in Gunicorn's master process."""

@@ -1,4 +1,4 @@
-"""An arbiter that survives errors at which Gunicorn's own stops the server."""
+"""An arbiter that survives errors that make Gunicorn's own arbiter stop the server."""
 from __future__ import annotations
 
 from typing import Any
@@ -17,9 +17,9 @@ from gworkers.master.stop import ServerStop
 
 
 class ResilientArbiter(Arbiter):  # type: ignore[misc]
-    """Gunicorn calls the methods of this class. The objects that it holds do the work.
+    """Gunicorn calls the methods of this class, which delegate to one object for each concern.
 
-    An existing arbiter gets this class, so there is no ``__init__``. :meth:`begin` is called instead.
+    The class is assigned to an existing arbiter, so there is no ``__init__``. :meth:`begin` is called instead.
     """
 
     pid: int
@@ -40,7 +40,7 @@ class ResilientArbiter(Arbiter):  # type: ignore[misc]
     def reap_workers(self) -> None:
         """Reap the workers that have ended."""
         # Gunicorn 23 calls this in a signal handler, where a log line could interrupt another one, and an exception
-        # could end up anywhere. Its loop comes to murder_workers() at once.
+        # could be raised in any code. Its loop calls murder_workers() directly afterwards.
         if not signals.GUNICORN_23:
             self._reaper.reap()
 
@@ -86,7 +86,7 @@ class ResilientArbiter(Arbiter):  # type: ignore[misc]
         self._second_master.start(super().reexec)
 
     def maybe_promote_master(self) -> None:
-        """Take the place of a master that has gone. The arbiter's loop calls this before it takes a signal."""
+        """Become the only master if the first one has exited. The arbiter's loop calls this before it takes signals."""
         signals.sort_queue(self)
         self._second_master.promote(super().maybe_promote_master)
 

@@ -1,9 +1,9 @@
-"""The pauses between attempts to boot a worker that fail."""
+"""The pauses between failed attempts to boot a worker."""
 from __future__ import annotations
 
 from time import monotonic
 
-#: Seconds until the next attempt: after the first failure, and at most. Each pause is twice as long as the last.
+#: Seconds until the next attempt: after the first failure, and the maximum. Each pause is twice as long as the last.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 

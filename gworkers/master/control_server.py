@@ -38,19 +38,20 @@ class ControlServerStart:
     """Waits until the control server can be stopped.
 
     The server is a thread, which Gunicorn stops before each fork and at the end. In Gunicorn 25.3 a thread that has
-    just been started ignores that. Gunicorn waits for it in vain, then abandons it with its file descriptors.
+    just been started ignores the stop. Gunicorn waits until a timeout, then leaves the thread and its file
+    descriptors behind.
     """
 
     def __init__(self) -> None:
         self._server: Any = None
 
     def watch(self, server: Any) -> None:
-        """Gunicorn has started *server*: wait for it before each fork, and ignore the warning about that."""
+        """Wait for *server*, which Gunicorn has started, before each fork. Ignore Python's warning about the fork."""
         if server is not None:
             ignore_fork_warning()
         if not hasattr(server, "_ready") and all(hasattr(server, name) for name in STATE):
             self._server = server
-            # Registered after Gunicorn's own function, it is called before that.
+            # Such functions are called in reverse order, so this one is called before Gunicorn's own.
             os.register_at_fork(before=self.wait)
 
     def wait(self) -> None:

@@ -1,4 +1,4 @@
-"""The dry run of a reload: whatever fails in Gunicorn's reload would stop the server."""
+"""The dry run of a reload, because any failure in Gunicorn's reload would stop the server."""
 from __future__ import annotations
 
 import json
@@ -24,8 +24,8 @@ TIMEOUT = 30.0
 def dry_run(arbiter: Any) -> list[str] | None:
     """Load and check the configuration as a reload does, in a child process.
 
-    :returns: the ``bind`` of the configuration; None if the reload would fail, which has been logged, or if the
-        server is to stop
+    :returns: the ``bind`` of the configuration. None if the server is to stop, or if the reload would fail. Then the
+        reason has been logged.
     """
     reader, writer = os.pipe()
     try:
@@ -63,8 +63,8 @@ def _result(arbiter: Any, pid: int, reader: int) -> list[str] | None:
     until = monotonic() + TIMEOUT
     received = b""
     with _signals() as signals:
-        # The end of the line counts, not the end of the stream: a process that the application has started may keep
-        # the pipe open.
+        # Read to the end of the line, not to the end of the stream: a process that the application has started may
+        # keep the pipe open.
         while not received.endswith(b"\n"):
             ready, _, _ = select.select([reader, signals], [], [], max(0.0, until - monotonic()))
             if not ready:
@@ -85,7 +85,7 @@ def _result(arbiter: Any, pid: int, reader: int) -> list[str] | None:
 
 @contextmanager
 def _signals() -> Iterator[int]:
-    """Give a file descriptor from which the numbers of arriving signals can be read. Their handlers run as well."""
+    """Yield a file descriptor from which the numbers of arriving signals can be read. Their handlers run as well."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -103,7 +103,7 @@ def _perform(arbiter: Any, writer: int) -> None:
         # If the master dies, nothing else ends this process.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, TIMEOUT)
-        # Clients would wait at a listening socket that only this process has.
+        # The kernel would queue clients on a listening socket that only this process still has open.
         for listener in arbiter.LISTENERS:
             listener.close()
         restore_environment(arbiter.cfg)

@@ -10,7 +10,7 @@
     a generation: starts with a reload, on trial until one of its workers is READY. Then it replaces the previous
                   generation, worker by worker. If none of its workers can boot, the previous generation continues.
 
-Nothing here waits. The arbiter's loop calls :meth:`Generations.manage_workers` after each signal and once a second.
+No method blocks. The arbiter's loop calls :meth:`Generations.manage_workers` after each signal and once a second.
 A worker that enters another phase wakes the loop with SIGCHLD.
 """
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gworkers.master.worker_pool import WorkerPool
 from gworkers.settings import Settings
 from gworkers.shared_state import SERVER_STATE, Order, Phase, state_of
 
-#: Attempts to boot while no worker has ever booted. Most failures stop Gunicorn at once, but some look like a crash.
+#: Maximum number of attempts to boot the first worker. Most failures stop Gunicorn at once, but some look like a crash.
 FIRST_ATTEMPTS = 3
 
 
@@ -146,7 +146,7 @@ class Generations(ResilientArbiter):
         return pid
 
     def kill_worker(self, pid: int, sig: int) -> None:
-        """Send a signal. If it stops the worker, leave an order too, because a worker that boots ignores signals."""
+        """Send a signal. If it stops the worker, set an order too, because a worker may miss signals while it boots."""
         if sig in STOPPING and pid in self.WORKERS:
             state = state_of(self.WORKERS[pid])
             state.order = state.order or Order.STOP
@@ -163,7 +163,7 @@ class Generations(ResilientArbiter):
         return WorkerPool(list(self.WORKERS.values()), self._previous_age)
 
     def _record_exits(self) -> None:
-        """Count the attempt to boot that has failed since the last time, or forget the failures if one succeeded."""
+        """Count the attempt to boot if it has failed since the last call. Reset the backoff if one has succeeded."""
         gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
         self._known = dict(self.WORKERS)
         # The workers of one attempt may exit one after the other. After the first, the others are not included.
@@ -176,7 +176,7 @@ class Generations(ResilientArbiter):
         booted = [*(worker for worker in gone if state_of(worker).phase == Phase.READY), *self._pool().current_ready]
         if backoff.failures and any(backoff.includes(worker.born) for worker in booted):
             self._backoff = BootBackoff()
-            # The next failure is a new one.
+            # The next failure may have another cause, so it is logged again.
             SERVER_STATE.boot_failure.renew()
 
     def _pause(self) -> None:
@@ -190,7 +190,7 @@ class Generations(ResilientArbiter):
         if trial is None or (pool.current_booting and not pool.current_ready):
             return
         self._trial = None
-        # Without a failure the new workers have been told to stop, by WINCH for instance.
+        # If no boot has failed, a signal such as WINCH has stopped the new workers.
         if pool.current_ready or not self._backoff.failures or not self.num_workers:
             self._listeners.keep()
             return
@@ -228,7 +228,7 @@ class Generations(ResilientArbiter):
                 break
 
     def _stop_replaced(self) -> None:
-        # A trial that fails goes back to the previous number of workers, so these continue until then.
+        # If the trial fails, the previous number of workers is restored, so as many must keep running until it ends.
         needed = self.num_workers if self._trial is None else max(self.num_workers, self._trial.num_workers)
         for worker in self._pool().superfluous(self.num_workers, needed):
             state_of(worker).order = Order.REPLACED

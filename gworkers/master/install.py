@@ -13,11 +13,11 @@ def install_when_ready(cfg: Any) -> None:
     """Take charge of the arbiter in its ``when_ready`` hook, before the configured hook is called."""
     if not works(Feature.MANAGED_RELOADS):
         return
-    own = cfg.when_ready
+    configured = cfg.when_ready
 
     def when_ready(arbiter: Any) -> None:
         take_charge(arbiter)
-        own(arbiter)
+        configured(arbiter)
 
     cfg.set("when_ready", when_ready)
 
@@ -25,15 +25,15 @@ def install_when_ready(cfg: Any) -> None:
 def take_charge(arbiter: Any) -> None:
     """Let *arbiter* manage generations from now on. A second call has no effect.
 
-    If that fails, the arbiter stays Gunicorn's own, and a warning is logged.
+    If that fails, the arbiter is left unchanged, and a warning is logged.
     """
     finding = incompatible(Feature.MANAGED_RELOADS)
     if finding is not None:
-        # With a gworkers class the start has logged it.
+        # If the server has started with a gworkers class, check_config() has logged it.
         if hasattr(arbiter, "log") and not hasattr(getattr(arbiter, "worker_class", None), "hub_name"):
             arbiter.log.warning("%s", finding)
         return
-    # Not earlier: its modules import what has just been compared.
+    # Imported after the comparison, because its modules import the names that are compared.
     generations = import_module("gworkers.master.generations").Generations
     original = type(arbiter)
     if issubclass(original, generations):
@@ -43,7 +43,7 @@ def take_charge(arbiter: Any) -> None:
         arbiter.log.warning("%s", finding)
         return
     try:
-        # An application may bring a class of its own, which stays a base of the new one.
+        # A custom application may have an arbiter class of its own, which stays a base of the new class.
         arbiter.__class__ = type("Generations", (generations, original), {})
         arbiter.begin()
     except (AttributeError, TypeError) as error:

@@ -16,8 +16,8 @@ from gworkers.master.reload import log_refused
 class Listeners:
     """The sockets that the master listens on, by address.
 
-    Gunicorn closes all sockets and binds all addresses again. That fails, and stops the server, if the running
-    workers still use an address that stays. Here the sockets of such addresses are kept.
+    Gunicorn closes all sockets and binds all addresses again. If an address stays the same, that fails and stops the
+    server, because the running workers still use it. Here the sockets of such addresses are kept.
 
     :param arbiter: the master, which listens on the addresses of its configuration
     """
@@ -27,8 +27,9 @@ class Listeners:
         #: The addresses, in the order of ``bind``. None if systemd or each worker opens the sockets.
         self._addresses = arbiter.cfg.address if len(arbiter.cfg.address) == len(arbiter.LISTENERS) else None
         self._before: tuple[list[Any], list[Any]] | None = None
-        # New workers do not accept at the previous addresses. A copy of the socket would let clients wait there.
-        os.register_at_fork(after_in_child=self._forget)
+        # New workers do not accept at the previous addresses. If they kept copies of those sockets, the kernel would
+        # still queue clients there.
+        os.register_at_fork(after_in_child=self._close_previous)
 
     def change(self, bind: list[str]) -> bool:
         """Listen on the addresses *bind*, and on the previous ones too until :meth:`keep` or :meth:`restore`.
@@ -42,7 +43,7 @@ class Listeners:
         addresses = cfg.address
         if self._addresses is None or addresses == self._addresses or arbiter.systemd:
             return True
-        # The previous change may still be on trial. Then the sockets of before that change are the ones to restore.
+        # The previous change may still be on trial. Then restore() must go back to the sockets from before that change.
         current = self._addresses, arbiter.LISTENERS
         before = current if self._before is None else self._before
         known = {**dict(zip(*before)), **dict(zip(*current))}
@@ -56,7 +57,7 @@ class Listeners:
             log_refused(arbiter.log, "an address cannot be bound, see the messages above")
             cfg.set("bind", previous_bind)
             return False
-        # Gunicorn compares addresses, and finds no change.
+        # Gunicorn's reload must find no change when it compares the addresses before and after.
         cfg.set("bind", bind)
         self._before = before
         self._addresses = addresses
@@ -66,18 +67,18 @@ class Listeners:
         return True
 
     def keep(self) -> None:
-        """Close the sockets of before the last change. Workers of that time have copies until they end."""
+        """Close the sockets from before the last change. Earlier workers keep their copies until they end."""
         if self._before is not None:
             _remove(self._before[1], self._arbiter.LISTENERS)
             self._before = None
 
-    def _forget(self) -> None:
+    def _close_previous(self) -> None:
         if self._before is not None:
             _close(self._before[1], self._arbiter.LISTENERS)
             self._before = None
 
     def restore(self) -> None:
-        """Listen on the addresses of before the last change again."""
+        """Listen again on the addresses from before the last change."""
         if self._before is not None:
             changed = self._arbiter.LISTENERS
             self._addresses, self._arbiter.LISTENERS = self._before
@@ -104,7 +105,7 @@ def _close(listeners: list[Any], kept: list[Any]) -> list[Any]:
 
 @contextmanager
 def left_to_worker(cfg: Any, listeners: list[Any]) -> Iterator[None]:
-    """The context in which the arbiter forks a worker. Gunicorn does not open the worker's own sockets in it."""
+    """The context of a fork. With ``reuse_port`` Gunicorn opens no sockets in it, because the worker opens its own."""
     own = (works(Feature.OWN_SOCKETS) and cfg.reuse_port and not listeners
            and all(isinstance(address, tuple) for address in cfg.address))
     if own:

@@ -44,14 +44,14 @@ class Pidfile(pidfile.Pidfile):  # type: ignore[misc]
 class PidfileKeeper:
     """Keeps the master's pidfile through reloads.
 
-    Gunicorn's reload removes the pidfile, even if the next one cannot be created, and stops the server then. Here the
+    Gunicorn's reload removes the pidfile before it creates the next one. If that fails, it stops the server. Here the
     pidfile is moved after the reload, and only if its name has changed.
     """
 
     def __init__(self, arbiter: Any) -> None:
         self._arbiter = arbiter
         self._reloading = False
-        #: The name that the configuration gives the pidfile, which a reload does not see.
+        #: The path of the pidfile in the configuration. It is hidden from Gunicorn's reload.
         self._configured: str | None = None
         if arbiter.pidfile is not None:
             arbiter.pidfile = Pidfile.taken_over(arbiter.pidfile)
@@ -81,7 +81,7 @@ class PidfileKeeper:
     def _moved(self, pidfile: Any) -> Any:
         name = self._configured
         if name is not None and self._arbiter.master_pid:
-            # Gunicorn's name for the second master's.
+            # Gunicorn names the pidfile of a second master like this.
             name += ".2"
         if name == (pidfile and pidfile.fname):
             return pidfile

@@ -38,7 +38,7 @@ class Readiness:
                 os.unlink(path)
 
     def update(self, path: str | None, ready: bool) -> None:
-        """Let the file exist at *path* if the server is *ready*, and not exist otherwise."""
+        """Create the file at *path* if the server is *ready*; remove it otherwise."""
         wanted = path if ready else None
         if self._file is not None and self._file != wanted:
             self._remove(self._file)
@@ -47,7 +47,7 @@ class Readiness:
             return
         try:
             exists = regular_file_exists(wanted, follow_symlinks=False)
-            # A second master that has stopped may have removed the file, which was its own.
+            # A second master may have replaced the file with its own, and removed it when it stopped.
             if self._file is None or not exists:
                 self._write(wanted)
         except OSError as error:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class ReloadDone(Exception):
     """Raised inside Gunicorn's ``reload()`` when the new workers are forked.
 
-    What is left of it would wait for the end of the old workers, and handle no signals meanwhile.
+    The rest of ``reload()`` would wait until the old workers have ended, and would handle no signals meanwhile.
     """
 
 
@@ -29,7 +29,7 @@ def log_refused(log: Any, cause: str) -> None:
 
 
 def load_configuration(arbiter: Any, reload: Callable[[], None]) -> None:
-    """Call *reload*, Gunicorn's own, up to :exc:`ReloadDone`.
+    """Call *reload*, Gunicorn's own, which :exc:`ReloadDone` ends when the new workers are forked.
 
     The configuration may fail even though a dry run has succeeded, because it may have changed since.
 

@@ -21,7 +21,7 @@ GUNICORN_23 = RELEASE < SIGNAL_QUEUE
 
 
 def keep_all(arbiter: Any) -> None:
-    """Let *arbiter*'s queue take every signal, whatever the signal interrupts."""
+    """Make the queue of *arbiter* accept every signal, whatever code the signal interrupts."""
     if GUNICORN_23:
         for sig in arbiter.SIGNALS:
             signal.signal(sig, partial(_append, arbiter))
@@ -37,14 +37,14 @@ def _append(arbiter: Any, sig: int, frame: FrameType | None) -> None:
 
 def due(signals: list[int]) -> list[int]:
     """Return those of *signals* that are to be handled: only the stopping ones, if there are any."""
-    # The last of several reloads does the work of all.
+    # One reload has the same effect as several.
     for _ in range(signals.count(signal.SIGHUP) - 1):
         signals.remove(signal.SIGHUP)
     return [sig for sig in signals if sig in STOPPING] or signals
 
 
 def sort_queue(arbiter: Any) -> None:
-    """Leave in Gunicorn 23's list only the signals that are due. Later releases ask for them instead."""
+    """Keep only the signals that are due in Gunicorn 23's list. Later releases call ``wait_for_signals()`` instead."""
     if GUNICORN_23:
         # Signals that arrive meanwhile are appended.
         count = len(arbiter.SIG_QUEUE)

@@ -10,7 +10,7 @@ from gworkers.master.signals import quick_stop_requested
 if TYPE_CHECKING:
     from gworkers.master.reaping import Reaper
 
-#: Seconds between two looks at which workers have exited. Gunicorn waits 0.1 s.
+#: Seconds between two checks for workers that have exited. Gunicorn waits 0.1 s.
 POLL = 0.01
 
 
@@ -29,14 +29,14 @@ class ServerStop:
         self._reaper.reap()
         listeners = self._arbiter.LISTENERS
         for listener in list(listeners):
-            # A forked process that has failed comes here too, and may have closed the socket.
+            # A forked process that has failed also calls this method, and may have closed the socket.
             if listener.sock is not None and is_lost(listener.getsockname()):
                 listeners.remove(listener)
                 listener.close()
         self._begun = True
 
     def wait_for_workers(self) -> None:
-        """If workers have just been told to stop, wait for them at most ``graceful_timeout`` seconds.
+        """If the last signal to the workers stops them, wait for them at most ``graceful_timeout`` seconds.
 
         Gunicorn would wait in steps of 0.1 s. Gunicorn 23 would leave the reaping to a signal handler.
         """

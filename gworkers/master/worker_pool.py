@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class WorkerPool:
-    """The workers that have not been told to stop, at this moment. Oldest first.
+    """The workers that have no order to stop, as of this moment, from the oldest to the youngest.
 
     :param workers: all workers of the arbiter
     :param previous_age: the age of the youngest worker of earlier generations, which are to be replaced

@@ -67,7 +67,7 @@ class InterruptibleWorker(Worker):  # type: ignore[misc]
             self._raise_exit()
 
     def _postpone(self, handler: Callable[[int, FrameType | None], None], frame: FrameType | None) -> bool:
-        """Schedule *handler* again if *frame*, which it has interrupted, may hold a lock. Return whether it does."""
+        """Schedule *handler* again if *frame*, which the signal interrupted, may hold a lock. Return whether it may."""
         if self._postponements == MAX_POSTPONEMENTS or not _is_inside_locking_module(frame):
             return False
         self._postponements += 1

@@ -16,13 +16,14 @@ from gworkers.worker.boot import BootableWorker
 
 
 class ConfigurableWorker(BootableWorker):
-    """A worker class with settings, which checks itself in the master."""
+    """A worker class with settings. Its settings and its requirements are checked in the master."""
 
     @classmethod
     def configure(cls, **settings: object) -> type[ConfigurableWorker]:
         """Return a subclass with *settings* of gworkers, for ``worker_class`` in gunicorn.conf.py.
 
-        The settings are checked when Gunicorn starts. There an error is one line, here it would be a traceback.
+        The settings are checked when Gunicorn starts, which prints an error as one line. For an exception in the
+        configuration file it would print a traceback.
         """
         return type(cls.__name__, (cls,), {"overrides": {**cls.overrides, **settings}, "__module__": cls.__module__})
 
@@ -53,7 +54,8 @@ class ConfigurableWorker(BootableWorker):
         """Refuse a configuration that a worker cannot use, and log warnings. Gunicorn calls this once, at start.
 
         :raises SettingsError: if a setting has an invalid value
-        :raises RequirementError: if the application was loaded before the patch, or another library has patched
+        :raises RequirementError: if the application was loaded before the patch, or another library has patched this
+            process
         """
         # A second time, because Gunicorn has put raw_env into the environment since setup().
         settings = Settings.resolve(cls.overrides, os.environ)
@@ -75,5 +77,5 @@ class ConfigurableWorker(BootableWorker):
 
 
 def _gunicorn_findings() -> list[Finding]:
-    # A dry run has the Gunicorn of the start, which has logged them.
+    # A dry run uses the same Gunicorn as the start, when they were logged.
     return [] if SERVER_STATE.reloads_managed else gunicorn_compat.check()

@@ -50,7 +50,8 @@ class GreenWorker(ConfigurableWorker):
         from gworkers.serving.self_check import SelfCheck
         from gworkers.serving.server import Server
 
-        # An error before the server exists is a boot failure, which stops Gunicorn. Otherwise it would retry forever.
+        # An error before the server exists is a boot failure, which stops Gunicorn. Otherwise Gunicorn would boot
+        # workers forever.
         self.booted = False
         for sock in self.sockets:
             if isinstance(sock, OwnSocket):
@@ -84,7 +85,8 @@ class GreenWorker(ConfigurableWorker):
         try:
             os.kill(self.ppid, signal.SIGCHLD)
         except (PermissionError, ProcessLookupError):
-            # The master runs as root, but not this process, or the master has died. It also checks each second.
+            # The master runs as root and this process does not, or the master has died. The master also checks the
+            # phase each second.
             pass
 
     def _init_memory_limit(self) -> None:

@@ -11,8 +11,8 @@ from gworkers.findings import Finding
 class OwnSocket:
     """A worker's socket on an address that other workers listen on too (``reuse_port``).
 
-    Gunicorn's own socket listens before the worker loads the application, so that clients have to wait. This one is
-    bound as early, because the process may need its privileges for that, but listens only after :meth:`listen`.
+    Gunicorn's own socket listens before the worker loads the application, so clients have to wait. This one is bound
+    at the same time, because that may need the privileges of the process. It listens only after ``listen()``.
 
     :raises OSError: if the socket cannot be bound
     """

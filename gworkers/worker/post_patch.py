@@ -10,7 +10,7 @@ BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def call(function: Callable[..., Any], worker: object) -> Any:
-    """Call *function*, with *worker* if it has a parameter for it, and return its result.
+    """Call *function* and return its result. Pass *worker* if the function has a parameter for it.
 
     Such a parameter is one called ``worker``, a positional one without a default, or ``*args``. Other parameters of a
     library's function, such as a path or a flag, keep their defaults.
