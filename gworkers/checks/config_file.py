@@ -18,7 +18,8 @@ KNOWN_SETTINGS = known_settings()
 GWORKERS_SETTINGS = frozenset(field.name for field in fields(Settings))
 #: Gunicorn's settings that are functions.
 HOOKS = frozenset(known.name for known in KNOWN_SETTINGS if callable(known.default))
-#: The long command line options of Gunicorn's settings, without separators, because underscores may stand anywhere.
+#: Gunicorn's settings by their long command line options. Separators are removed, because underscores in a configured
+#: name may be anywhere.
 OPTIONS: dict[str, str] = {
     word.replace("-", "").replace("_", ""): known.name
     for known in KNOWN_SETTINGS for word in known.cli or () if word.startswith("--")}

@@ -29,14 +29,15 @@ def refuse_invalid(cfg: Any, settings: Settings, hub: str) -> None:
     """Refuse settings that would have no effect, or would fail later.
 
     :raises SettingsError: for a setting with an invalid value
-    :raises RequirementError: if the application was loaded before the patch, or another library has patched
+    :raises RequirementError: if the application was loaded before the patch, or another library has patched this
+        process
     """
     for finding in (*check_gworkers(settings, hub), *check_heartbeat_files(cfg), *check_gunicorn(cfg, settings, hub)):
         raise (SettingsError if finding.code == "invalid-setting" else RequirementError)(finding)
 
 
 def check_gworkers(settings: Settings, hub: str) -> list[Finding]:
-    """Return findings for names in the settings of gworkers that do not exist."""
+    """Return findings for settings of gworkers that name something that does not exist or cannot be used."""
     parts = ("all", *hubs.HUBS[hub].parts)
     return [
         *(invalid_setting(f"gworkers setting patch names {part!r}", f"{hub} cannot patch it",
@@ -71,7 +72,7 @@ def _readiness_file(settings: Settings) -> list[Finding]:
 
 
 def check_heartbeat_files(cfg: Any) -> list[Finding]:
-    """Return a finding if workers cannot create their heartbeat files, without which Gunicorn starts none."""
+    """Return a finding if workers cannot create their heartbeat files. Every worker of Gunicorn needs one."""
     try:
         with TemporaryFile(dir=cfg.worker_tmp_dir):
             return []

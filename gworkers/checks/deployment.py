@@ -27,7 +27,7 @@ def check(cfg: Any, library: str) -> list[Finding]:
 def _root(cfg: Any) -> list[Finding]:
     if os.geteuid() != 0 or cfg.uid != 0:
         return []
-    # One warning is enough where root is intended: no further one at each reload.
+    # One warning is enough if root is intended, so a reload does not repeat it.
     if SERVER_STATE.reloads_managed and SERVER_STATE.warned_of_root:
         return []
     SERVER_STATE.warned_of_root = True

@@ -15,7 +15,7 @@ class Driver:
     """A driver that blocks the hub unless it is set up to be cooperative."""
 
     package: str
-    #: by name of the hub's library
+    #: the fix for each library of a hub, by the name of the library
     fix: Mapping[str, str]
     #: returns whether the imported package is set up to be cooperative with the library
     is_cooperative: Callable[[Any, str], bool] = lambda module, library: False

@@ -1,12 +1,12 @@
 """The originals of the standard library that a monkey patch replaces, and the impact of a module that keeps one.
 
-An original is recognized by its module and name. So no state from before the patch is needed, which a worker of a
-patched master does not have.
+An original is recognized by its module and name. So the check needs no state from before the patch. A worker of a
+patched master does not have such state.
 
-Some replaced names are not listed, because their originals stay usable: Python code looks up the replacements in its
-own module at each call. Examples are ``threading.Event``, ``Semaphore`` and ``current_thread``, ``queue.Queue``,
-``socket.create_connection``, ``ssl.create_default_context`` and ``subprocess.run``. Objects of such classes from
-before the patch stay usable too.
+Some replaced names are not listed, because their originals stay usable: they are Python code, which looks up the
+replacements in its own module at each call. Examples are ``threading.Event``, ``Semaphore`` and ``current_thread``,
+``queue.Queue``, ``socket.create_connection``, ``ssl.create_default_context`` and ``subprocess.run``. Objects of such
+classes from before the patch stay usable too.
 """
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Originals = dict[tuple[str, str], Original]
 
 
 def _originals(impact: str, names: str, *, module: str = "") -> Originals:
-    """Return originals whose own name is their public name. *module* is their own module if it differs."""
+    """Return originals that are defined under their public names. *module* defines them, if it is another."""
     return {(module or name.partition(".")[0], name.partition(".")[2]): Original(name, impact, name)
             for name in names.split()}
 

@@ -31,7 +31,8 @@ class StaleReference(NamedTuple):
     """A name in a module, or in one of its classes, that still refers to an original."""
 
     module: str
-    what: str
+    #: such as ``time.sleep`` or ``an object of threading.Lock``
+    description: str
     impact: str
 
 
@@ -144,15 +145,15 @@ def _finding(references: Sequence[StaleReference], using: Mapping[str, Sequence[
     worst = min(references, key=lambda reference: IMPACTS.index(reference.impact))
     more = f" and {len(references) - 1} more" if len(references) > 1 else ""
     file = importers.configuration_file_name()
-    # Empty if something other than a hub has patched.
+    # Empty if a library other than that of a hub has patched this process.
     patch = "".join(f"; or begin {file} with: {MASTER_PATCH_CODE[hub]}" for hub in HUBS if patched_parts(hub))
     if worst.module == importers.CONFIGURATION:
         return Finding(
-            "imported-too-early", f"{file} has {worst.what}{more} from before the patch", worst.impact,
+            "imported-too-early", f"{file} has {worst.description}{more} from before the patch", worst.impact,
             f"Move it to the application, or to a hook that runs in a worker{patch}")
     chain = importers.importers(worst.module, using)
     importer = f"imported by {' <- '.join(chain)}" if chain else "importer unknown"
     return Finding(
         "imported-too-early",
-        f"{importers.display_name(worst.module)} was imported before the patch and keeps {worst.what}{more} "
+        f"{importers.display_name(worst.module)} was imported before the patch and keeps {worst.description}{more} "
         f"({importer})", worst.impact, f"Import it in the application, not in {file}{patch}")

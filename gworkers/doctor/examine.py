@@ -57,7 +57,7 @@ def examine(prog: str, printer: str | None) -> Report:
 
 
 def _check_configuration(report: Report, app: GunicornApplication, worker_class: type[GreenWorker]) -> bool:
-    """Run the checks of the master. Return whether a worker can be tried."""
+    """Run the checks of the master. Return whether to boot a worker."""
     cfg, hub = app.cfg, worker_class.hub_name
     library = hubs.HUBS[hub].library
     found = requirements.check(requirements.inspect_runtime(library))

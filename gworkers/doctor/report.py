@@ -20,7 +20,7 @@ Row = tuple[str, ...]
 class Report:
     """The facts and findings of one start of a worker, up to the first request."""
 
-    #: by package; None if it is not installed
+    #: the version of each package; None if it is not installed
     versions: Mapping[str, str | None]
     application: str | None = None
     worker_class: str | None = None

@@ -16,13 +16,13 @@ from gworkers.worker.green import GreenWorker
 
 
 def load_worker_class(cfg: Any) -> type[GreenWorker]:
-    """Return the worker class of *cfg* without its ``setup()``, which would raise the first problem.
+    """Return the worker class of *cfg* without calling its ``setup()``, which would raise the first problem.
 
     :raises UsageError: if it cannot be loaded or is not a gworkers worker class
     """
     name = cfg.settings["worker_class"].get()
     fix = f"use a gworkers worker class: -k gworkers.{'EventletWorker' if name == 'eventlet' else 'GeventWorker'}"
-    # Newer releases of Gunicorn have no eventlet worker and answer the name with a traceback.
+    # Newer releases of Gunicorn have no eventlet worker and print a traceback for the name.
     if name in SUPPORTED_WORKERS or name == "eventlet":
         raise UsageError(f"the worker class {name!r} is Gunicorn's own: {fix}")
     try:

@@ -108,7 +108,7 @@ class Body:
 
 
 class StreamedBody(Body, ABC):
-    """A body that is read from a connection. Subclasses know its framing."""
+    """A body that is read from a connection. Subclasses implement its framing."""
 
     complete = False
 

@@ -79,7 +79,7 @@ class ChunkedBody(StreamedBody):
         if end < 0:
             end = self._finish_line(limit, too_long)
         if end - self._at > limit:
-            # The verdict must not depend on how the bytes were split on their way.
+            # The result must not depend on how the bytes were split in transit.
             raise too_long()
         line = self._data[self._at:end]
         self._at = end + 2
@@ -131,7 +131,7 @@ class ChunkedBody(StreamedBody):
 
     def _wait_for_trailers(self, trailers: list[bytes]) -> None:
         limit = self._trailer_limit
-        # The limit ends waits only. A client that sends single bytes in quick succession causes none.
+        # The limit ends waits only, and a client that sends single bytes in quick succession causes no waits.
         self._end = min(self._end, monotonic() + limit.timeout)
         limit.start(self._connection)
         try:

@@ -27,7 +27,7 @@ class TimeLimit(Protocol):
 class RequestConnection(Protocol):
     """The connection from which the body of a request is read."""
 
-    #: bytes that have been received and not been consumed; a bytearray only before the body
+    #: bytes received and not yet consumed; a bytearray only while a head arrives in pieces
     buffer: bytes | bytearray
 
     def receive(self, limit: TimeLimit | None = None) -> bytes:

@@ -1,7 +1,7 @@
 """Parse ordinary request heads, and leave all others to Gunicorn's parser.
 
-The fast parser may decline, never disagree: it returns a request only for a head that Gunicorn's
-Python parser is certain to accept and to read in the same way. It declines whatever is unusual:
+The fast parser must not differ from Gunicorn's: it returns a request only for a head that Gunicorn's
+Python parser is certain to accept and to read in the same way. It declines everything unusual:
 another method, version or form of the request target, a repeated field, an underscore in a name,
 an expectation, a transfer coding other than ``chunked``, a byte that HTTP does not allow, a limit
 that is exceeded, contradicting scheme headers. It raises nothing.
@@ -28,7 +28,7 @@ LENGTH_DIGITS = 18
 def fast_parser(cfg: Any) -> FastParser | None:
     """Return the fast parser, or None if the setting ``http_parser`` is ``python``.
 
-    None also if this Gunicorn's parser cannot be made strict: then it may read a head in another way.
+    None also if the installed Gunicorn's parser cannot be made strict, because the two may read a head differently.
     """
     # Gunicorn has the setting since release 25.
     wanted = getattr(cfg, "http_parser", "auto") != "python"
@@ -48,7 +48,8 @@ class FastParser:
         self._field_lines = FieldLines(limits.field - len("\r\n"))
         self._known = self._field_lines.known
         self._scheme = "https" if cfg.is_ssl else "http"
-        # Gunicorn compares names in upper case, so others never match; a field with an underscore is declined.
+        # Gunicorn compares names in upper case, so other names never match. A head with an underscore in a field name
+        # is declined.
         self._secure_schemes = {environ_key(name): value for name, value in cfg.secure_scheme_headers.items()
                                 if name == name.upper() and "_" not in name}
 
@@ -66,7 +67,7 @@ class FastParser:
         if len(parts) != 3:
             return None
         method, uri, protocol = parts
-        # Of ASCII, the printable characters are those from the space, which has just been excluded, to the tilde.
+        # The printable characters of ASCII go from the space to the tilde. After the split there is no space.
         if (method not in METHODS or protocol not in VERSIONS or uri[:1] != "/" or "#" in uri
                 or not (uri.isascii() and uri.isprintable())
                 or len(request_line) > self._line_limit or len(lines) > self._fields_limit):

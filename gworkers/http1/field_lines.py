@@ -12,8 +12,8 @@ from typing import Any
 
 from gworkers.http1.fields import environ_key
 
-#: A field name (RFC 9110 section 5.1) without an underscore. An environ does not tell an underscore
-#: from a hyphen, so Gunicorn's settings decide what becomes of a name with one.
+#: A field name (RFC 9110 section 5.1) without an underscore. An underscore and a hyphen give the same key
+#: in an environ, so Gunicorn's settings decide how to treat a name with an underscore.
 _PLAIN = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 #: The bytes of a field line (RFC 9110 section 5.5).
 _LEGAL = bytes({*range(0x20, 0x100), *b"\t"} - {0x7F})
@@ -39,9 +39,9 @@ _REPEATED_KEYS = frozenset(map(environ_key, REPEATED))
 _COMMON_KEYS = {spelling: environ_key(name) for name in REPEATED + VARYING
                 for spelling in (name, name.lower(), name.title())}
 
-#: How many lines a worker remembers, and the longest of them. With the longest ones that is less than 1 MB.
+#: Maximum number of lines that a worker remembers, and the maximum length of one. Together they take less than 1 MB.
 LINES, LONGEST_LINE = 1024, 256
-#: How many names a worker remembers, the common ones included, and the longest of them.
+#: Maximum number of names that a worker remembers, the common ones included, and the maximum length of one.
 NAMES, LONGEST_NAME = 1024, 64
 
 

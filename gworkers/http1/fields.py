@@ -22,7 +22,7 @@ def header_name(key: str) -> str:
 
 
 def environ_fields(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], str | None]:
-    """Return the environ's part of *headers*, which Gunicorn's parser has accepted, and their ``SCRIPT_NAME``.
+    """Return *headers*, which Gunicorn's parser has accepted, as items of an environ, and their ``SCRIPT_NAME``.
 
     Values of a repeated field are joined with a comma (RFC 9110 section 5.3). Gunicorn accepts a field
     with the literal name ``SCRIPT_NAME`` from trusted proxies only; ``Script-Name`` is another field.

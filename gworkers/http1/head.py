@@ -3,9 +3,9 @@
 :mod:`gworkers.http1.fast` parses ordinary heads. It declines all others, which then go to Gunicorn's
 Python parser. :mod:`gworkers.http1.strict` makes the parser of an old release as strict as the newest.
 
-A head that arrives in small pieces costs time for its new bytes only. Gunicorn's parser sees an
-unfinished head once, when its request line is complete. What that parser would refuse without the
-rest of the head, such as a line that is too long or a bare LF, is refused here.
+A head that arrives in small pieces costs time for its new bytes only. Gunicorn's parser is called with
+an unfinished head once, when its request line is complete. This module itself refuses an unfinished head
+that the parser would refuse without the rest, for instance because of a long line or a bare LF.
 """
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class HeadParser:
             try:
                 request = self._parse_with_gunicorn(data, seen, peer, trusted, proxied)
             except (ParseException, ValueError) as error:
-                # Gunicorn's parser does not catch each ValueError of the standard library's functions.
+                # Gunicorn's parser does not catch every ValueError of the standard library's functions.
                 raise refusal_for(error) from None
             if request is None:
                 return None
@@ -96,7 +96,7 @@ class HeadParser:
                 seen = 0
                 if begin:
                     self._refuse_early(data[:begin].ljust(SIGNATURE_SIZE), peer, trusted, proxied=True)
-        # One empty line before the request line is ignored (RFC 9112 section 2.2). Old Gunicorns do not ignore it.
+        # One empty line before the request line is ignored (RFC 9112 section 2.2). Old releases do not do so.
         start = begin
         if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):
             start += 2

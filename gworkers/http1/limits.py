@@ -7,7 +7,7 @@ from typing import Any
 MAX_LINE, MAX_FIELDS = 8190, 32768
 #: The bound on a request line if ``limit_request_line`` is 0, and on a PROXY line.
 LONGEST_LINE = 1024 * 1024
-#: The limit on a field if the setting is 0. For an older Gunicorn that means no limit.
+#: The limit on a field if the setting is 0, which older releases of Gunicorn take as no limit.
 DEFAULT_FIELD = 8190
 
 

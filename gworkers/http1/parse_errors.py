@@ -1,6 +1,6 @@
 """The exceptions of Gunicorn's parser that gworkers raises too.
 
-Where a release lacks one, an exception of the same name takes its place, because the name decides about the answer.
+If a release lacks one, an exception of the same name replaces it, because the response depends on the name.
 """
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _REASONS = {403: "Forbidden", 414: "URI Too Long", 417: "Expectation Failed",
             431: "Request Header Fields Too Large", 500: "Internal Server Error"}
 
 #: Status and text of the responses to Gunicorn's exceptions, in which %s stands for the text of the exception. The
-#: exceptions are named, because not every release has all of them. All others get a 400 and their text.
+#: keys are names, because not every release has all exceptions. Any other exception leads to a 400 with its text.
 _RESPONSES = {
     "InvalidRequestLine": (400, "Invalid Request Line '%s'"),
     "InvalidRequestMethod": (400, "Invalid Method '%s'"),

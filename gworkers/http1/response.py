@@ -148,7 +148,7 @@ class Response:
                 length = field_length
             kept.append(field)
             lines.append(line)
-        # Only when all fields are valid: an application may catch the error and call start_response again.
+        # Assigned when all fields are valid, because an application may catch the error and call start_response again.
         self.headers = kept
         self._lines = lines
         self.response_length = length
@@ -298,7 +298,7 @@ class Response:
             self._connection.send_last(b"0\r\n\r\n")
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Send a 103 response with *headers* (RFC 8297), but none to HTTP/1.0 or once the response has begun."""
+        """Send a 103 response with *headers* (RFC 8297), unless the client uses HTTP/1.0 or the response has begun."""
         if self.headers_sent or self.ended or self._request.version < (1, 1):
             return
         lines = []

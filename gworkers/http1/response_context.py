@@ -13,7 +13,7 @@ class ResponseContext:
     """Configuration, heads and warnings of all responses of a worker.
 
     :param cfg: Gunicorn's configuration
-    :param heads: where the beginnings of response heads come from
+    :param heads: provides the beginnings of response heads
     :param log: where to report errors of the application
     """
 

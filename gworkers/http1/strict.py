@@ -1,4 +1,4 @@
-"""Gunicorn's own parser, with the rules of the newest release on all of them.
+"""Gunicorn's own parser, with the rules of the newest release on every supported release.
 
 Gunicorn 27 refuses many requests that 23 and 25 accept. This module adds the rules that have changed
 since then, each at the point where Gunicorn 27 applies it, so that all releases refuse the same
@@ -39,11 +39,11 @@ _SINGLE = frozenset(("HOST", "CONTENT-TYPE"))
 #: Fields that must not be in a trailer section (RFC 9110 section 6.5.1).
 _NOT_IN_TRAILERS = frozenset(("HOST", "CONTENT-LENGTH", "TRANSFER-ENCODING", "TRAILER", "AUTHORIZATION", "TE"))
 #: Characters that str.strip() removes around a transfer coding, although they are not white space in HTTP.
-_NO_SPACE = re.compile("[\x85\xa0]")
+_NOT_SPACE = re.compile("[\x85\xa0]")
 
 
 def request_class() -> type[StrictRequest | PlainRequest]:
-    """Return the class that parses heads: the strict one, unless this Gunicorn's parser cannot be made strict."""
+    """Return the class that parses heads: the strict one if the installed Gunicorn's parser can be made strict."""
     return StrictRequest if works(Feature.STRICT_PARSER) else PlainRequest
 
 
@@ -68,7 +68,7 @@ class StrictConfig:
 
 
 class StrictRequest(GunicornRequest):  # type: ignore[misc]
-    """A request head that Gunicorn parsed; its methods raise what Gunicorn's own do."""
+    """A request head that was checked by Gunicorn's parser and by the rules of this module."""
 
     def parse_request_line(self, line_bytes: bytes) -> None:
         if self.proxy_protocol_info and "\0" in "{client_addr}{proxy_addr}".format(**self.proxy_protocol_info):
@@ -79,7 +79,7 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
         try:
             super().parse_request_line(line_bytes)
         finally:
-            # Also if the line was refused for its version, because the first fault is named.
+            # Checked even if the line was refused for its version, because the error is to name the first fault.
             if self.uri is not None and not self._is_target(self.uri):
                 raise InvalidRequestLine(line_bytes.decode("latin-1"))
 
@@ -109,7 +109,7 @@ class StrictRequest(GunicornRequest):  # type: ignore[misc]
         super().set_body_reader()
         codings = [value for name, value in self.headers if name == "TRANSFER-ENCODING"]
         for value in codings:
-            if _NO_SPACE.search(value):
+            if _NOT_SPACE.search(value):
                 raise UnsupportedTransferCoding(value)
         # If chunked is not the last coding, the body has no known end (RFC 9112 section 6.3).
         if codings and not self.is_chunked:

@@ -1,4 +1,4 @@
-"""The access log of Gunicorn, written in a shorter way.
+"""Gunicorn's access log, written with less CPU time.
 
 Gunicorn makes a dict of everything that a line could contain and passes it to :mod:`logging`. That costs
 more than serving a short request. If only Gunicorn's own logger class and one plain handler are involved,
@@ -97,7 +97,7 @@ class AccessLog:
     """Writes a line for each request.
 
     :param logger: the logger of Gunicorn, of any class
-    :param queue: calls the logger where it may block
+    :param queue: the log queue, which calls the logger if that may block
     :param line_format: the value of ``access_log_format``
     """
 
@@ -205,7 +205,7 @@ def _handle_error(default: Callable[[logging.LogRecord], None], name: str, repor
 
 
 def wanted(cfg: Any, log: Any) -> bool:
-    """Whether requests are logged: an access log is configured, or the logger class has its own way."""
+    """Whether requests are logged: an access log is configured, or the logger class overrides ``access()``."""
     if not works(Feature.ACCESS_LOG):
         return False
     if type(log).access is not Logger.access:

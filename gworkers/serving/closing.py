@@ -22,7 +22,7 @@ class ClosableTransport(Transport):
     """A transport with the state of a connection, a deadline for it, and the ways to close it.
 
     :param server: the server of the worker
-    :param sock: its non-blocking socket
+    :param sock: the non-blocking socket of the connection
     """
 
     __slots__ = ("_deadline", "_lingered", "buffer", "state")
@@ -109,7 +109,7 @@ class ClosableTransport(Transport):
             self.close()
 
     def abort(self) -> bool:
-        """Close, or disconnect the client if a request runs: the application gets an error when it reads or sends.
+        """Close the connection, or disconnect the client of a running request, whose reads and sends then fail.
 
         :returns: whether a request runs
         """
@@ -131,7 +131,7 @@ class ClosableTransport(Transport):
         """Release the socket in a forked process. The connection stays open in the parent."""
         self._unwatch()
         self.state = CLOSED
-        # gevent's os.close may defer it.
+        # gevent's os.close may defer the close.
         posix.close(self.sock.detach())
 
     def recover(self) -> None:

@@ -186,7 +186,7 @@ class Connection(ClosableTransport):
         if self.state is CLOSED:
             return
         if self.awaited:
-            # By a greenlet that the application started, which could read bytes of the next request.
+            # A greenlet that the application started still waits. It could read bytes of the next request.
             self._cancel_waits()
             keep = False
         if keep:
@@ -268,6 +268,6 @@ class Connection(ClosableTransport):
         Other connections wait for the peer, a deadline, or the application.
         """
         if self.state is BUSY:
-            # While the request runs the application decides. After that a response must be on its way.
+            # While the request runs, progress depends on the application. After that, a response must be in flight.
             return self._after is not None and not self._flushing
         return self.state is QUEUED or not (self._watching and self._watcher.active and self._deadline is not None)

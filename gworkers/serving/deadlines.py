@@ -1,7 +1,7 @@
 """Connection timeouts: one coarse timer for all connections of a worker.
 
-Each queue holds the connections that share one timeout. They expire in the order in which they
-were added, so a sweep looks only at those that are due and at one more.
+Each :class:`Deadline` is a queue of connections that share one timeout. They expire in the order in
+which they were added, so a sweep looks only at those that are due and at one more.
 """
 from __future__ import annotations
 

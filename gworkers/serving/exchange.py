@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gworkers.http1.request import Request
     from gworkers.serving.connection import Connection
 
-#: What ``wsgi.file_wrapper`` is; an instance of it may be sent by the kernel.
+#: The class in ``wsgi.file_wrapper``. The kernel may send the file of an instance.
 FILE_WRAPPER = optional("gunicorn.http.wsgi:FileWrapper", ())
 
 
@@ -105,7 +105,7 @@ def _body(connection: Connection, request: Request) -> Body:
 def _send(connection: Connection, response: Response, result: Any) -> bool:
     """Send the result of the application.
 
-    :returns: false if it is no response, because the application has sent on the socket itself
+    :returns: false if there is no response to send, because the application has sent on the socket itself
     """
     try:
         if type(result) is list and len(result) == 1:
@@ -152,7 +152,7 @@ def _end_takeover(connection: Connection, response: Response) -> None:
 
 
 def _end_after_client_error(connection: Connection, response: Response, error: ClientError) -> None:
-    """Close, after an error page if no response has begun."""
+    """Send an error page if no response has begun, then close."""
     if response.headers_sent:
         connection.server.log.debug("A client disconnected before it got the whole response: %s", error)
         connection.close_unless_flushing()
@@ -167,7 +167,7 @@ def _end_after_client_error(connection: Connection, response: Response, error: C
 
 
 def _send_error(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
-    """Close, after an error page if a response can still begin."""
+    """Send an error page if a response can still begin, then close."""
     too_late = response.too_late
     if not response.headers_sent:
         response.status = f"{status} {reason}"

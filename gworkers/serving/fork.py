@@ -1,7 +1,7 @@
 """A worker in a process that its application forks, with ``os.fork`` or :mod:`multiprocessing`.
 
-Such a process has a copy of the whole worker. It must release the sockets: it would serve on them, and clients would
-not see that the worker closes them. It must not send heartbeats, and must not exit in the way of a worker.
+Such a process has a copy of the whole worker. It must release the sockets. Otherwise it would serve on them, and
+clients would not notice when the worker closes them. It must not send heartbeats, and must not exit as a worker does.
 """
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def exit_forked_child(worker: WorkerProcess, error: BaseException | None) -> NoR
 
 
 def _current() -> Any:
-    # Not at the top, because this module is imported before it is checked that greenlet works.
+    # Imported late, because this module is imported before the check that greenlet works.
     from greenlet import getcurrent
 
     return getcurrent()

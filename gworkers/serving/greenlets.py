@@ -32,10 +32,10 @@ class RequestHandler(Protocol):
 class RequestGreenlets:
     """Runs each request in a greenlet and in its own copy of a context.
 
-    Requests are queued until the hub has called everything that was ready. Then a greenlet serves one request
-    after the other, until one of them waits for something; then another greenlet continues. So requests that do
-    not wait cost one switch in all, and are parsed together before the application is called. After *time_slice*
-    the hub runs again: the heartbeat, timers, and whatever has become ready.
+    Requests are queued until the hub has called everything that was ready, so they are parsed together before the
+    application is called. Then a greenlet serves one request after the other. When one of them waits, another
+    greenlet continues with the rest. So any number of requests that do not wait costs one switch. After *time_slice*
+    the hub runs again: the heartbeat, timers, and everything that has become ready.
 
     A greenlet is used again unless *reuse* is false, because creating one costs many times as much as resuming
     one. Context variables that a request sets are gone with its context. Thread-locals stay with the greenlet, as
@@ -54,7 +54,7 @@ class RequestGreenlets:
         self._context = context
         self._time_slice = time_slice
         self._slice_end = 0.0
-        self._body = self._loop if reuse else self._once
+        self._run_greenlet = self._loop if reuse else self._once
         self._requests: deque[tuple[RequestHandler, Any]] = deque()
         self._scheduled = False
         self._idle: list[Greenlet] = []
@@ -90,7 +90,7 @@ class RequestGreenlets:
                 if len(self._idle) < self._fewest_idle:
                     self._fewest_idle = len(self._idle)
             else:
-                self._hub.create_greenlet(self._body).switch(True)
+                self._hub.create_greenlet(self._run_greenlet).switch(True)
             if monotonic() > self._slice_end:
                 self.recover()
                 return

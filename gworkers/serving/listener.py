@@ -24,8 +24,8 @@ BATCH = 64
 BACKOFF = 0.5
 #: Seconds to pause when a connection that waits for a request may soon be closed to make room.
 SHORT_BACKOFF = 0.05
-#: One in this many open connections is closed when there is no file descriptor for a new one. It is more than one
-#: connection, because requests need file descriptors, too.
+#: When there is no file descriptor for a new connection, one in this many open connections is closed. To close only
+#: one would not be enough, because requests need file descriptors, too.
 EVICTED_PART = 8
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -45,7 +45,7 @@ class Listener:
         self._native = sock.sock
         self._tls = tls
         self._batch = 1 if server.cfg.workers > 1 else BATCH
-        # On Linux accepted sockets inherit it from Gunicorn's listening socket.
+        # On Linux accepted sockets inherit TCP_NODELAY from Gunicorn's listening socket.
         self._set_no_delay = sys.platform != "linux" and self._native.family != _socket.AF_UNIX
         self.environs = Environs(server.cfg, self._native.getsockname())
         self._watcher: Watcher = server.hub.watch_read(self._native.fileno())
@@ -97,7 +97,7 @@ class Listener:
     def close(self) -> None:
         """Accept the connections that the kernel has queued, then close the listening socket.
 
-        If this process is the last one with the socket, they would be reset.
+        Otherwise they would be reset if this process is the last one that has the socket.
         """
         self.pause()
         self._closed = True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The most seconds that a response waits for others.
 MAX_WAIT = 0.001
-#: Seconds between two responses of one turn above which the request in between counts as long.
+#: If two responses of one turn are more than this many seconds apart, the request in between counts as long.
 LONG_REQUEST = 0.001
 #: After a long request, responses are sent at once for this many times its duration.
 UNBATCHED_FACTOR = 20

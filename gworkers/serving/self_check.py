@@ -34,11 +34,11 @@ class Part(Protocol):
 
 
 class Work(NamedTuple):
-    """Work that depends on the hub to call it."""
+    """The next step of a part or of a connection, which depends on a call by the hub."""
 
     #: equal in two checks if there was no progress between them
     state: object
-    #: what the log says of it
+    #: its description in the log
     description: str
     #: lets the hub call it again
     repair: Callable[[], None]
@@ -55,7 +55,7 @@ class SelfCheck:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._due = monotonic() + INTERVAL
-        #: for each state in the last check since when it has been the same, and whether it was repaired
+        #: for each state in the last check: when it was first seen or repaired, and whether it was repaired
         self._seen: dict[object, tuple[float, bool]] = {}
 
     def run(self) -> bool:

@@ -58,7 +58,7 @@ class Server:
         self.worker = worker
         self.hub = hub
         self.cfg = cfg
-        #: where everything in this folder logs; not to the logger itself, whose handlers may raise and wait
+        #: the log of everything in this folder. The logger itself is not used, because its handlers may raise and wait.
         self.log = LogQueue(hub, worker.log, self.ends_process)
         self.invalid_requests = InvalidRequestLog(hub, self.log)
         self.application: Callable[..., Any] = worker.wsgi
@@ -86,7 +86,7 @@ class Server:
         self.write = deadlines.add(settings.write_timeout, Connection.write_late)
         self.linger = deadlines.add(settings.linger_timeout, Connection.close)
         # For clients that have the response and nothing more to send. It is shorter in a drain, because the exit of
-        # the worker must not wait for clients that keep a connection open. One that still sends has the longer time.
+        # the worker must not wait for clients that keep a connection open. Clients that still send get ``linger``.
         self.await_close = self.linger
         self._drain_idle = deadlines.add(settings.drain_keepalive, Connection.close_if_idle)
         self._drain_await_close = deadlines.add(DRAIN_AWAIT_CLOSE, Connection.close)
@@ -177,7 +177,7 @@ class Server:
         if len(self.connections) < self._limit:
             return True
         if self.has_waiting:
-            # Another worker may have accepted it meanwhile.
+            # Another worker may have accepted the new connection meanwhile.
             return self.hub.is_readable(listener_fd) and self.evict(1) > 0
         for listener in self.listeners:
             listener.pause()

@@ -1,15 +1,15 @@
-"""The socket of a connection in the application: for WebSocket, CONNECT and other protocols.
+"""The socket of a connection, for an application that uses it for WebSocket, CONNECT or another protocol.
 
-The use that the application makes of the socket decides what may follow:
+What may follow depends on how the application uses the socket:
 
 - The application reads a property or sets an option (:data:`PROPERTIES`): the connection continues as usual.
-- The application receives, or changes how to receive (:data:`READS`), for instance to see whether the client is still
+- The application receives, or changes how it receives (:data:`READS`), for instance to see whether the client is still
   connected: an HTTP response may follow, and the connection ends with it.
 - The application does anything else, so it may have sent bytes: no response and no error page follows, and the
   connection is closed when the application returns. A peer that has changed to another protocol gets no more HTTP.
 
-``fileno`` is used by ``select``, but a program can also write to a file descriptor. It counts as a read, except in a
-request for another protocol (RFC 9110 section 7.8).
+``select`` needs ``fileno``, but the application can also write to the file descriptor. ``fileno`` counts as a
+read, except in a request for another protocol (RFC 9110 section 7.8).
 """
 from __future__ import annotations
 

@@ -84,10 +84,10 @@ class Transport(WaitableSocket):
         return isinstance(self.sock, ssl.SSLSocket)
 
     def hand_over(self) -> Any:
-        """Return a cooperative socket for the application, once all that was left to the outbox is sent.
+        """Send what was left to the outbox, then return a cooperative socket for the application.
 
-        It is a duplicate, so that neither side closes a socket that the other one needs. A TLS session cannot be
-        duplicated: there it is the socket itself.
+        The socket is a duplicate, so that neither side closes a socket that the other one needs. A TLS session cannot
+        be duplicated, so for TLS it is the socket itself.
         """
         self.last_request = True
         if self._unsent:
@@ -268,7 +268,7 @@ class Transport(WaitableSocket):
         return done
 
     def _has_failed(self) -> bool:
-        """Return whether the socket has failed. sendfile does not tell its errors from those of the file."""
+        """Return whether the socket has failed. An error of sendfile may be that of the socket or of the file."""
         try:
             self.sock.send(b"")
         except WOULD_BLOCK:

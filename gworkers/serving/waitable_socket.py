@@ -50,7 +50,7 @@ class WaitableSocket(ABC):
         self._writing: Greenlet | None = None
         #: whether :meth:`flush` is called when the socket is writable
         self._flushing = False
-        #: when the request has to yield; 0 until it first could
+        #: when the request has to yield; 0 before the first call of :meth:`yield_if_due` and after a wait
         self._slice_end = 0.0
 
     @property
