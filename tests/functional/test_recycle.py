@@ -151,7 +151,7 @@ def test_max_rss_jitter(start: Start, deployment: Deployment) -> None:
         server.wait_for_log("Recycling the worker")
         (old,) = server.worker_pids()[:1]
         until_gone(old)
-    limits = [int(line.rpartition(" more than ")[2].split()[0]) for line in server.log("Recycling the worker")]
+    limits = [int(line.rpartition("more than ")[2].split()[0]) for line in server.log("Recycling the worker")]
     assert len(set(limits)) == 2
     assert all(LIMIT <= limit <= LIMIT + 100 * MEGABYTE for limit in limits)
 
