@@ -87,6 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # Servers write no bytecode, and each of hundreds would compile the package again.
         for directory in (Path(gworkers.__file__).parent, APPS):
             compileall.compile_dir(directory, quiet=1)
+    config.pluginmanager.register(SlowFirst())
     if is_pairwise(config):
         # Half of the time that a server on eventlet takes to start is the import of dnspython.
         os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
@@ -98,6 +99,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if is_pairwise(config):
         items[:], left_out = matrix.select(items)
         config.hook.pytest_deselected(items=left_out)
+
+
+class SlowFirst:
+    """Puts slow tests first, after pytest has sorted the tests by their fixtures, so that none is the last to end."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def limit_smoke(items: list[pytest.Item]) -> None:

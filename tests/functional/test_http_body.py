@@ -77,6 +77,7 @@ def test_input_reads_like_a_file(site, framed, script):
 
 
 @pytest.mark.parametrize("framed", ["length", "chunked"])
+@pytest.mark.slow
 def test_input_reads_like_a_file_at_random(site, framed):
     client = site("bodies").connect()
     chance = random.Random(f"bodies {framed}")

@@ -71,6 +71,7 @@ def test_pipelined_requests_of_every_kind(site):
         assert (client.receive().body, client.receive().body) == (first, second)
 
 
+@pytest.mark.slow
 def test_pipelined_requests_split_anywhere(site):
     client = site("bodies").connect()
     data = request("/echo", method="POST", body=b"one") + request("/ignored", method="POST", body=b"two")

@@ -59,6 +59,7 @@ def get(server, count, header):
 
 @pytest.mark.parametrize("config", ["", FORMATTED], ids=["fast", "logging"])
 @pytest.mark.log_handler(waits="the handler is slower than the reader")
+@pytest.mark.slow
 def test_unread_access_log_does_not_block_the_worker(fifo, start, config):
     """Up to 1 MiB of lines is buffered, further lines are dropped. The buffered lines are written later, complete."""
     server = start("many_clients:app", "--access-logfile", fifo.path, "--timeout", 3, config=config)
