@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def doctor(words: list[str]) -> int:
-    """Examine the start that *words*, a command line for Gunicorn, would lead to. Return the exit status."""
+    """Examine how Gunicorn would start with the command line *words*. Return the exit status."""
     as_json = "--json" in words
     # The module is imported later, because doctor reports modules that are imported before the patch.
     printer = "gworkers.doctor.plain_text" if find_spec("rich") is None else "gworkers.doctor.tables"

@@ -1,4 +1,4 @@
-"""The features of gworkers that are off because the installed Gunicorn lacks what they need, and the findings."""
+"""The features of gworkers that are off because the installed Gunicorn lacks what they need."""
 from __future__ import annotations
 
 from typing import Any

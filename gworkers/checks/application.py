@@ -102,7 +102,7 @@ def check(application: Callable[..., Any], app: Any) -> list[Finding]:
 def _called_function(application: Any) -> tuple[FunctionType | None, int]:
     """Return the function that a call of *application* runs, and the number of arguments that Python adds (self).
 
-    The function is None where it is not certain, as with callables written in C.
+    The function is None if it cannot be determined, as for callables written in C.
     """
     function: Any
     if isinstance(application, FunctionType):

@@ -42,7 +42,10 @@ Originals = dict[tuple[str, str], Original]
 
 
 def _originals(impact: str, names: str, *, module: str = "") -> Originals:
-    """Return originals that are defined under their public names. *module* defines them, if it is another."""
+    """Return originals that are defined under their public names.
+
+    :param module: the module that defines them; by default the module in the public name
+    """
     return {(module or name.partition(".")[0], name.partition(".")[2]): Original(name, impact, name)
             for name in names.split()}
 

@@ -25,7 +25,7 @@ class Body:
 
     #: whether the whole body has been taken from the connection
     complete = True
-    #: whether reading has failed: the end of the body, where the next request would begin, is unknown
+    #: whether reading has failed, so that the end of the body, where the next request would begin, is unknown
     broken = False
     _pending = b""
 
@@ -104,7 +104,7 @@ class Body:
         return True
 
     def end(self) -> None:
-        """Called when the request is over. After that, reading fails: it could return bytes of the next request."""
+        """Called when the request is over. After that, reads fail, because they could return bytes of the next one."""
 
 
 class StreamedBody(Body, ABC):

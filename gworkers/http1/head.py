@@ -96,7 +96,8 @@ class HeadParser:
                 seen = 0
                 if begin:
                     self._refuse_early(data[:begin].ljust(SIGNATURE_SIZE), peer, trusted, proxied=True)
-        # One empty line before the request line is ignored (RFC 9112 section 2.2). Old releases do not do so.
+        # One empty line before the request line is ignored (RFC 9112 section 2.2). Old releases of Gunicorn do not
+        # ignore it.
         start = begin
         if data.startswith(b"\r\n", begin) and not data.startswith(END, begin):
             start += 2

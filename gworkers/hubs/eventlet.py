@@ -70,7 +70,8 @@ class EventletHub:
         self.current_greenlet = getcurrent
 
     def loop_info(self) -> LoopInfo:
-        # For example eventlet.hubs.epolls. eventlet uses greendns if dnspython is installed, unless it is turned off.
+        # For example eventlet.hubs.epolls. eventlet uses greendns if dnspython is installed and greendns is not turned
+        # off.
         backend = type(self._hub).__module__.rpartition(".")[2]
         greendns = eventlet.green.socket.getaddrinfo.__module__.endswith("greendns")
         return LoopInfo(backend, "greendns" if greendns else "C library (blocks the hub)")

@@ -26,7 +26,7 @@ READ, WRITE = 1, 2
 
 def patch(parts: Sequence[str]) -> None:
     """Patch *parts* of the standard library. A second call, in a worker of a patched master, has no effect."""
-    # First, because it may fail, and a patched process without a hub ends with a traceback.
+    # The hub is created first, because that may fail, and a patched process without a hub ends with a traceback.
     gevent.hub.get_hub()
     with warnings.catch_warnings():
         # gworkers itself reports modules that were imported too early, with their importers.

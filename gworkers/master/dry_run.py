@@ -24,8 +24,8 @@ TIMEOUT = 30.0
 def dry_run(arbiter: Any) -> list[str] | None:
     """Load and check the configuration as a reload does, in a child process.
 
-    :returns: the ``bind`` of the configuration. None if the server is to stop, or if the reload would fail. Then the
-        reason has been logged.
+    :returns: the ``bind`` of the configuration; None if the server is to stop, or if the reload would fail and the
+        reason has been logged
     """
     reader, writer = os.pipe()
     try:

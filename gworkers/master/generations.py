@@ -228,7 +228,7 @@ class Generations(ResilientArbiter):
                 break
 
     def _stop_replaced(self) -> None:
-        # If the trial fails, the previous number of workers is restored, so as many must keep running until it ends.
+        # If the trial fails, the previous number of workers is needed again. So that many keep running until it ends.
         needed = self.num_workers if self._trial is None else max(self.num_workers, self._trial.num_workers)
         for worker in self._pool().superfluous(self.num_workers, needed):
             state_of(worker).order = Order.REPLACED

@@ -133,7 +133,7 @@ class AccessLog:
             self._queue.enqueue(log.access, response, request, environ, duration)
 
     def _report(self, error: BaseException) -> None:
-        """Report from time to time that lines cannot be written, without the data of requests."""
+        """Report at intervals that lines cannot be written. The report contains no data of requests."""
         self._lost.add()
         lost = self._lost.take_if_due()
         if lost:

@@ -61,7 +61,7 @@ class BootableWorker(InterruptibleWorker):
         self._reported_drivers: set[str] = set()
 
     def init_process(self) -> None:
-        """Become a worker: patch, load the application, serve until told to stop."""
+        """Become a worker: patch, load the application, and serve until a signal stops the worker."""
         self.install_boot_handlers()
         try:
             self._boot()

@@ -77,5 +77,5 @@ class ConfigurableWorker(BootableWorker):
 
 
 def _gunicorn_findings() -> list[Finding]:
-    # A dry run uses the same Gunicorn as the start, when they were logged.
+    # The start has logged them. The dry run of a reload uses the same Gunicorn.
     return [] if SERVER_STATE.reloads_managed else gunicorn_compat.check()

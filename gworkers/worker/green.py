@@ -1,4 +1,4 @@
-"""The worker classes: a worker process that serves until it is told to stop."""
+"""The worker classes: a worker process that serves until a signal or a hook stops it."""
 from __future__ import annotations
 
 import gc
