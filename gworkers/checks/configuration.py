@@ -13,16 +13,8 @@ from gworkers.errors import RequirementError, SettingsError
 from gworkers.files import open_regular_file
 from gworkers.findings import CODES, Finding, invalid_setting
 from gworkers.gunicorn_compat import incompatible
-from gworkers.gunicorn_differences import RELEASE
 from gworkers.gunicorn_internals import Feature
 from gworkers.settings import Settings
-
-#: The first line of a gunicorn.conf.py that patches the master.
-MASTER_PATCH_CODE = {
-    "gevent": "from gevent import monkey; monkey.patch_all()",
-    # Gunicorn 23's master calls os.write() in places where eventlet's version fails.
-    "eventlet": f"import eventlet; eventlet.monkey_patch({'os=False' if RELEASE < (24,) else ''})",
-}
 
 
 def refuse_invalid(cfg: Any, settings: Settings, hub: str) -> None:
@@ -176,4 +168,4 @@ def _preload(cfg: Any, settings: Settings, hub: str) -> list[Finding]:
     return [Finding(
         "preload-unpatched", f"preload_app loads the application in the master, where {unpatched} patched",
         "modules that it imports may block the hub, and with it all other requests",
-        f"Turn preload_app off, or begin gunicorn.conf.py with: {MASTER_PATCH_CODE[hub]}", fatal=True)]
+        f"Turn preload_app off, or begin gunicorn.conf.py with: {hubs.HUBS[hub].master_patch_code}", fatal=True)]

@@ -9,13 +9,16 @@ from typing import Any
 
 from gworkers.findings import Finding
 
+#: The fix on a hub for which a driver names none.
+OTHER_FIX = "Use a driver that is written in Python, if the hub patches sockets"
+
 
 @dataclass(frozen=True)
 class Driver:
     """A driver that blocks the hub unless it is set up to be cooperative."""
 
     package: str
-    #: the fix for each library of a hub, by the name of the library
+    #: the fix for each hub, by the name of the hub
     fix: Mapping[str, str]
     #: returns whether the imported package is set up to be cooperative with the library
     is_cooperative: Callable[[Any, str], bool] = lambda module, library: False
@@ -100,5 +103,5 @@ def check(library: str, reported: set[str]) -> list[Finding]:
             reported.add(driver.package)
             found.append(Finding(
                 "driver-blocks", f"{driver.package} waits for its server in C, which cannot be patched",
-                "the worker serves no other request during this time", driver.fix[library]))
+                "the worker serves no other request during this time", driver.fix.get(library, OTHER_FIX)))
     return found

@@ -14,7 +14,6 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import NamedTuple
 
 from gworkers.checks import importers
-from gworkers.checks.configuration import MASTER_PATCH_CODE
 from gworkers.checks.originals import IMPACTS, NAMES, OBJECTS, Original, Originals, is_replaced, origin
 from gworkers.findings import Finding
 from gworkers.hubs import HUBS, patched_parts, unpatched_parts
@@ -40,7 +39,7 @@ def modules_before_patch(hub: str, parts: Sequence[str]) -> list[str]:
     """Return the modules that are imported before *hub* patches *parts*. Call it before the worker patches."""
     names = list(sys.modules)
     first = HUBS[hub].imported_by_patch
-    if first not in names or unpatched_parts(hub, parts):
+    if first is None or first not in names or unpatched_parts(hub, parts):
         return names
     # The master was patched. Python lists modules in the order in which their imports were completed.
     return names[:names.index(first)]
@@ -126,7 +125,7 @@ class _Scanner:
             known[kind] = None
             name = origin(kind)
             # Classes of the hub's library that derive from originals are the replacements.
-            if name[0].partition(".")[0] not in HUBS:
+            if all(name[0].partition(".")[0] != row.library for row in HUBS.values()):
                 inherited = (self._original(base, originals, known) for base in kind.__bases__)
                 known[kind] = originals.get(name) or next(filter(None, inherited), None)
         return known[kind]
@@ -146,7 +145,8 @@ def _finding(references: Sequence[StaleReference], using: Mapping[str, Sequence[
     more = f" and {len(references) - 1} more" if len(references) > 1 else ""
     file = importers.configuration_file_name()
     # Empty if a library other than that of a hub has patched this process.
-    patch = "".join(f"; or begin {file} with: {MASTER_PATCH_CODE[hub]}" for hub in HUBS if patched_parts(hub))
+    patch = "".join(f"; or begin {file} with: {row.master_patch_code}" for hub, row in HUBS.items()
+                    if patched_parts(hub))
     if worst.module == importers.CONFIGURATION:
         return Finding(
             "imported-too-early", f"{file} has {worst.description}{more} from before the patch", worst.impact,

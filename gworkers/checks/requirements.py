@@ -170,8 +170,8 @@ def _library(runtime: Runtime) -> list[Finding]:
     if release is None:
         return [Finding("library-missing", f"{library} is not installed", "the worker requires it",
                         f"pip install 'gworkers[{library}]'", fatal=True)]
-    minimum = MINIMUM_RELEASES[library]
-    if parse_version(release) < minimum.release:
+    minimum = MINIMUM_RELEASES.get(library)
+    if minimum is not None and parse_version(release) < minimum.release:
         return [Finding("library-old", f"{library} {release} is older than {format_version(minimum.release)}",
                         minimum.reason, f"pip install --upgrade 'gworkers[{library}]'", fatal=True)]
     if runtime.pypy is None and runtime.greenlet is not None:

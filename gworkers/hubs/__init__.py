@@ -1,6 +1,6 @@
 """The event loops that workers run on. Each implements the protocol in :mod:`gworkers.hubs.base`.
 
-A new hub is one module and one entry in :data:`HUBS`.
+A new hub is one module and one row in :data:`HUBS`. docs/design.md describes the steps.
 """
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from gworkers.error_text import describe
 from gworkers.errors import RequirementError
 from gworkers.findings import Finding
+from gworkers.gunicorn_differences import RELEASE
 from gworkers.versions import installed_version
 
 if TYPE_CHECKING:
@@ -27,28 +28,42 @@ class HubLibrary(NamedTuple):
 
     #: import name of the library, which is also its name for pip
     library: str
-    #: module of gworkers that adapts it
+    #: the module that adapts it, with the functions ``patch(parts)`` and ``create()``
     module: str
-    #: the parts of the standard library that it can patch
+    #: the parts of the standard library that it can patch, as the setting ``patch`` names them
     parts: tuple[str, ...]
-    #: module and attribute in which it records what it has patched
+    #: module and attribute in which it records what it has patched: a container of names, empty before the patch
     patch_record: tuple[str, str]
     #: the parts that a worker needs patched, by their names in that record
     required_parts: Mapping[str, str]
-    #: a module of the library that is imported when it patches and not earlier
-    imported_by_patch: str
+    #: the first line of a gunicorn.conf.py that patches the master
+    master_patch_code: str
+    #: a module of the library that is imported when it patches and not earlier. None if there is none: then all
+    #: modules of a patched master are checked as if they were imported before the patch.
+    imported_by_patch: str | None = None
 
 
-HUBS = {
-    "gevent": HubLibrary("gevent", "gworkers.hubs.gevent", (
-        "socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal", "queue"),
-        ("gevent.monkey", "saved"),
-        {"socket": "socket", "ssl": "ssl", "select": "select", "threading": "thread", "time": "time"},
-        "gevent.threading"),
-    "eventlet": HubLibrary("eventlet", "gworkers.hubs.eventlet", (
-        "os", "select", "socket", "thread", "time", "builtins", "subprocess"),
-        ("eventlet.patcher", "already_patched"),
-        {"socket": "socket", "select": "select", "thread": "thread", "time": "time"}, "eventlet.green.Queue"),
+#: The hubs by ``hub_name`` of their worker classes. A hub outside the package adds its row when the module of its
+#: worker class is imported.
+HUBS: dict[str, HubLibrary] = {
+    "gevent": HubLibrary(
+        library="gevent",
+        module="gworkers.hubs.gevent",
+        parts=("socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal",
+               "queue"),
+        patch_record=("gevent.monkey", "saved"),
+        required_parts={"socket": "socket", "ssl": "ssl", "select": "select", "threading": "thread", "time": "time"},
+        master_patch_code="from gevent import monkey; monkey.patch_all()",
+        imported_by_patch="gevent.threading"),
+    "eventlet": HubLibrary(
+        library="eventlet",
+        module="gworkers.hubs.eventlet",
+        parts=("os", "select", "socket", "thread", "time", "builtins", "subprocess"),
+        patch_record=("eventlet.patcher", "already_patched"),
+        required_parts={"socket": "socket", "select": "select", "thread": "thread", "time": "time"},
+        # Gunicorn 23's master calls os.write() in places where eventlet's version fails.
+        master_patch_code=f"import eventlet; eventlet.monkey_patch({'os=False' if RELEASE < (24,) else ''})",
+        imported_by_patch="eventlet.green.Queue"),
 }
 
 

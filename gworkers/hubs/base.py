@@ -2,6 +2,14 @@
 
 A *hub* has one greenlet of its own, which runs callbacks. All other greenlets switch to it to wait. A
 callback must never block. It may switch to another greenlet, which switches back with :meth:`Hub.park`.
+
+- The hub runs from the first wait of the main greenlet on. Callbacks may be scheduled before that.
+- All methods except :meth:`Hub.is_writable` are called in one native thread.
+- If an exception leaves a callback, the hub either continues or passes the exception to the main greenlet, which ends
+  the worker. It always passes a SystemExit on: SIGABRT raises one in the greenlet that runs at that moment.
+- A wait in the hub's greenlet raises an exception.
+- At most one read watcher and one write watcher of a file descriptor are started at the same time. They are stopped
+  before gworkers closes the file descriptor.
 """
 from __future__ import annotations
 
@@ -25,13 +33,13 @@ class Watcher(Protocol):
 
 
 class Greenlet(Protocol):
-    """A greenlet whose parent is the greenlet of the hub."""
+    """A greenlet whose parent is the greenlet of the hub: an exception that leaves it is raised there."""
 
     #: whether it has ended
     dead: bool
 
     def switch(self, *args: Any) -> Any:
-        """Run it until it parks. Call this in the hub only."""
+        """Run it until it parks or ends. Its :meth:`Hub.park` returns the argument. Call this in the hub only."""
 
 
 class LoopInfo(NamedTuple):
@@ -64,10 +72,13 @@ class Hub(Protocol):
         """Return a watcher for the writability of *fd*, not started yet."""
 
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call *callback* in the hub, after the callbacks that are due, perhaps before the next poll."""
+        """Call *callback* in the hub, after the callbacks that are due, perhaps before the next poll.
+
+        A hub must poll now and then although callbacks add further ones.
+        """
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call *callback* in the hub after *seconds* and at least one poll."""
+        """Call *callback* in the hub after *seconds*, which may be 0, and at least one poll. It cannot be cancelled."""
 
     def create_greenlet(self, run: Callable[..., None]) -> Greenlet:
         """Return a greenlet whose first ``switch`` calls *run* with its arguments."""
@@ -79,7 +90,7 @@ class Hub(Protocol):
         """Switch to the hub until another greenlet or callback switches back. Return the value that it passes."""
 
     def yield_to_ready(self) -> None:
-        """Let everything else that is ready run first. Do not call this in the hub."""
+        """Poll, and let everything else that is ready run first. Do not call this in the hub."""
 
     def wait_readable(self, fd: int, seconds: float) -> bool:
         """Wait until *fd* is readable. Return False after *seconds*. Do not call this in the hub."""
@@ -88,13 +99,16 @@ class Hub(Protocol):
         """Return a re-entrant lock for log handlers, usable by both the greenlets and the native threads."""
 
     def is_readable(self, fd: int) -> bool:
-        """Return whether *fd* is readable, without waiting."""
+        """Return whether *fd* is readable, without waiting. A watcher of *fd* may be started."""
 
     def is_writable(self, fd: int) -> bool:
-        """Return whether *fd* is writable, without waiting."""
+        """Return whether *fd* is writable, without waiting. A native thread that logs calls this, too."""
 
     def after_fork_in_child(self) -> None:
-        """Stop sharing timers and file descriptors with the parent. Call this in a forked child process."""
+        """Stop sharing timers and file descriptors with the parent. Call this in a forked child process.
+
+        The watchers of the parent are stopped afterwards. The hub continues for the greenlets of the application.
+        """
 
     def cooperative_socket(self, sock: Any) -> socket.socket:
         """Return a blocking socket of class :attr:`socket_class` on a duplicate of the file descriptor of *sock*."""

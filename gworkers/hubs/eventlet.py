@@ -20,7 +20,7 @@ import eventlet.hubs
 import eventlet.patcher
 from greenlet import getcurrent, greenlet
 
-from gworkers.hubs.base import LoopInfo, Watcher
+from gworkers.hubs.base import Hub, LoopInfo, Watcher
 
 
 def patch(parts: Sequence[str]) -> None:
@@ -52,7 +52,7 @@ def _defaults_of_threading() -> Iterator[None]:
         method.__defaults__ = tuple(getattr(threading, name) for name in names)
 
 
-def create() -> EventletHub:
+def create() -> Hub:
     """Return a new hub for this process, because processes must not share an epoll file descriptor."""
     eventlet.hubs.use_hub()
     return EventletHub()
@@ -64,7 +64,7 @@ class EventletHub:
     def __init__(self) -> None:
         self._hub = eventlet.hubs.get_hub()
         self.title = f"eventlet {eventlet.__version__}"
-        self.pop_taken_flag = self._pop_taken_flag
+        self.pop_taken_flag: Callable[[], bool] | None = self._pop_taken_flag
         self.socket_class = eventlet.greenio.GreenSocket
         self.park = self._hub.switch
         self.current_greenlet = getcurrent

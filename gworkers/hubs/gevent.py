@@ -19,7 +19,7 @@ import gevent.ssl
 from greenlet import getcurrent, greenlet
 
 from gworkers.hubs import HUBS
-from gworkers.hubs.base import LoopInfo, Watcher
+from gworkers.hubs.base import Hub, LoopInfo, Watcher
 
 READ, WRITE = 1, 2
 
@@ -37,7 +37,7 @@ def patch(parts: Sequence[str]) -> None:
             gevent.monkey.patch_all(**{part: part in parts for part in HUBS["gevent"].parts})
 
 
-def create() -> GeventHub:
+def create() -> Hub:
     """Return the hub of this process. The loop that was inherited from a patched master is replaced."""
     gevent.reinit()
     return GeventHub()
@@ -53,7 +53,7 @@ class GeventHub:
         # GEVENT_RESOLVER would fail there.
         self._resolver = self._hub.resolver_class.__module__.rpartition(".")[2]
         self.title = f"gevent {gevent.__version__}"
-        self.pop_taken_flag = None
+        self.pop_taken_flag: Callable[[], bool] | None = None
         self.socket_class = gevent.socket.socket
         self.call_soon = self._loop.run_callback
         # Not Hub.switch(), which calls hooks that exist on gevent's greenlets, but not on plain ones.

@@ -39,6 +39,11 @@ class ConfigurableWorker(BootableWorker):
                 raise SettingsError(invalid_setting(
                     f"the worker class {cls.__name__} has no hub", "it is a base class of other worker classes",
                     "Use gworkers.GeventWorker or gworkers.EventletWorker"))
+            if cls.hub_name not in hubs.HUBS:
+                raise SettingsError(invalid_setting(
+                    f"the hub {cls.hub_name!r} of the worker class {cls.__name__} is unknown",
+                    "gworkers.hubs.HUBS has no row for it",
+                    "Add the row in the module of the worker class, or correct hub_name"))
             Settings.resolve(cls.overrides, os.environ)
             for finding in requirements.check(requirements.inspect_runtime(hubs.HUBS[cls.hub_name].library)):
                 if finding.fatal:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gworkers.checks.configuration import MASTER_PATCH_CODE
 from gworkers.checks.originals import BLOCKS, IDENT, JOIN, LOCAL, RLOCK, TLS, WAITS
+from gworkers.hubs import HUBS
 from support.client import request
 from support.launch import ANNOUNCE, importable
 from support.paths import APPS
@@ -86,7 +86,8 @@ def sleep(seconds): return time.sleep(seconds)
 """
 
 #: A late patch of the master, without the warnings of the hub libraries about it.
-LATE = {hub: f"import warnings\nwarnings.simplefilter('ignore')\n{line}\n" for hub, line in MASTER_PATCH_CODE.items()}
+LATE = {hub: f"import warnings\nwarnings.simplefilter('ignore')\n{row.master_patch_code}\n"
+        for hub, row in HUBS.items()}
 
 #: Modules that applications usually import.
 COMMON_MODULES = (
@@ -137,7 +138,7 @@ def test_imports_before_a_late_patch_of_the_master_are_reported(start: Start, hu
 
 def test_imports_after_the_patch_of_the_master_are_not_reported(start: Start, hub: str, imports: str) -> None:
     usual = ", ".join(name for name in COMMON_MODULES if importable(name.partition(".")[0]))
-    server = start("probe:app", config=f"{MASTER_PATCH_CODE[hub]}\nimport {usual}\n{imports}")
+    server = start("probe:app", config=f"{HUBS[hub].master_patch_code}\nimport {usual}\n{imports}")
     assert reported(server) == {}
     assert server.connect().request().status == 200
 
@@ -169,7 +170,7 @@ def test_names_in_the_configuration_are_reported(start: Start, hub: str) -> None
     server = start("probe:app", config="import threading\nfrom time import sleep\n")
     (line,) = server.log(r"\[imported-too-early\]$", since=0)
     assert "gunicorn.conf.py has time.sleep from before the patch" in line
-    assert line.endswith(f"; or begin gunicorn.conf.py with: {MASTER_PATCH_CODE[hub]} [imported-too-early]")
+    assert line.endswith(f"; or begin gunicorn.conf.py with: {HUBS[hub].master_patch_code} [imported-too-early]")
 
 
 def test_configuration_file_is_reported_by_its_name(start: Start, hub: str, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_configuration_file_is_reported_by_its_name(start: Start, hub: str, tmp_
     assert "shop.conf has time.sleep from before the patch" in own
     assert "(imported by shop.conf)" in other
     for line in own, other:
-        assert f"; or begin shop.conf with: {MASTER_PATCH_CODE[hub]} [" in line
+        assert f"; or begin shop.conf with: {HUBS[hub].master_patch_code} [" in line
         assert "gunicorn.conf.py" not in line
 
 
@@ -191,7 +192,7 @@ def test_configuration_in_a_module_is_reported(start: Start, hub: str, tmp_path:
     server = start("probe:app", "-c", "python:shop_conf", env={"PYTHONPATH": path})
     (line,) = server.log(r"\[imported-too-early\]$", since=0)
     assert line.endswith(f"Import it in the application, not in your configuration file; or begin your configuration "
-                         f"file with: {MASTER_PATCH_CODE[hub]} [imported-too-early]")
+                         f"file with: {HUBS[hub].master_patch_code} [imported-too-early]")
 
 
 # Behaviour. The configuration imports the module made_early, which the application uses.

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gworkers.checks.configuration import MASTER_PATCH_CODE
+from gworkers.hubs import HUBS
 from support.client import Client
 from support.deployment import Deployment
 from support.held_request import HeldRequest
@@ -223,7 +223,7 @@ def test_reload_changes_the_number_of_workers(start: Start, before: int, after: 
 @pytest.mark.parametrize("event", ["reload", "recycling"])
 def test_preloaded_application_loses_no_request(start: Start, hub: str, event: str) -> None:
     server = start("probe:app", *(["--max-requests", 150] if event == "recycling" else []),
-                   config=f"{MASTER_PATCH_CODE[hub]}\npreload_app = True\n")
+                   config=f"{HUBS[hub].master_patch_code}\npreload_app = True\n")
     (old,) = server.worker_pids()
     with Load(server) as load:
         load.goes_on()

@@ -14,7 +14,7 @@ from pathlib import Path
 import gunicorn
 import pytest
 
-from gworkers.checks.configuration import MASTER_PATCH_CODE
+from gworkers.hubs import HUBS
 from support.client import request
 from support.held_request import HeldRequest
 from support.server import Server
@@ -115,7 +115,7 @@ def test_proc_name_is_the_process_title(start: Start, options: list[str], name: 
 
 
 #: The code that the finding about an unpatched master suggests.
-PATCHED = {hub: f"{line}\n" for hub, line in MASTER_PATCH_CODE.items()}
+PATCHED = {hub: f"{row.master_patch_code}\n" for hub, row in HUBS.items()}
 
 
 def test_preload_in_a_patched_master(hub: str, start: Start) -> None:

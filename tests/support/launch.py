@@ -12,7 +12,8 @@ from gunicorn.config import KNOWN_SETTINGS
 
 from support.paths import APPS
 
-WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker"}
+#: The worker classes by hub. The toy hub is no library, so it is tested where a test or TEST_HUBS names it.
+WORKERS = {"gevent": "gworkers.GeventWorker", "eventlet": "gworkers.EventletWorker", "toy": "toy_hub.ToyWorker"}
 
 GUNICORN_SETTINGS = {setting.name for setting in KNOWN_SETTINGS}
 
