@@ -20,6 +20,7 @@ pytestmark = pytest.mark.only(parser="fast")
 
 
 @pytest.mark.smoke
+@pytest.mark.every_hub
 def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
     """One client sends 300 requests at once, three others one each. Those do not wait for all of the 300."""
     server = serve("many_clients:app")
@@ -47,6 +48,7 @@ def test_pipelining_client_goes_to_the_back_of_the_queue(serve, tmp_path):
         assert behind < 20, f"{name} was served after {behind} requests of the greedy client"
 
 
+@pytest.mark.every_hub
 def test_cpu_bound_requests_yield(serve, tmp_path):
     server = serve("many_clients:app")
     gate = server.word()

@@ -51,6 +51,7 @@ def test_invalid_chunk_terminator(end):
 
 def test_size_line_is_limited():
     status(b"1;" + b"a" * 9000, 400)
+    status(b"1;" + b"a" * 9000 + b"\r\nx\r\n0\r\n\r\n", 400)
     status(b"1\r\nx\r\n1;a" + b" " * 200, 400, {"limit_request_field_size": 100})
 
 
