@@ -30,7 +30,7 @@ def test_secrets_and_long_values_are_not_cached(field: tuple[str, str]) -> None:
 @pytest.mark.parametrize("field", [("X-A", "a\r\nb"), ("X A", "a"), ("Content-Length", "-1")])
 def test_invalid_fields_are_not_cached(field: tuple[str, str]) -> None:
     for _ in range(2):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match="response"):
             field_line(field)
     assert FIELDS == {}
 
