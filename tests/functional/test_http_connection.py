@@ -226,6 +226,7 @@ def test_unread_body_that_stalls_closes_after_linger_timeout(site, path, framed)
 
 @pytest.mark.parametrize(("path", "head"), [
     ("/ignored", request("/ignored", method="POST", headers=["Content-Length: 3145728"])),
+    ("/ignored", request("/ignored", method="POST", headers=["Content-Length: 3145728", "Connection: close"])),
     ("/fails", request("/fails", method="POST", headers=["Content-Length: 3145728"])),
     ("bad", b"POST  / HTTP/1.1\r\nContent-Length: 3145728\r\n\r\n"),
     ("large", b"GET / HTTP/1.1\r\nX-Large: " + b"x" * 20000),
@@ -255,6 +256,14 @@ def test_lingering_close_ends_after_linger_timeout(serve):
     client.send(b"no request\r\n\r\n")
     assert client.receive().status == 400
     client.expect_close()
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        flood(client)
+
+
+def test_lingering_close_discards_a_limited_number_of_bytes(serve):
+    client = serve("bodies:app", settings={"linger_timeout": 60}).connect()
+    client.send(b"no request\r\n\r\n")
+    assert client.receive().status == 400
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
         flood(client)
 
