@@ -58,15 +58,19 @@ def choose(cases: Iterable[list[Candidate]]) -> set[str]:
     """The name of one candidate of each case, so that as many pairs of values as possible occur."""
     chosen = set()
     seen: Counter[tuple[tuple[str, str], ...]] = Counter()
+    combinations_used: Counter[tuple[tuple[str, str], ...]] = Counter()
 
-    def cost(candidate: Candidate) -> tuple[int, int, str]:
-        pairs = _pairs(candidate)
-        return (-sum(not seen[pair] for pair in pairs), sum(seen[pair] for pair in pairs), _digest(candidate.name))
+    def cost(candidate: Candidate) -> tuple[int, bool, int, int, str]:
+        pairs, uses = _pairs(candidate), combinations_used[candidate.values]
+        # Few combinations, each for many tests: then these can share servers.
+        return (-sum(not seen[pair] for pair in pairs), not uses, uses, sum(seen[pair] for pair in pairs),
+                _digest(candidate.name))
 
     # Those with the least choice first, so that the others can add what is still missing.
     for candidates in sorted(cases, key=lambda case: (len(case), _digest(min(case).name))):
         best = min(candidates, key=cost)
         seen.update(_pairs(best))
+        combinations_used[best.values] += 1
         chosen.add(best.name)
     return chosen
 
