@@ -124,6 +124,11 @@ def megabytes(environ: Any, start_response: Any) -> Iterable[bytes]:
         say("no more megabytes")
 
 
+def part(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Return the number of megabytes in the query in one part."""
+    return answer(start_response, b"x" * (int(environ["QUERY_STRING"]) << 20))
+
+
 class File(io.FileIO):
     """A file that logs when it is closed."""
 

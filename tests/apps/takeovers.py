@@ -168,6 +168,13 @@ def looks_in_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
     yield b"is there"
 
 
+def looks_after_the_head(environ: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [("Content-Length", "8")])
+    yield b"the "
+    environ["gunicorn.socket"].settimeout(5)
+    yield b"head"
+
+
 def prepares(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Prepare the socket for another protocol, then refuse the handshake."""
     sock = environ["gunicorn.socket"]

@@ -29,7 +29,8 @@ WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nCo
 
 @pytest.mark.smoke
 def test_response_after_the_signal_closes(start: Start, tmp_path: Path) -> None:
-    server = start("probe:app", "--graceful-timeout", 60)
+    """The exit does not wait for clients that keep their side of the connection open."""
+    server = start("probe:app", "--graceful-timeout", 60, settings={"linger_timeout": 60})
     requests = [HeldRequest(server, tmp_path, str(number)).running() for number in range(5)]
     server.signal(signal.SIGTERM)
     until(lambda: server.refuses(), "the listener is closed")
@@ -117,7 +118,8 @@ def test_connections_in_the_kernels_queue_are_served(start: Start) -> None:
     server.close_clients()
     os.kill(worker, signal.SIGSTOP)
     try:
-        clients = [server.connect() for _ in range(30)]
+        # More than the worker accepts in one turn of its hub.
+        clients = [server.connect() for _ in range(150)]
         for client in clients:
             client.send(request("/"))
         server.signal(signal.SIGTERM)

@@ -92,7 +92,7 @@ def test_reader_that_stops_is_closed(serve, path):
     assert server.whole_log("ERROR|Traceback") == []
 
 
-@pytest.mark.parametrize("path", ["/megabytes?40", "/file?40"])
+@pytest.mark.parametrize("path", ["/megabytes?40", "/part?40", "/file?40"])
 def test_steady_reader_has_no_time_limit(serve, path):
     server = serve("many_clients:app", settings={"head_timeout": 0.2, "write_timeout": 3.0})
     client = server.connect()

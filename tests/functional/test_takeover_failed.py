@@ -141,6 +141,16 @@ def test_response_after_a_read_is_the_last(server, connect, path):
     assert server.whole_log("ERROR|WARNING", connect()) == []
 
 
+@over_tcp_and_tls
+def test_no_request_is_served_after_a_read_that_follows_the_head(server, connect):
+    client = connect()
+    client.send(request("/looks-after-the-head") + request("/admin"))
+    response = client.receive()
+    assert (response.body, response.closes) == (b"the head", False)
+    client.expect_close()
+    assert server.whole_log("admin was served", connect()) == []
+
+
 def test_unread_body_after_a_read_is_not_taken_for_a_request(server, connect):
     client = connect()
     response = client.request("/prepares", method="POST", body=request("/admin"))
