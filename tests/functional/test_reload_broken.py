@@ -195,6 +195,8 @@ def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: De
     until_gone(*first)
     assert len(server.log(r"A worker failed to boot\. ")) == 2
     assert len(deployment.boots() - first - set(old)) == 1
+    # Each of the five logs why.
+    assert len(server.log(r"\[ERROR\] deployed:app cannot be loaded: SystemExit: 1")) == 5
 
 
 def test_one_worker_at_a_time_tries_to_boot_after_a_failure(start: Start, deployment: Deployment) -> None:
