@@ -62,9 +62,13 @@ def cases(chosen: tuple[str, ...], *, vital: bool) -> list[object]:
             and FEATURES.get(target) != {Feature.DOCTOR}]
 
 
+#: doctor uses the class alone, but workers need attributes of it, so its absence stops them first.
+NEEDED_BY_WORKERS_TOO = "gunicorn.glogging:Logger"
+
+
 def doctor_cases(*chosen: str) -> list[object]:
     return [pytest.param(target, marks=() if target in chosen else pytest.mark.full)
-            for target in sorted(FEATURES) if FEATURES[target] == {Feature.DOCTOR}]
+            for target in sorted(FEATURES) if FEATURES[target] == {Feature.DOCTOR} and target != NEEDED_BY_WORKERS_TOO]
 
 
 def findings(server: Server) -> list[str]:
@@ -191,8 +195,9 @@ def test_doctor_shows_what_is_off(ask: Run) -> None:
     assert finding["problem"].startswith("Managed reloads are off because Gunicorn ")
 
 
-def test_doctor_refuses_what_cannot_serve(ask: Run) -> None:
-    done = ask(env={"TEST_RENAMED": SOME_VITAL[1]})
+@pytest.mark.parametrize("target", [SOME_VITAL[1], NEEDED_BY_WORKERS_TOO])
+def test_doctor_refuses_what_cannot_serve(ask: Run, target: str) -> None:
+    done = ask(env={"TEST_RENAMED": target})
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("gworkers doctor: Workers cannot start because Gunicorn ")
 
