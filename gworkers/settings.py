@@ -79,6 +79,9 @@ class Settings:
     """A file that exists while the server is ready and is removed before it stops. It holds the process
     id of the master."""
 
+    block_warning: Seconds = 1.0
+    """Seconds after which it is logged that the hub is blocked: the code, its stack and its request. 0: never."""
+
     boot_timeout: Seconds = 300.0
     """Seconds that a worker may take until it serves. Gunicorn's ``timeout`` applies from then on."""
 

@@ -42,7 +42,7 @@ class WorkerState:
     """The shared state of one worker."""
 
     def __init__(self, phase: Phase = Phase.BOOTING) -> None:
-        self._memory = mmap(-1, 2)
+        self._memory = mmap(-1, 3)
         self.phase = phase
 
     @property
@@ -62,6 +62,15 @@ class WorkerState:
     @order.setter
     def order(self, order: Order) -> None:
         self._memory[1] = order
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the master has sent SIGABRT to the worker."""
+        return bool(self._memory[2])
+
+    @aborted.setter
+    def aborted(self, aborted: bool) -> None:
+        self._memory[2] = aborted
 
 
 def state_of(worker: Any) -> WorkerState:

@@ -53,6 +53,8 @@ class Response:
     _warned_of_excess: bool = False
     #: whether the request is over: nothing more may be sent, because the connection serves another request now
     ended: bool = False
+    #: when a greenlet began to serve the request, as ``time.monotonic()``
+    started: float = 0.0
     #: the lines of the head for :attr:`headers`
     _lines: list[bytes]
 

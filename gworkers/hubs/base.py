@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from types import FrameType
 from typing import Any, Callable, NamedTuple, Protocol
 
 
@@ -103,6 +104,21 @@ class Hub(Protocol):
 
     def is_writable(self, fd: int) -> bool:
         """Return whether *fd* is writable, without waiting. A native thread that logs calls this, too."""
+
+    def start_thread(self, run: Callable[[], None]) -> None:
+        """Call *run* in a native thread, which does not keep the process alive and does not wait on a hub."""
+
+    def native_thread_id(self) -> int:
+        """Return the identifier of the current native thread, as :func:`sys._current_frames` uses it."""
+
+    def native_lock(self) -> Any:
+        """Return a lock that blocks the native thread which waits for it."""
+
+    def native_poll(self) -> Any:
+        """Return a ``select.poll`` object that blocks the native thread."""
+
+    def is_polling(self, frame: FrameType) -> bool:
+        """Whether *frame*, the innermost one of the hub's thread, is that of a poll. Any thread may call this."""
 
     def after_fork_in_child(self) -> None:
         """Stop sharing timers and file descriptors with the parent. Call this in a forked child process.

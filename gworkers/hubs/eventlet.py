@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from math import inf
 from select import POLLIN, POLLOUT
 from time import monotonic
+from types import FrameType
 from typing import Any, Callable
 
 import eventlet
@@ -113,6 +114,21 @@ class EventletHub:
 
     def is_writable(self, fd: int) -> bool:
         return _poll(fd, POLLOUT)
+
+    def start_thread(self, run: Callable[[], None]) -> None:
+        eventlet.patcher.original("threading")._start_new_thread(run, ())
+
+    def native_thread_id(self) -> int:
+        return eventlet.patcher.original("threading").get_ident()  # type: ignore[no-any-return]
+
+    def native_lock(self) -> Any:
+        return eventlet.patcher.original("threading").Lock()
+
+    def native_poll(self) -> Any:
+        return eventlet.patcher.original("select").poll()
+
+    def is_polling(self, frame: FrameType) -> bool:
+        return bool(frame.f_globals.get("__name__", "").startswith("eventlet.hubs."))
 
     def after_fork_in_child(self) -> None:
         if type(self._hub).__module__ == "eventlet.hubs.epolls":

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from select import POLLIN, POLLOUT
+from types import FrameType
 from typing import Any, Callable
 
 import gevent
@@ -22,6 +23,9 @@ from gworkers.hubs import HUBS
 from gworkers.hubs.base import Hub, LoopInfo, Watcher
 
 READ, WRITE = 1, 2
+
+#: The modules of the loops that are written in Python.
+LOOP_MODULES = frozenset(("gevent._ffi.loop", "gevent.libev.corecffi", "gevent.libuv.loop"))
 
 
 def patch(parts: Sequence[str]) -> None:
@@ -103,6 +107,22 @@ class GeventHub:
 
     def is_writable(self, fd: int) -> bool:
         return _poll(fd, POLLOUT)
+
+    def start_thread(self, run: Callable[[], None]) -> None:
+        gevent.monkey.get_original("_thread", "start_new_thread")(run, ())
+
+    def native_thread_id(self) -> int:
+        return gevent.monkey.get_original("_thread", "get_ident")()  # type: ignore[no-any-return]
+
+    def native_lock(self) -> Any:
+        return gevent.monkey.get_original("_thread", "allocate_lock")()
+
+    def native_poll(self) -> Any:
+        return gevent.monkey.get_original("select", "poll")()
+
+    def is_polling(self, frame: FrameType) -> bool:
+        # libev's loop is an extension module, which has no frame of its own. Other loops are Python modules.
+        return frame.f_code is gevent.hub.Hub.run.__code__ or frame.f_globals.get("__name__") in LOOP_MODULES
 
     def after_fork_in_child(self) -> None:
         # gevent's os.fork() reinitializes the loop after this call, if "os" is patched.

@@ -147,9 +147,12 @@ class Generations(ResilientArbiter):
 
     def kill_worker(self, pid: int, sig: int) -> None:
         """Send a signal. If it stops the worker, set an order too, because a worker may miss signals while it boots."""
-        if sig in STOPPING and pid in self.WORKERS:
+        if pid in self.WORKERS:
             state = state_of(self.WORKERS[pid])
-            state.order = state.order or Order.STOP
+            if sig in STOPPING:
+                state.order = state.order or Order.STOP
+            elif sig == signal.SIGABRT:
+                state.aborted = True
         super().kill_worker(pid, sig)
 
     def stop(self, graceful: bool = True) -> None:

@@ -35,6 +35,7 @@ from gworkers.serving.waitable_socket import SOCKET_READY
 
 if TYPE_CHECKING:
     from gworkers.http1.request import Request
+    from gworkers.http1.response import Response
     from gworkers.serving.listener import Listener
     from gworkers.serving.server import Server
     from gworkers.serving.states import AfterResponse
@@ -49,7 +50,8 @@ class Connection(ClosableTransport):
     :param peer: the address of the peer
     """
 
-    __slots__ = ("__weakref__", "_after", "_proxy", "_seen", "listener", "peer", "served", "trusted")
+    __slots__ = ("__weakref__", "_after", "_proxy", "_seen", "listener", "peer", "response", "served",
+                 "trusted")
 
     def __init__(self, server: Server, listener: Listener, sock: Any, peer: Any) -> None:
         super().__init__(server, sock)
@@ -57,6 +59,8 @@ class Connection(ClosableTransport):
         self.peer = peer
         #: whether the peer is a proxy in ``forwarded_allow_ips``
         self.trusted = server.trusts(peer)
+        #: the response to the request that a greenlet serves; None between two requests
+        self.response: Response | None = None
         #: the number of requests so far
         self.served = 0
         #: what to do when the response has been sent; None while there is none to send

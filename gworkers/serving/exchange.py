@@ -29,9 +29,9 @@ def serve(connection: Connection, request: Request) -> bool:
     """
     server = connection.server
     worker = server.worker
-    started = monotonic() if server.access is not None else 0.0
     body = request.body = _body(connection, request) if request.length != 0 else EMPTY
-    response = Response(connection, request, server.responses)
+    response = connection.response = Response(connection, request, server.responses)
+    response.started = monotonic()
     environ: dict[str, Any] = {}
     keep = False
     try:
@@ -81,9 +81,10 @@ def serve(connection: Connection, request: Request) -> bool:
         if worker.forking_greenlet is not None:
             fork.exit_forked_child(worker, None)
         response.ended = True
+        connection.response = None
         body.end()
         if server.access is not None and environ and response.status is not None:
-            server.access.record(response, request, environ, monotonic() - started)
+            server.access.record(response, request, environ, monotonic() - response.started)
         if server.post_request is not None:
             request.cfg = server.cfg
             try:

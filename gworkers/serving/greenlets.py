@@ -57,6 +57,8 @@ class RequestGreenlets:
         self._run_greenlet = self._loop if reuse else self._once
         self._requests: deque[tuple[RequestHandler, Any]] = deque()
         self._scheduled = False
+        #: the connections whose requests are being served, by greenlet
+        self.active: dict[Greenlet, RequestHandler] = {}
         self._idle: list[Greenlet] = []
         #: the smallest number of idle greenlets since the last call of :meth:`trim`
         self._fewest_idle = 0
@@ -106,9 +108,11 @@ class RequestGreenlets:
 
     def _loop(self, needed: bool) -> None:
         current, copy_context, requests = self._hub.current_greenlet(), self._context.copy, self._requests
+        active = self.active
         while needed:
             while requests:
                 connection, request = requests.popleft()
+                active[current] = connection
                 try:
                     copy_context().run(connection.serve, request)
                 except BaseException as error:
@@ -116,6 +120,7 @@ class RequestGreenlets:
                 del connection, request
                 if monotonic() > self._slice_end:
                     break
+            active.pop(current, None)
             self._idle.append(current)
             needed = self._wait_for_request(current)
 
@@ -139,7 +144,11 @@ class RequestGreenlets:
 
     def _once(self, needed: bool) -> None:
         connection, request = self._requests.popleft()
+        current = self._hub.current_greenlet()
+        self.active[current] = connection
         try:
             self._context.copy().run(connection.serve, request)
         except BaseException as error:
             contain(connection, error)
+        finally:
+            del self.active[current]

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from gworkers.serving.server import Server
 
 
+class ReleasedAfterFork(Protocol):
+    """An object with file descriptors."""
+
+    def release_after_fork(self) -> None:
+        """Close them in a process that the application has forked."""
+
+
 class WorkerProcess(Protocol):
     """A worker whose application is loaded. Server hooks get this object."""
 
@@ -23,6 +30,7 @@ class WorkerProcess(Protocol):
     sockets: Sequence[Any]
     hub: Hub
     server: Server
+    watchdog: ReleasedAfterFork
     #: the number of requests so far
     nr: int
     #: the number of requests after which to call :meth:`recycle`

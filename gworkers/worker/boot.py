@@ -126,6 +126,7 @@ class BootableWorker(InterruptibleWorker):
         findings = patching.check(imported) if self.logs_shared_findings else []
         # Import the server now, before the process drops the privileges that it may need to read the files.
         import_module("gworkers.serving.server")
+        import_module("gworkers.watch.watchdog")
         self.hub = hubs.create(self.hub_name)
         return findings
 

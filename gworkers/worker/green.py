@@ -6,6 +6,7 @@ import os
 import posix
 import signal
 import sys
+from math import inf
 from random import randint
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from gworkers.serving.server import Server
+    from gworkers.watch.watchdog import Watchdog
 
-#: Seconds between two heartbeats. Less if ``timeout`` requires it.
-HEARTBEAT = 1.0
 #: Seconds until log lines that a reader has not accepted are written again.
 LOG_RETRY = 0.05
 
@@ -33,6 +33,7 @@ class GreenWorker(ConfigurableWorker):
     #: whether the worker continues to serve; signals and hooks clear it
     alive: bool
     server: Server
+    watchdog: Watchdog
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +50,7 @@ class GreenWorker(ConfigurableWorker):
         """Serve, then drain. Gunicorn calls this after the application is loaded."""
         from gworkers.serving.self_check import SelfCheck
         from gworkers.serving.server import Server
+        from gworkers.watch.watchdog import Watchdog
 
         # An error before the server exists is a boot failure, which stops Gunicorn. Otherwise Gunicorn would boot
         # workers forever.
@@ -58,14 +60,16 @@ class GreenWorker(ConfigurableWorker):
                 sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
         self._self_check = SelfCheck(self.server)
+        self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning)
         self.booted = True
         fork.watch(self)
         self._init_memory_limit()
         self._reopen_logs_if_asked()
         self.server.start()
+        self.watchdog.start()
         self._enter(Phase.READY)
         while self.alive:
-            self.beat(LOG_RETRY if self._log_pending else HEARTBEAT)
+            self.beat(LOG_RETRY if self._log_pending else inf)
             self._write_pending_log()
             self._check_server()
             self.server.trim()
@@ -73,6 +77,7 @@ class GreenWorker(ConfigurableWorker):
                 self._request_successor("max_rss is reached (more than %s bytes)", self._max_rss)
         self._enter(Phase.DRAINING)
         drain.drain(self)
+        self.watchdog.stop()
         if hasattr(gc, "freeze"):
             # Without this, Python's final garbage collection would examine all objects of the application.
             gc.freeze()
@@ -104,9 +109,11 @@ class GreenWorker(ConfigurableWorker):
         return self.state.order == Order.REPLACED
 
     def beat(self, seconds: float) -> None:
-        """Send a heartbeat to the arbiter, then wait for a signal or a wake-up for at most *seconds*."""
+        """Send a heartbeat, then wait for a signal or a wake-up for at most *seconds*, or until the next heartbeat."""
         if self._healthy:
             self.notify()
+        self.watchdog.beat()
+        seconds = min(seconds, self.watchdog.interval)
         if self.timeout:
             # Gunicorn passes half of the configured timeout, so this leaves a margin.
             seconds = min(seconds, self.timeout / 2)
@@ -115,7 +122,7 @@ class GreenWorker(ConfigurableWorker):
             # The application has forked this process. It exits when the greenlet that has forked it ends.
             if self.forking_greenlet.dead:
                 fork.exit_forked_child(self, None)
-            self.hub.wait_readable(self.PIPE[0], HEARTBEAT)
+            self.hub.wait_readable(self.PIPE[0], 1.0)
         if woken:
             posix.read(self.PIPE[0], 4096)
         self._reopen_logs_if_asked()
@@ -140,7 +147,11 @@ class GreenWorker(ConfigurableWorker):
         if self._reopen_requested:
             self._reopen_requested = False
             # In the log greenlet, because a hanging log handler holds its lock.
-            self.server.log.enqueue_always(self.log_streams.reopen)
+            self.server.log.enqueue_always(self._reopen_logs)
+
+    def _reopen_logs(self) -> None:
+        self.log_streams.reopen()
+        self.watchdog.reopen_log()
 
     def exit_if_asked(self) -> None:
         """Exit at once if SIGQUIT or SIGINT has arrived."""
@@ -204,6 +215,8 @@ class GreenWorker(ConfigurableWorker):
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         """SIGABRT: the arbiter has received no heartbeat for ``timeout`` seconds."""
         self.aborting = True
+        if self.booted:
+            self.watchdog.report_abort(frame)
         super().handle_abort(sig, frame)
 
 

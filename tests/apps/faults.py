@@ -125,7 +125,7 @@ def install(worker):
     """Prepare a worker before it serves."""
     make_callbacks_faulty()
     note_callbacks(worker.hub)
-    for module, name in (("serving.server", "TRIM_INTERVAL"), ("worker.green", "HEARTBEAT"),
+    for module, name in (("serving.server", "TRIM_INTERVAL"), ("watch.watchdog", "BEAT"),
                          ("logs.invalid_request_log", "INTERVAL"), ("serving.listener", "BACKOFF")):
         setattr(sys.modules[f"gworkers.{module}"], name, 0.1)
     globals()["worker"] = worker

@@ -11,11 +11,11 @@ import app_support
 def install(worker):
     """A ``post_worker_init`` that shortens the times of the self-check."""
     import gworkers.serving.self_check
-    import gworkers.worker.green
+    import gworkers.watch.watchdog
 
     gworkers.serving.self_check.INTERVAL = 0.1
     gworkers.serving.self_check.PATIENCE = 0.5
-    gworkers.worker.green.HEARTBEAT = 0.1
+    gworkers.watch.watchdog.BEAT = 0.1
     globals()["worker"] = worker
 
 

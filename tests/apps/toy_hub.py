@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
+from types import FrameType
 from typing import Any, Callable
 
 from greenlet import getcurrent, greenlet
@@ -196,6 +197,21 @@ class ToyHub:
 
     def is_writable(self, fd: int) -> bool:
         return is_ready(fd, select.POLLOUT)
+
+    def start_thread(self, run: Callable[[], None]) -> None:
+        threading.Thread(target=run, daemon=True).start()
+
+    def native_thread_id(self) -> int:
+        return threading.get_ident()
+
+    def native_lock(self) -> Any:
+        return threading.Lock()
+
+    def native_poll(self) -> Any:
+        return select.poll()
+
+    def is_polling(self, frame: FrameType) -> bool:
+        return frame.f_globals.get("__name__") == "selectors"
 
     def after_fork_in_child(self) -> None:
         self._selector = selectors.DefaultSelector()

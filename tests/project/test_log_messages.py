@@ -56,7 +56,7 @@ def filled(text: str, arguments: list[ast.expr]) -> str:
             return str(value.value)
         return CONSTANTS.get(value.id, ANY) if isinstance(value, ast.Name) else ANY
 
-    return re.sub(r"%[-+.\d]*[sdrgf]", fill, text)
+    return re.sub(r"%[-+.\d]*[sdrgf]", fill, text.replace("\n", " "))
 
 
 def call(node: ast.AST) -> tuple[str, list[ast.expr]] | None:

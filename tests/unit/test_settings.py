@@ -24,6 +24,7 @@ SECONDS = [
     "linger_timeout",
     "drain_keepalive",
     "drain_delay",
+    "block_warning",
     "boot_timeout",
     "time_slice",
 ]
@@ -54,6 +55,7 @@ def test_defaults():
         drain_keepalive=2.0,
         drain_delay=0.0,
         readiness_file=None,
+        block_warning=1.0,
         boot_timeout=300.0,
         max_rss=0,
         max_rss_jitter=0,

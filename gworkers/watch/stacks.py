@@ -1,0 +1,89 @@
+"""Requests and the stacks of their greenlets, for reports. All functions may be called in any native thread."""
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from traceback import StackSummary
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from gworkers.serving import exchange
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary
+    from types import FrameType
+    from typing import Any
+
+    from gworkers.hubs.base import Greenlet
+    from gworkers.serving.connection import Connection
+    from gworkers.serving.server import Server
+
+#: The most frames of a stack in a report, counted from the innermost one.
+DEPTH = 60
+
+
+class RequestReport(NamedTuple):
+    """One request in flight."""
+
+    method: str
+    #: the path without the query string, which may contain secrets
+    path: str
+    peer: str
+    #: seconds since a greenlet began to serve it
+    age: float
+    #: ``running``, ``waiting``, or ``overdue`` after ``request_timeout``
+    state: str
+    #: the stack of its greenlet inside the application, the outermost frame first
+    stack: StackSummary
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} from {self.peer}, {self.age:.1f} s old"
+
+
+def stack_of(frame: FrameType | None) -> StackSummary:
+    """Return the stack that ends in *frame*, the outermost frame first, without the frames that serve a request.
+
+    Source lines are read when the summary is formatted.
+    """
+    frames: list[FrameType] = []
+    while frame is not None and frame.f_code is not exchange.serve.__code__ and len(frames) < DEPTH:
+        frames.append(frame)
+        frame = frame.f_back
+    summary = StackSummary.extract(((each, each.f_lineno) for each in frames), lookup_lines=False)
+    summary.reverse()
+    return summary
+
+
+def requests_in_flight(server: Server, running: FrameType | None) -> list[RequestReport]:
+    """Return the requests that greenlets serve, the oldest first.
+
+    :param running: the innermost frame of the hub's thread
+    """
+    now = monotonic()
+    reports = []
+    active = cast("dict[Greenlet, Connection]", server.greenlets.active)
+    for greenlet, connection in list(active.items()):
+        response = connection.response
+        if response is None or greenlet.dead:
+            continue
+        # Only the greenlet that runs has no frame.
+        frame: Any = getattr(greenlet, "gr_frame", None)
+        reports.append(RequestReport(
+            response.req.method, response.req.path, connection.peer_name, now - response.started,
+            "running" if frame is None else "waiting", stack_of(running if frame is None else frame)))
+    reports.sort(key=lambda report: -report.age)
+    return reports
+
+
+def hub_frame(thread_id: int) -> FrameType | None:
+    """Return the innermost frame of the native thread *thread_id*, in which the hub runs."""
+    return sys._current_frames().get(thread_id)
+
+
+def place(frame: FrameSummary) -> str:
+    """Return file, line and function of *frame*."""
+    return f"{frame.filename}:{frame.lineno} in {frame.name}"
+
+
+def text(stack: StackSummary) -> str:
+    """Return *stack* as indented lines, the innermost frame last, without a line end."""
+    return "".join(stack.format()).rstrip("\n")

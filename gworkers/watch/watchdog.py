@@ -1,0 +1,183 @@
+"""The watchdog: a native thread that reports what blocks the hub, and what runs when the arbiter aborts the worker.
+
+The thread sleeps until the next beat of the main greenlet is late by ``block_warning`` seconds. While beats come, it
+wakes up less than once a second. It logs directly, because the log queue needs the hub.
+"""
+from __future__ import annotations
+
+import os
+import posix
+from select import POLLIN
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gworkers.error_text import print_traceback
+from gworkers.logs.thread_log import ThreadLog
+from gworkers.watch.native_traceback import NativeTraceback
+from gworkers.watch.stacks import RequestReport, hub_frame, place, requests_in_flight, stack_of, text
+
+if TYPE_CHECKING:
+    from traceback import StackSummary
+    from types import FrameType
+
+    from gworkers.hubs.base import Hub
+    from gworkers.serving.server import Server
+    from gworkers.shared_state import WorkerState
+
+#: The most seconds between two beats. Half a second must be left for a warning that is due.
+BEAT = 0.4
+#: Seconds between two checks while the hub is blocked.
+CHECK = 0.1
+#: Seconds after which the interpreter writes the stack in C, if the thread has not woken up when it was due.
+GRACE = 0.05
+#: Seconds that SIGABRT waits for the report of the thread.
+ABORT_SECONDS = 0.5
+#: Stands for the request, if the code that blocks the hub serves none.
+OUTSIDE = "code outside of requests"
+
+
+class Watchdog:
+    """Watches the hub of one worker. Create it in the hub's thread.
+
+    :param server: the server of the worker
+    :param state: the state that the worker shares with the master
+    :param logger: Gunicorn's logger, of any class
+    :param block_warning: seconds; 0 for no reports of blocks
+    """
+
+    def __init__(self, server: Server, state: WorkerState, logger: Any, block_warning: float) -> None:
+        self._server = server
+        self._hub: Hub = server.hub
+        self._state = state
+        self._log = ThreadLog(logger)
+        self._limit = block_warning
+        #: seconds between two beats
+        self.interval = min(BEAT, block_warning * BEAT) if block_warning else BEAT
+        self._thread_id = self._hub.native_thread_id()
+        self._last_beat = monotonic()
+        self._pipe = posix.pipe()
+        for fd in self._pipe:
+            os.set_blocking(fd, False)
+        self._poll = self._hub.native_poll()
+        self._poll.register(self._pipe[0], POLLIN)
+        self._native = NativeTraceback(logger)
+        self._stopped = False
+        #: the frame that SIGABRT has interrupted
+        self._aborted_frame: FrameType | None = None
+        self._abort_reported = False
+        self._report_done = self._hub.native_lock()
+        self._report_done.acquire()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._native.write_on_abort()
+        self.beat()
+        self._hub.start_thread(self._run)
+
+    def beat(self) -> None:
+        """Record that the hub runs. The main greenlet calls this at least each :attr:`interval` seconds."""
+        self._last_beat = monotonic()
+
+    def reopen_log(self) -> None:
+        """Write to the log file that has been reopened."""
+        self._native.reopen()
+
+    def stop(self) -> None:
+        """Stop the thread, because the main greenlet sends no more beats."""
+        self._stopped = True
+        self._native.disarm()
+        self._wake()
+
+    def report_abort(self, frame: FrameType | None) -> None:
+        """Let the thread log what runs, and wait for that for at most :data:`ABORT_SECONDS`. For SIGABRT's handler.
+
+        :param frame: the frame that the signal has interrupted
+        """
+        self._aborted_frame = frame
+        self._wake()
+        self._report_done.acquire(timeout=ABORT_SECONDS)
+
+    def release_after_fork(self) -> None:
+        """Close the file descriptors in a forked process, in which the thread does not exist."""
+        self._native.release_after_fork()
+        for fd in self._pipe:
+            posix.close(fd)
+
+    def _wake(self) -> None:
+        try:
+            posix.write(self._pipe[1], b".")
+        except BlockingIOError:
+            pass
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped:
+                late = monotonic() - self._last_beat - self.interval
+                if self._limit and late >= self._limit:
+                    self._watch_block()
+                else:
+                    self._wait(self._limit - late if self._limit else 1.0)
+        except Exception as error:
+            # The log is the application's. Whatever it does, the worker serves on.
+            print_traceback(error)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a wake-up, for at most *seconds*."""
+        if self._limit:
+            self._native.arm(seconds + GRACE)
+        if self._poll.poll(seconds * 1000 + 1):
+            posix.read(self._pipe[0], 4096)
+        if self._stopped:
+            return
+        self._report_abort_if_due()
+
+    def _watch_block(self) -> None:
+        """Report that the hub is blocked, then wait for the end of the block."""
+        self._native.disarm()
+        last = self._last_beat
+        frame = hub_frame(self._thread_id)
+        if frame is not None and self._hub.is_polling(frame):
+            # The process was stopped, or the machine is overloaded. The hub runs now.
+            self._poll.poll(CHECK * 1000)
+            return
+        requests = requests_in_flight(self._server, frame)
+        running = next((request for request in requests if request.state == "running"), None)
+        stack = running.stack if running is not None and running.stack else stack_of(frame)
+        began = last if running is None else max(last, monotonic() - running.age)
+        del frame
+        self._log_block(began, running, stack)
+        while self._last_beat == last and not self._stopped:
+            if self._poll.poll(CHECK * 1000):
+                posix.read(self._pipe[0], 4096)
+            self._report_abort_if_due()
+        if not self._stopped:
+            self._log.warning("The hub runs again. It was blocked for %.1f s by %s.", self._last_beat - began,
+                              running or OUTSIDE)
+
+    def _log_block(self, began: float, running: RequestReport | None, stack: StackSummary) -> None:
+        self._log.warning(
+            "The hub is blocked for %.1f s (pid:%s): %s, request: %s. No other request of this worker is served "
+            "meanwhile. Let this code wait cooperatively, or call it in a native thread. Stack:\n%s",
+            monotonic() - began, os.getpid(), place(stack[-1]) if stack else "unknown code", running or "none",
+            text(stack))
+
+    def _report_abort_if_due(self) -> None:
+        """When the worker is aborted, log the stack that blocks the hub and all requests in flight, once.
+
+        The handler of SIGABRT cannot run while the hub's thread executes C code, but the master has set the state.
+        """
+        if self._abort_reported or (self._aborted_frame is None and not self._state.aborted):
+            return
+        self._abort_reported = True
+        frame = self._aborted_frame or hub_frame(self._thread_id)
+        requests = requests_in_flight(self._server, frame)
+        described = "".join(f"\n{request}, {request.state}:\n{text(request.stack)}" for request in requests)
+        try:
+            self._log.warning("The worker (pid:%s) is aborted. Stack of the hub's thread:\n%s\n"
+                              "Requests in flight: %s.%s",
+                              os.getpid(), text(stack_of(frame)), len(requests), described)
+        finally:
+            del frame
+            self._report_done.release()

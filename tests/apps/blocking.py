@@ -1,0 +1,57 @@
+"""Requests that block the hub for a number of seconds, each in another way. /wait waits cooperatively."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+
+import app_support
+
+releases_lock = ctypes.CDLL(None)
+keeps_lock = ctypes.PyDLL(None)
+
+
+def loop_in_python(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def sleep_unpatched(seconds):
+    if "gevent" in sys.modules and "gevent.monkey" in sys.modules:
+        from gevent.monkey import get_original
+
+        get_original("time", "sleep")(seconds)
+    else:
+        from eventlet.patcher import original
+
+        original("time").sleep(seconds)
+
+
+def call_c(seconds):
+    releases_lock.usleep(int(seconds * 1e6))
+
+
+def call_c_with_the_lock(seconds):
+    keeps_lock.usleep(int(seconds * 1e6))
+
+
+def short_call():
+    return sum(range(50))
+
+
+def make_short_calls(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        short_call()
+
+
+def app(environ, start_response):
+    name = environ["PATH_INFO"].strip("/")
+    seconds = float(environ["QUERY_STRING"] or 0)
+    if name == "wait":
+        time.sleep(seconds)
+    elif name:
+        globals()[name](seconds)
+    return app_support.answer(start_response)
