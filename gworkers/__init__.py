@@ -11,9 +11,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gworkers.errors import ClientGone, RequestTimeout
     from gworkers.worker.green import EventletWorker, GeventWorker
 
-__all__ = ["EventletWorker", "GeventWorker", "__version__"]
+__all__ = ["ClientGone", "EventletWorker", "GeventWorker", "RequestTimeout", "__version__"]
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> object:
         from gworkers.worker import green
 
         return getattr(green, name)
+    if name in ("ClientGone", "RequestTimeout"):
+        from gworkers import errors
+
+        return getattr(errors, name)
     # These look-ups are normal: the import system tries submodules, and tools try names with an underscore.
     expected = name.startswith("_") or find_spec(f"{__name__}.{name}") is not None
     by_gunicorn = sys._getframe(1).f_globals.get("__name__") == "gunicorn.util"

@@ -11,6 +11,10 @@
         +-- ClientTimeout (TimeoutError)           the peer made no progress within a deadline
         +-- Refusal                                the request must be refused; carries the HTTP status
 
+    RequestInterrupted (BaseException)         raised in a request where it waits, if the configuration asks for it
+    +-- RequestTimeout                         the request has taken longer than it may
+    +-- ClientGone                             the client has left
+
 ``ClientError`` is an ``OSError`` because applications and frameworks expect that type from a failing
 ``wsgi.input``. Werkzeug, for instance, answers it with 400.
 """
@@ -24,6 +28,18 @@ if TYPE_CHECKING:
 
 class GworkersError(Exception):
     """Base class of all exceptions that gworkers raises."""
+
+
+class RequestInterrupted(BaseException):
+    """The request is to end. It is no ``Exception``, so that ``except Exception`` does not catch it."""
+
+
+class RequestTimeout(RequestInterrupted):
+    """The request has taken longer than ``request_timeout``, or than the limit it has set itself."""
+
+
+class ClientGone(RequestInterrupted):
+    """The client has left, so the response cannot be delivered."""
 
 
 class StartError(GworkersError, RuntimeError):

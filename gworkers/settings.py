@@ -28,6 +28,7 @@ GUNICORN_SETTINGS = frozenset(known.name for known in known_settings())
 
 Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
+Count = Annotated[int, "a whole number, 0 or more (0: no limit)"]
 Path = Annotated[Optional[str], "a path"]
 Names = Annotated[tuple[str, ...], "names, separated by commas or in a list"]
 Hook = Annotated[object, "a function or an import path: 'package.module:function'"]
@@ -81,6 +82,21 @@ class Settings:
 
     block_warning: Seconds = 1.0
     """Seconds after which it is logged that the hub is blocked: the code, its stack and its request. 0: never."""
+
+    request_timeout: Seconds = 0.0
+    """Seconds that a request may take, from the start of its greenlet to the end of its response. Then the client
+    gets 504, or a reset if the response has begun. 0: no limit."""
+
+    request_timeout_action: Literal["release", "cancel"] = "release"
+    """What happens to a request after ``request_timeout``. ``release``: it runs on, and its output is discarded.
+    ``cancel``: :exc:`gworkers.RequestTimeout` is raised in it where it waits."""
+
+    max_active_requests: Count = 0
+    """The most requests that a worker serves at once. A request above it gets 503 at once. 0: no limit."""
+
+    on_client_gone: Literal["ignore", "cancel"] = "ignore"
+    """What happens to a request whose client has left. ``ignore``: it runs on. ``cancel``: :exc:`gworkers.ClientGone`
+    is raised in it where it waits."""
 
     boot_timeout: Seconds = 300.0
     """Seconds that a worker may take until it serves. Gunicorn's ``timeout`` applies from then on."""

@@ -11,6 +11,8 @@ from gworkers.http1.parse_errors import ConfigurationProblem
 from gworkers.http1.refusal import refusal_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gworkers.http1.body import Body
     from gworkers.http1.request import Request
     from gworkers.http1.response import Response
@@ -23,10 +25,11 @@ class Environs:
 
     :param cfg: Gunicorn's configuration
     :param address: the address of the listener, as its socket returns it
+    :param extensions: further entries, the same for all requests
     """
 
-    def __init__(self, cfg: Any, address: Any) -> None:
-        self._base: dict[str, Any] = {**base_environ(cfg), "wsgi.multithread": True,
+    def __init__(self, cfg: Any, address: Any, extensions: Mapping[str, object]) -> None:
+        self._base: dict[str, Any] = {**base_environ(cfg), **extensions, "wsgi.multithread": True,
                                       "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", "")}
         self._is_unix = not isinstance(address, tuple)
         if not self._is_unix:

@@ -35,13 +35,14 @@ def refusal_for(error: Exception) -> Refusal:
     return Refusal(status, _REASONS.get(status, "Bad Request"), message, text.replace("%s", message))
 
 
-def error_page(heads: ResponseHeads, status: int, reason: str, detail: str) -> bytes:
+def error_page(heads: ResponseHeads, status: int, reason: str, detail: str, fields: str = "") -> bytes:
     """Return a complete error response, which closes the connection.
 
     :param detail: the text of the page; it is escaped
+    :param fields: lines of header fields to add
     """
     page = (f"<html>\n  <head>\n    <title>{reason}</title>\n  </head>\n  <body>\n"
             f"    <h1><p>{reason}</p></h1>\n    {html.escape(detail)}\n  </body>\n</html>\n")
     # Each character is one byte in Latin-1.
     return heads.start(f"{status} {reason}", "close", (1, 1)) + (
-        f"Content-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n{page}").encode("latin-1", "replace")
+        f"{fields}Content-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n{page}").encode("latin-1", "replace")

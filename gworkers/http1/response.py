@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import io
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable
 
+from gworkers.http1.discarding_connection import DISCARD
 from gworkers.http1.response_head import FIELDS, STATUSES, field_line, is_upgrade, status_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
     from typing import Union
 
@@ -55,6 +57,8 @@ class Response:
     ended: bool = False
     #: when a greenlet began to serve the request, as ``time.monotonic()``
     started: float = 0.0
+    #: the environ of the request; empty until it is made
+    environ: Mapping[str, Any] = MappingProxyType({})
     #: the lines of the head for :attr:`headers`
     _lines: list[bytes]
 
@@ -298,6 +302,13 @@ class Response:
             self._connection.send_last(b"".join(self._head()))
         elif self.chunked:
             self._connection.send_last(b"0\r\n\r\n")
+
+    def discard_output(self) -> None:
+        """Discard everything that the application still sends. The client has got another response, or a reset."""
+        self._connection = DISCARD
+        if not self.headers_sent:
+            # The status is that of the other response.
+            self.status = None
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
         """Send a 103 response with *headers* (RFC 8297), unless the client uses HTTP/1.0 or the response has begun."""

@@ -42,6 +42,9 @@ class Greenlet(Protocol):
     def switch(self, *args: Any) -> Any:
         """Run it until it parks or ends. Its :meth:`Hub.park` returns the argument. Call this in the hub only."""
 
+    def throw(self, error: BaseException) -> Any:
+        """Raise *error* where it waits, and run it until it parks or ends. Call this in the hub only."""
+
 
 class LoopInfo(NamedTuple):
     """Descriptions of the parts of a hub, for reports."""
@@ -98,6 +101,9 @@ class Hub(Protocol):
 
     def shared_lock(self) -> Any:
         """Return a re-entrant lock for log handlers, usable by both the greenlets and the native threads."""
+
+    def poll(self, fd: int, events: int) -> int:
+        """Return those of *events*, and of POLLHUP, POLLERR and POLLNVAL, that *fd* has, without waiting."""
 
     def is_readable(self, fd: int) -> bool:
         """Return whether *fd* is readable, without waiting. A watcher of *fd* may be started."""

@@ -109,11 +109,16 @@ class EventletHub:
     def shared_lock(self) -> Any:
         return SharedLock()
 
+    def poll(self, fd: int, events: int) -> int:
+        poll = self.native_poll()
+        poll.register(fd, events)
+        return sum(found for _, found in poll.poll(0))
+
     def is_readable(self, fd: int) -> bool:
-        return _poll(fd, POLLIN)
+        return bool(self.poll(fd, POLLIN))
 
     def is_writable(self, fd: int) -> bool:
-        return _poll(fd, POLLOUT)
+        return bool(self.poll(fd, POLLOUT))
 
     def start_thread(self, run: Callable[[], None]) -> None:
         eventlet.patcher.original("threading")._start_new_thread(run, ())
@@ -240,11 +245,6 @@ class SharedLock:
     def __exit__(self, *error: object) -> None:
         self.release()
 
-
-def _poll(fd: int, events: int) -> bool:
-    poll = eventlet.patcher.original("select").poll()
-    poll.register(fd, events)
-    return bool(poll.poll(0))
 
 
 def _ignore(*args: object) -> None:

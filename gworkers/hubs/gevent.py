@@ -102,11 +102,16 @@ class GeventHub:
         # A lock of gevent, if it has patched the threading module.
         return threading.RLock()
 
+    def poll(self, fd: int, events: int) -> int:
+        poll = self.native_poll()
+        poll.register(fd, events)
+        return sum(found for _, found in poll.poll(0))
+
     def is_readable(self, fd: int) -> bool:
-        return _poll(fd, POLLIN)
+        return bool(self.poll(fd, POLLIN))
 
     def is_writable(self, fd: int) -> bool:
-        return _poll(fd, POLLOUT)
+        return bool(self.poll(fd, POLLOUT))
 
     def start_thread(self, run: Callable[[], None]) -> None:
         gevent.monkey.get_original("_thread", "start_new_thread")(run, ())
@@ -137,9 +142,3 @@ class GeventHub:
         own.setblocking(False)
         return context.wrap_socket(own, server_side=True, do_handshake_on_connect=False,
                                    suppress_ragged_eofs=suppress_ragged_eofs)
-
-
-def _poll(fd: int, events: int) -> bool:
-    poll = gevent.monkey.get_original("select", "poll")()
-    poll.register(fd, events)
-    return bool(poll.poll(0))

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from time import strftime, time
@@ -38,7 +38,7 @@ class Exchange:
 
     __slots__ = ("duration", "environ", "request", "response")
 
-    def __init__(self, response: Response, request: Request, environ: dict[str, Any], duration: timedelta) -> None:
+    def __init__(self, response: Response, request: Request, environ: Mapping[str, Any], duration: timedelta) -> None:
         self.response = response
         self.request = request
         self.environ = environ
@@ -112,7 +112,7 @@ class AccessLog:
         report_errors(logger.access_log, self._report)
         self._atoms = self._compile(line_format) if self._handler is not None else {}
 
-    def record(self, response: Response, request: Request, environ: dict[str, Any], seconds: float) -> None:
+    def record(self, response: Response, request: Request, environ: Mapping[str, Any], seconds: float) -> None:
         """Write the line of a request that took *seconds*. Never raises and never waits."""
         duration = timedelta(seconds=seconds)
         handler = self._handler

@@ -1,8 +1,10 @@
 """How a connection ends: at once, by a lingering close, in a drain, in a forked process."""
 from __future__ import annotations
 
+import _socket
 import posix
 import socket
+import struct
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Bytes to discard, at most, from a client that goes on sending to a closed connection.
 LINGER_LIMIT = 4 * 1024 * 1024
+
+#: The value of SO_LINGER that makes a close send a reset.
+NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class ClosableTransport(Transport):
@@ -36,6 +41,11 @@ class ClosableTransport(Transport):
         self._deadline: Deadline[Any] | None = None
         #: bytes discarded while lingering
         self._lingered = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is closed."""
+        return self.state is CLOSED
 
     def _wait(self, deadline: Deadline[Any]) -> None:
         """Wait for the client within *deadline*, without a greenlet."""
@@ -136,6 +146,18 @@ class ClosableTransport(Transport):
 
     def recover(self) -> None:
         """Close after an exception, because the state of the connection is undefined."""
+        self.close()
+
+    def reset(self) -> None:
+        """Close at once with a TCP reset, so that the client cannot take the response for complete."""
+        if self.state is CLOSED:
+            return
+        try:
+            # A TLS session would end with an alert, which says that the response is complete.
+            self.sock = _socket.socket(fileno=self.sock.detach())
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        except OSError:
+            pass
         self.close()
 
     def close(self) -> None:

@@ -50,8 +50,8 @@ class Connection(ClosableTransport):
     :param peer: the address of the peer
     """
 
-    __slots__ = ("__weakref__", "_after", "_proxy", "_seen", "listener", "peer", "response", "served",
-                 "trusted")
+    __slots__ = ("__weakref__", "_after", "_proxy", "_seen", "limited", "listener", "peer",
+                 "released", "response", "served", "trusted")
 
     def __init__(self, server: Server, listener: Listener, sock: Any, peer: Any) -> None:
         super().__init__(server, sock)
@@ -61,6 +61,10 @@ class Connection(ClosableTransport):
         self.trusted = server.trusts(peer)
         #: the response to the request that a greenlet serves; None between two requests
         self.response: Response | None = None
+        #: whether the request has a time limit, or asks whether its client has left
+        self.limited = False
+        #: whether the client was released before the request has ended: it got a response, or has left
+        self.released = False
         #: the number of requests so far
         self.served = 0
         #: what to do when the response has been sent; None while there is none to send
@@ -135,6 +139,9 @@ class Connection(ClosableTransport):
             self._seen = 0
             self.buffer = bytes(self.buffer)
         self.served += 1
+        if server.limits.max_active <= server.greenlets.count:
+            server.limits.refuse(self)
+            return
         if self._proxy is not None:
             request.proxy_protocol_info = self._proxy
         elif request.proxy_protocol_info:
@@ -187,7 +194,7 @@ class Connection(ClosableTransport):
         keep = serve(self, request)
         # The body refers back to the request, and the garbage collector frees such a cycle late.
         body, request.body = request.body, None
-        if self.state is CLOSED:
+        if self.state is CLOSED or self.released:
             return
         if self.awaited:
             # A greenlet that the application started still waits. It could read bytes of the next request.
@@ -250,10 +257,13 @@ class Connection(ClosableTransport):
         """Log an error of the client."""
         self.server.invalid_requests.report(self.peer_name, error)
 
-    def send_error(self, status: int, reason: str, detail: str) -> None:
-        """Send as much of an error page as is possible without waiting, and close."""
+    def send_error(self, status: int, reason: str, detail: str, fields: str = "") -> None:
+        """Send as much of an error page as is possible without waiting, and close.
+
+        :param fields: lines of header fields to add
+        """
         try:
-            self.sock.send(error_page(self.server.responses.heads, status, reason, detail))
+            self.sock.send(error_page(self.server.responses.heads, status, reason, detail, fields))
         except OSError:
             pass
         self.linger()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit
 
-from gworkers.errors import ClientError, ClientTimeout, Refusal
+from gworkers.errors import ClientError, ClientTimeout, Refusal, RequestInterrupted
 from gworkers.gunicorn_compat import optional
 from gworkers.http1.body import EMPTY, Body, LengthBody
 from gworkers.http1.chunked import ChunkedBody
@@ -34,12 +34,16 @@ def serve(connection: Connection, request: Request) -> bool:
     response.started = monotonic()
     environ: dict[str, Any] = {}
     keep = False
+    if server.limits.seconds:
+        server.limits.set(connection, server.limits.seconds)
+    if server.clients.cancels:
+        server.clients.watch(connection)
     try:
         if server.pre_request is not None:
             request.cfg = server.cfg
             server.pre_request(worker, request)
             request.adopt_headers()
-        environ = connection.listener.environs.build(request, response, body, connection.offer)
+        environ = response.environ = connection.listener.environs.build(request, response, body, connection.offer)
         worker.nr += 1
         if worker.nr >= worker.max_requests:
             worker.recycle()
@@ -57,13 +61,18 @@ def serve(connection: Connection, request: Request) -> bool:
                 keep = False
             if keep and not body.complete:
                 keep = body.discard(server.discard_body_limit, server.linger)
+    except RequestInterrupted as error:
+        if not connection.released:
+            # The application has raised it.
+            _fail(connection, response, error)
     except ClientError as error:
         if not environ:
             # Errors in a body are logged where it is read.
             connection.log_client_error(error)
         _end_after_client_error(connection, response, error)
     except GreenletExit:
-        connection.close_unless_flushing()
+        if not connection.released:
+            connection.close_unless_flushing()
     except BaseException as error:
         if worker.forking_greenlet is not None:
             fork.exit_forked_child(worker, error)
@@ -73,17 +82,17 @@ def serve(connection: Connection, request: Request) -> bool:
             # Libraries that support Gunicorn end a request in this way after they have sent on the socket.
             _end_takeover(connection, response)
         else:
-            if server.ends_process(error):
-                raise
-            server.log.exception("Error handling request %s %s", request.method, request.uri)
-            _send_error(connection, response, 500, "Internal Server Error", "")
+            _fail(connection, response, error)
     finally:
         if worker.forking_greenlet is not None:
             fork.exit_forked_child(worker, None)
         response.ended = True
         connection.response = None
         body.end()
-        if server.access is not None and environ and response.status is not None:
+        if connection.limited:
+            server.clients.end(connection)
+            server.limits.end(connection)
+        if server.access is not None and environ and response.status is not None and not connection.released:
             server.access.record(response, request, environ, monotonic() - response.started)
         if server.post_request is not None:
             request.cfg = server.cfg
@@ -94,6 +103,16 @@ def serve(connection: Connection, request: Request) -> bool:
                     raise
                 server.log.exception("Exception in post_request hook")
     return keep
+
+
+def _fail(connection: Connection, response: Response, error: BaseException) -> None:
+    """Log *error*, an exception of the application, and send an error page if a response can still begin."""
+    server = connection.server
+    if server.ends_process(error):
+        raise error
+    request = response.req
+    server.log.exception("Error handling request %s %s", request.method, request.uri)
+    _send_error(connection, response, 500, "Internal Server Error", "")
 
 
 def _body(connection: Connection, request: Request) -> Body:
@@ -147,6 +166,8 @@ def _cause(error: BaseException) -> BaseException | None:
 
 def _end_takeover(connection: Connection, response: Response) -> None:
     """Close after the application has sent on the socket itself, and set the status for the access log."""
+    if connection.released:
+        return
     if response.status is None:
         response.status = "101 Switching Protocols"
     connection.close()
@@ -154,6 +175,8 @@ def _end_takeover(connection: Connection, response: Response) -> None:
 
 def _end_after_client_error(connection: Connection, response: Response, error: ClientError) -> None:
     """Send an error page if no response has begun, then close."""
+    if connection.released:
+        return
     if response.headers_sent:
         connection.server.log.debug("A client disconnected before it got the whole response: %s", error)
         connection.close_unless_flushing()
@@ -169,6 +192,8 @@ def _end_after_client_error(connection: Connection, response: Response, error: C
 
 def _send_error(connection: Connection, response: Response, status: int, reason: str, detail: str) -> None:
     """Send an error page if a response can still begin, then close."""
+    if connection.released:
+        return
     too_late = response.too_late
     if not response.headers_sent:
         response.status = f"{status} {reason}"

@@ -70,6 +70,15 @@ class RequestGreenlets:
             self._hub.call_soon(self._start)
             self._scheduled = True
 
+    @property
+    def count(self) -> int:
+        """The number of requests that are served or queued."""
+        return len(self.active) + len(self._requests)
+
+    def greenlet_of(self, connection: RequestHandler) -> Greenlet | None:
+        """Return the greenlet that serves a request of *connection*; None if there is none."""
+        return next((greenlet for greenlet, served in self.active.items() if served is connection), None)
+
     def next_step(self) -> object:
         """Return the request that is started next, or None."""
         return self._requests[0] if self._requests else None

@@ -47,7 +47,7 @@ class Listener:
         self._batch = 1 if server.cfg.workers > 1 else BATCH
         # On Linux accepted sockets inherit TCP_NODELAY from Gunicorn's listening socket.
         self._set_no_delay = sys.platform != "linux" and self._native.family != _socket.AF_UNIX
-        self.environs = Environs(server.cfg, self._native.getsockname())
+        self.environs = Environs(server.cfg, self._native.getsockname(), server.extensions)
         self._watcher: Watcher = server.hub.watch_read(self._native.fileno())
         self._accepting = False
         self._closed = False

@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 from math import inf
 from operator import itemgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, cast
 
 from gworkers.gunicorn_compat import optional
 from gworkers.http1.fast import fast_parser
@@ -23,13 +23,16 @@ from gworkers.logs.invalid_request_log import InvalidRequestLog
 from gworkers.logs.queue import LogQueue
 from gworkers.serving import access_log
 from gworkers.serving.access_log import AccessLog
+from gworkers.serving.client_watch import ClientWatch, CurrentClient
 from gworkers.serving.connection import Connection
 from gworkers.serving.deadlines import Deadlines
 from gworkers.serving.greenlets import RequestGreenlets
 from gworkers.serving.listener import Listener
 from gworkers.serving.outbox import Outbox
+from gworkers.serving.request_limits import RequestLimits
 
 if TYPE_CHECKING:
+    from gworkers.http1.response import Response
     from gworkers.hubs.base import Hub
     from gworkers.serving.worker_process import WorkerProcess
     from gworkers.settings import Settings
@@ -91,6 +94,10 @@ class Server:
         self._drain_idle = deadlines.add(settings.drain_keepalive, Connection.close_if_idle)
         self._drain_await_close = deadlines.add(DRAIN_AWAIT_CLOSE, Connection.close)
 
+        self.limits = RequestLimits(self, settings.request_timeout,
+                                    cancels=settings.request_timeout_action == "cancel",
+                                    max_active=settings.max_active_requests)
+        self.clients = ClientWatch(self, cancels=settings.on_client_gone == "cancel")
         self.discard_body_limit = settings.discard_body_limit
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
         self.access = (AccessLog(worker.log, self.log, cfg.access_log_format) if access_log.wanted(cfg, worker.log)
@@ -136,9 +143,9 @@ class Server:
     def abort(self) -> int:
         """Close all connections, and disconnect the clients of requests that run.
 
-        :returns: the number of those requests
+        :returns: the number of requests that run, including overdue ones
         """
-        requests = 0
+        requests = len(self.limits.overdue)
         for connection in list(self.connections):
             with contained(connection):
                 requests += connection.abort()
@@ -159,6 +166,11 @@ class Server:
     def connection_count(self) -> int:
         """The number of open connections."""
         return len(self.connections)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether connections are open, or requests still run whose clients have been released."""
+        return bool(self.connections or self.limits.overdue)
 
     def trusts(self, peer: Any) -> bool:
         """Whether *peer* is a proxy that may set the scheme of a request (``forwarded_allow_ips``)."""
@@ -211,10 +223,70 @@ class Server:
         """Remove a connection that is closed."""
         self.connections.discard(connection)
         if self._stopping:
-            if not self.connections:
-                self._on_idle()
+            self.request_ended()
         elif self.full:
             self.resume_accepting()
+
+    def request_ended(self) -> None:
+        """Report the end of the drain if this was the last connection or request."""
+        if self._stopping and not self.is_busy:
+            self._on_idle()
+
+    def current_connection(self) -> Connection:
+        """Return the connection of the request that the current greenlet serves.
+
+        :raises RuntimeError: if it serves none
+        """
+        connection = self.greenlets.active.get(self.hub.current_greenlet())
+        if connection is None:
+            raise RuntimeError("this works in the greenlet of a request only, not in one that the request has started")
+        return cast("Connection", connection)
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """Limit the time of the current request: ``environ["gworkers.deadline"]``.
+
+        :param seconds: from now on; None for no limit
+        :raises RuntimeError: outside of a request's own greenlet
+        :raises ValueError: if *seconds* is negative
+        """
+        if seconds is not None and not seconds >= 0:
+            raise ValueError(f"the deadline must be None or a number of seconds that is not negative, not {seconds!r}")
+        self.limits.set(self.current_connection(), seconds)
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """The entries of gworkers in each environ."""
+        client = CurrentClient(self)
+        return {"gworkers.deadline": self.set_deadline, "gworkers.client_gone": client,
+                "gworkers.wait_client_gone": client.wait}
+
+    def release_gone_client(self, connection: Connection) -> None:
+        """Close the connection of a client that has left. Its request may run on."""
+        response = connection.response
+        if response is not None:
+            if response.status is None:
+                response.status, response.status_code = "499 Client Closed Request", 499
+            self._release(connection, response)
+            connection.close()
+
+    def expire(self, connection: Connection, response: Response) -> None:
+        """Release the client of a request that takes too long. The request's greenlet may run on."""
+        begun = response.headers_sent
+        if not begun:
+            response.status, response.status_code, response.headers = "504 Gateway Timeout", 504, []
+        self._release(connection, response)
+        if begun:
+            connection.reset()
+        else:
+            connection.send_error(504, "Gateway Timeout", "The request took too long.")
+
+    def _release(self, connection: Connection, response: Response) -> None:
+        """Separate a request that still runs from its connection, and log it as if it had ended."""
+        connection.released = True
+        if self.access is not None and response.environ:
+            self.access.record(response, response.req, response.environ, monotonic() - response.started)
+        response.discard_output()
+        response.req.body.end()
 
     def resume_accepting(self) -> None:
         """Accept connections again after the server was full."""

@@ -62,6 +62,11 @@ class OfferedSocket:
             connection.break_off()
         return getattr(self._socket, name)
 
+    @property
+    def socket_made(self) -> bool:
+        """Whether the application has used more than a property."""
+        return self._socket is not None
+
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         # For isinstance(), which must give the class of the socket without making one.

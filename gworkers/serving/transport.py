@@ -83,6 +83,11 @@ class Transport(WaitableSocket):
         """Whether the connection is TLS."""
         return isinstance(self.sock, ssl.SSLSocket)
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether the application uses the socket itself."""
+        return self.offer.socket_made
+
     def hand_over(self) -> Any:
         """Send what was left to the outbox, then return a cooperative socket for the application.
 
@@ -156,6 +161,24 @@ class Transport(WaitableSocket):
                     # TLS sockets of gevent return 0 where others raise SSLWantWriteError.
                     self._wait_writable()
                 data = memoryview(data)[sent:]
+
+    def try_to_send(self, data: bytes) -> bool:
+        """Send *data*, which is small, without waiting, unless the client takes nothing now.
+
+        :returns: false if the connection is broken
+        """
+        self.server.outbox.flush_before_send()
+        if self._unsent or self.broken:
+            return not self.broken
+        try:
+            sent = self.sock.send(data)
+        except WOULD_BLOCK:
+            return True
+        except OSError:
+            return False
+        if sent < len(data):
+            self.break_off()
+        return bool(sent == len(data))
 
     def send_last(self, data: bytes) -> None:
         """Send *data*, which completes a response: at once, or a moment later in a batch."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from gworkers.error_text import print_traceback
 from gworkers.logs.thread_log import ThreadLog
+from gworkers.serving.stacks import RequestReport, hub_frame, place, requests_in_flight, stack_of, text
 from gworkers.watch.native_traceback import NativeTraceback
-from gworkers.watch.stacks import RequestReport, hub_frame, place, requests_in_flight, stack_of, text
 
 if TYPE_CHECKING:
     from traceback import StackSummary

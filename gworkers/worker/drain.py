@@ -30,7 +30,7 @@ def drain(worker: GreenWorker) -> None:
     abort_time = end - min(allowed * ABORT_SHARE, ABORT_SECONDS)
 
     def busy() -> bool:
-        return server.connection_count > 0
+        return server.is_busy
 
     if worker.settings.drain_delay and not worker.is_replaced:
         _beat_while(worker, lambda: True, min(monotonic() + worker.settings.drain_delay, abort_time))

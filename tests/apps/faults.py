@@ -158,6 +158,12 @@ def wait(environ, start_response):
     return app_support.answer(start_response)
 
 
+def wait_for_client(environ, start_response):
+    environ["gworkers.deadline"](5)
+    environ["gworkers.wait_client_gone"](0.1)
+    return app_support.answer(start_response)
+
+
 def leave_a_reader(environ, start_response):
     """Leave a greenlet that reads the body after the request."""
     body = environ["wsgi.input"]

@@ -192,6 +192,11 @@ class ToyHub:
     def shared_lock(self) -> Any:
         return threading.RLock()
 
+    def poll(self, fd: int, events: int) -> int:
+        poll = select.poll()
+        poll.register(fd, events)
+        return sum(found for _, found in poll.poll(0))
+
     def is_readable(self, fd: int) -> bool:
         return is_ready(fd, select.POLLIN)
 

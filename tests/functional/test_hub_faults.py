@@ -104,8 +104,15 @@ def leave_a_reader(server):
     client.close()
 
 
+def wait_for_client(server):
+    client = server.connect(timeout=5)
+    client.send(request("/wait-for-client"))
+    assert client.receive().body == b"ok"
+    client.close()
+
+
 STEPS = [keep_alive, pipeline, read_large_response_slowly, read_pipelined_responses_slowly, send_invalid_request,
-         leave_a_reader]
+         leave_a_reader, wait_for_client]
 
 
 def exercise(server):

@@ -103,7 +103,8 @@ def test_connection_does_not_copy_what_has_arrived_before(fast):
     server: Any = SimpleNamespace(
         hub=SimpleNamespace(watch_read=lambda fd: Mock()), heads=heads(fast), trusts=lambda peer: False,
         first_byte=NoDeadline(), head=NoDeadline(),
-        greenlets=SimpleNamespace(run=lambda connection, request: requests.append(request)))
+        greenlets=SimpleNamespace(run=lambda connection, request: requests.append(request), count=0),
+        limits=SimpleNamespace(max_active=1))
     sock: Any = SimpleNamespace(fileno=lambda: 3, recv=lambda size: pieces.pop(0))
     connection = Connection(server, None, sock, PEER)
     connection.open()

@@ -26,10 +26,11 @@ SECONDS = [
     "drain_delay",
     "block_warning",
     "boot_timeout",
+    "request_timeout",
     "time_slice",
 ]
 
-BYTES = ["discard_body_limit", "max_rss", "max_rss_jitter"]
+WHOLE_NUMBERS = ["discard_body_limit", "max_rss", "max_rss_jitter", "max_active_requests"]
 
 
 def resolve(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -56,6 +57,10 @@ def test_defaults():
         drain_delay=0.0,
         readiness_file=None,
         block_warning=1.0,
+        request_timeout=0.0,
+        request_timeout_action="release",
+        max_active_requests=0,
+        on_client_gone="ignore",
         boot_timeout=300.0,
         max_rss=0,
         max_rss_jitter=0,
@@ -70,8 +75,8 @@ def test_defaults():
 
 def test_every_setting_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert names == {*SECONDS, *BYTES, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
-                     "readiness_file"}
+    assert names == {*SECONDS, *WHOLE_NUMBERS, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
+                     "readiness_file", "request_timeout_action", "on_client_gone"}
 
 
 @pytest.mark.parametrize("name", ["patch", "silence"])
@@ -142,7 +147,7 @@ def test_seconds_from_configure(name, value):
     assert configured == value
 
 
-@pytest.mark.parametrize("name", BYTES)
+@pytest.mark.parametrize("name", WHOLE_NUMBERS)
 @pytest.mark.parametrize(("text", "size"), [("0", 0), ("1", 1), ("65536", 65536), (" 7 ", 7)])
 def test_bytes_from_the_environment(name, text, size):
     value = getattr(resolve({PREFIX + name.upper(): text}), name)
@@ -150,7 +155,7 @@ def test_bytes_from_the_environment(name, text, size):
     assert value == size
 
 
-@pytest.mark.parametrize("name", BYTES)
+@pytest.mark.parametrize("name", WHOLE_NUMBERS)
 @pytest.mark.parametrize("size", [0, 1, 10**15])
 def test_bytes_from_configure(name, size):
     assert getattr(resolve(**{name: size}), name) == size
@@ -166,7 +171,7 @@ WORDS = ["", " ", "ten", "nan", "inf", "Infinity", "True", "None", "10s", "7\x00
 ALMOST_NUMBERS = ["-1", "-0", "+1", "1e3", "1_000", "0x10", "1,5", "1 2", "1.", "\u0663", "9" * 19, "9" * 5000]
 
 
-@pytest.mark.parametrize("name", [*SECONDS, *BYTES])
+@pytest.mark.parametrize("name", [*SECONDS, *WHOLE_NUMBERS])
 @pytest.mark.parametrize("text", [*WORDS, *ALMOST_NUMBERS])
 def test_invalid_number_in_the_environment_is_refused(name, text):
     variable = PREFIX + name.upper()
@@ -195,7 +200,7 @@ NOT_NUMBERS = [True, False, None, "10", "", b"10", 1j, Fraction(1, 2), [1], {}, 
 OUT_OF_RANGE = [-1, -0.5, math.nan, math.inf, -math.inf, 10**400, -(10**400)]
 
 
-@pytest.mark.parametrize("name", [*SECONDS, *BYTES])
+@pytest.mark.parametrize("name", [*SECONDS, *WHOLE_NUMBERS])
 @pytest.mark.parametrize("value", [*NOT_NUMBERS, *OUT_OF_RANGE], ids=lambda value: type(value).__name__)
 def test_invalid_number_in_configure_is_refused(name, value):
     message = refusal(**{name: value})

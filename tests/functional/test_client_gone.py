@@ -1,0 +1,52 @@
+"""Clients that leave while their request runs: detected for the requests that ask, or cancelled."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.client import request
+
+pytestmark = [pytest.mark.only(parser="fast"), pytest.mark.every_hub]
+GONE = "^the client is gone: True$"
+
+
+@pytest.fixture
+def server(serve):
+    return serve("slow_requests:app", "--access-logfile", "-", "--access-logformat", "logged %(r)s %(s)s")
+
+
+@pytest.mark.parametrize("path", ["/poll-client", "/wait-for-client"])
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_client_that_leaves_is_detected(server, path, leave):
+    client = server.connect()
+    client.send(request(path))
+    assert server.connect().request("/").status == 200
+    getattr(client, leave)()
+    server.wait_for_log(GONE)
+
+
+def test_client_that_closes_its_sending_side_is_there(server):
+    client = server.connect()
+    client.send(request("/wait-for-client?1"))
+    client.half_close()
+    response = client.receive()
+    while response.status == 100:
+        response = client.receive()
+    assert (response.status, response.body) == (200, b"False")
+
+
+def test_client_that_stays_is_there(server):
+    assert server.connect().request("/wait-for-client?0.5").body == b"False"
+
+
+def test_request_is_cancelled(serve):
+    server = serve("slow_requests:app", "--access-logfile", "-", "--access-logformat", "logged %(r)s %(s)s",
+                   settings={"on_client_gone": "cancel"})
+    client = server.connect()
+    client.send(request("/wait?catching_exceptions"))
+    assert server.connect().request("/").status == 200
+    client.close()
+    server.wait_for_log("^the request has ended with gworkers.errors.ClientGone$")
+    server.wait_for_log(r"^logged GET /wait\?catching_exceptions HTTP/1\.1 499$")
+    assert server.log("Error handling|an Exception was caught") == []
+    assert server.connect().request("/short").body == b"unset"
