@@ -23,6 +23,9 @@ from gworkers.gunicorn_compat import known_settings
 
 PREFIX = "GWORKERS_"
 
+#: Variables that are no settings: a worker sets them for its application.
+RESERVED = frozenset(("GWORKERS_NUMBER", "GWORKERS_SLOT"))
+
 #: The names of Gunicorn's own settings.
 GUNICORN_SETTINGS = frozenset(known.name for known in known_settings())
 
@@ -158,7 +161,8 @@ class Settings:
         variables = {PREFIX + name.upper(): name for name in kinds}
         found: dict[str, tuple[Any, str]] = {}
         for variable in sorted(environ):
-            if variable.startswith(PREFIX) and not is_kubernetes_variable(variable, environ):
+            if (variable.startswith(PREFIX) and variable not in RESERVED
+                    and not is_kubernetes_variable(variable, environ)):
                 name = _setting_name(variable, variables, "the environment")
                 origin = f"environment variable {variable}"
                 found[name] = _validate(name, kinds[name], _to_number(kinds[name], environ[variable]), origin), origin

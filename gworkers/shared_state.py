@@ -1,17 +1,20 @@
-"""State that a master and its workers share: a few bytes of memory.
+"""State that a master and its workers share.
 
-Gunicorn creates worker objects in the master, before the fork. An anonymous mapping that is created with them is
-therefore shared between both processes, without a file or a pipe.
+Gunicorn creates worker objects in the master, before the fork. The slot of memory that each one takes is therefore
+shared between both processes.
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from mmap import mmap
 from typing import Any
+from weakref import finalize
 
 from gworkers.one_time_claim import OneTimeClaim
+from gworkers.shared_memory import MemoryFile, Slot
 
 
 class Phase(IntEnum):
@@ -38,39 +41,57 @@ class Order(IntEnum):
     REPLACED = 2
 
 
+#: The memory of this server. The first slot is that of the server as a whole, the others are those of workers.
+MEMORY = MemoryFile()
+
+PHASE, ORDER, ABORTED = range(3)
+
+
 class WorkerState:
-    """The shared state of one worker."""
+    """The shared state of one worker.
+
+    :raises OSError: if there is no memory for it
+    """
 
     def __init__(self, phase: Phase = Phase.BOOTING) -> None:
-        self._memory = mmap(-1, 3)
+        #: the memory; its index is unique among all processes of the server
+        self.slot = MEMORY.take(1)
         self.phase = phase
+        # Only the master frees it. Its workers have copies of this object.
+        self.free = finalize(self, _free, self.slot, os.getpid())
+        self.free.atexit = False
 
     @property
     def phase(self) -> Phase:
         """How far the worker has come."""
-        return Phase(self._memory[0])
+        return Phase(self.slot.flag(PHASE))
 
     @phase.setter
     def phase(self, phase: Phase) -> None:
-        self._memory[0] = phase
+        self.slot.set_flag(PHASE, phase)
 
     @property
     def order(self) -> Order:
         """The order of the master to the worker."""
-        return Order(self._memory[1])
+        return Order(self.slot.flag(ORDER))
 
     @order.setter
     def order(self, order: Order) -> None:
-        self._memory[1] = order
+        self.slot.set_flag(ORDER, order)
 
     @property
     def aborted(self) -> bool:
         """Whether the master has sent SIGABRT to the worker."""
-        return bool(self._memory[2])
+        return bool(self.slot.flag(ABORTED))
 
     @aborted.setter
     def aborted(self, aborted: bool) -> None:
-        self._memory[2] = aborted
+        self.slot.set_flag(ABORTED, aborted)
+
+
+def _free(slot: Slot, pid: int) -> None:
+    if os.getpid() == pid:
+        MEMORY.free(slot)
 
 
 def state_of(worker: Any) -> WorkerState:
@@ -97,6 +118,8 @@ class ServerState:
         self.reloading = False
         #: Whether the master replaces workers by generations. If not, a worker cannot wait for a successor.
         self.reloads_managed = False
+        #: The number of the worker that the master makes next. 0: the index of its slot.
+        self.next_number = 0
 
     @property
     def was_ready(self) -> bool:

@@ -133,6 +133,7 @@ class Generations(ResilientArbiter):
 
     def spawn_worker(self) -> int:
         """Fork a worker; the worker's process does not return."""
+        SERVER_STATE.next_number = self._pool().free_number
         with left_to_worker(self.cfg, self.LISTENERS):
             try:
                 with worker_exits(self.pid):
@@ -169,6 +170,8 @@ class Generations(ResilientArbiter):
         """Count the attempt to boot if it has failed since the last call. Reset the backoff if one has succeeded."""
         gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
         self._known = dict(self.WORKERS)
+        for worker in gone:
+            state_of(worker).free()
         # The workers of one attempt may exit one after the other. After the first, the others are not included.
         backoff = self._backoff
         if any(state_of(worker).phase == Phase.BOOTING and not state_of(worker).order

@@ -31,6 +31,12 @@ class WorkerPool:
         self._outdated_booting = [worker for worker, phase in phases
                                   if phase == Phase.BOOTING and worker not in self.current]
 
+    @property
+    def free_number(self) -> int:
+        """The lowest number that no worker of the current generation has which is to stay."""
+        used = {getattr(worker, "number", 0) for worker in self.current}
+        return next(number for number in range(1, len(used) + 2) if number not in used)
+
     def superfluous(self, wanted: int, needed: int) -> list[Any]:
         """Return the workers to stop.
 

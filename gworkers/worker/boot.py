@@ -63,6 +63,8 @@ class BootableWorker(InterruptibleWorker):
     def init_process(self) -> None:
         """Become a worker: patch, load the application, and serve until a signal stops the worker."""
         self.install_boot_handlers()
+        os.environ["GWORKERS_NUMBER"] = str(self.number)
+        os.environ["GWORKERS_SLOT"] = str(self.slot)
         try:
             self._boot()
         except SystemExit as error:

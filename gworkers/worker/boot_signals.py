@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
 from gunicorn.workers.base import Worker
 
-from gworkers.shared_state import WorkerState
+from gworkers.shared_state import SERVER_STATE, WorkerState
 from gworkers.worker.exit_deadline import exit_within
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class InterruptibleWorker(Worker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.state = WorkerState()
+        #: unique among all processes of the server; used again after the worker has ended
+        self.slot = self.state.slot.index
+        #: unique among the workers of a generation, from 1 on; a successor gets the number of the worker it replaces
+        self.number = SERVER_STATE.next_number or self.slot
         #: true once a signal has asked this process to exit before it serves
         self._exiting = False
         self._postponements = 0

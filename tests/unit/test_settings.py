@@ -73,6 +73,10 @@ def test_defaults():
     )
 
 
+def test_variables_that_a_worker_sets_are_no_settings():
+    assert resolve({"GWORKERS_NUMBER": "1", "GWORKERS_SLOT": "x"}) == Settings()
+
+
 def test_every_setting_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
     assert names == {*SECONDS, *WHOLE_NUMBERS, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
