@@ -32,6 +32,7 @@ GUNICORN_SETTINGS = frozenset(known.name for known in known_settings())
 Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
 Count = Annotated[int, "a whole number, 0 or more (0: no limit)"]
+Switch = Annotated[bool, "True or False; in the environment 1, true, yes or on, or 0, false, no or off"]
 Path = Annotated[Optional[str], "a path"]
 Names = Annotated[tuple[str, ...], "names, separated by commas or in a list"]
 Hook = Annotated[object, "a function or an import path: 'package.module:function'"]
@@ -133,6 +134,10 @@ class Settings:
     """How to treat psycopg2, which blocks the hub by default. ``report``: log a finding. ``wait``: make
     it wait on the hub."""
 
+    access_log_json: Switch = False
+    """Whether the access log has a JSON object for each request, in place of ``access_log_format``, with its hub time
+    and its waiting time."""
+
     silence: Names = ()
     """Codes of warnings that are not logged. docs/checks.md lists the codes. Findings that stop a worker
     cannot be silenced."""
@@ -165,7 +170,7 @@ class Settings:
                     and not is_kubernetes_variable(variable, environ)):
                 name = _setting_name(variable, variables, "the environment")
                 origin = f"environment variable {variable}"
-                found[name] = _validate(name, kinds[name], _to_number(kinds[name], environ[variable]), origin), origin
+                found[name] = _validate(name, kinds[name], _from_text(kinds[name], environ[variable]), origin), origin
         for name in sorted(overrides):
             _setting_name(name, {known: known for known in kinds}, "configure()")
             found[name] = _validate(name, kinds[name], overrides[name], "configure()"), "configure()"
@@ -214,9 +219,13 @@ _NUMBER_SYNTAX = {
     int: re.compile(r"[0-9]{1,18}"),
 }
 
+_SWITCH_WORDS = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("0", "false", "no", "off"), False)}
 
-def _to_number(kind: Any, text: str) -> object:
-    """Return *text* as a number if *kind* is one and the syntax is right; else *text*, which `_validate` refuses."""
+
+def _from_text(kind: Any, text: str) -> object:
+    """Return *text* as a number or a bool if *kind* is one and the syntax is right; else *text*, for `_validate`."""
+    if kind is Switch:
+        return _SWITCH_WORDS.get(text.strip().lower(), text)
     number = get_args(kind)[0] if get_origin(kind) is not Literal else None
     if number in _NUMBER_SYNTAX and _NUMBER_SYNTAX[number].fullmatch(text.strip()):
         return number(text)
@@ -237,6 +246,10 @@ def _validate(name: str, kind: Any, value: object, origin: str) -> object:
     elif kind is Hook:
         allowed = get_args(kind)[1]
         if callable(value) or (isinstance(value, str) and _HOOK_PATH.fullmatch(value)):
+            return value
+    elif kind is Switch:
+        allowed = get_args(kind)[1]
+        if isinstance(value, bool):
             return value
     elif kind is Path:
         allowed = get_args(kind)[1]

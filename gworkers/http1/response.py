@@ -57,6 +57,8 @@ class Response:
     ended: bool = False
     #: when a greenlet began to serve the request, as ``time.monotonic()``
     started: float = 0.0
+    #: seconds for which the request's greenlet has run; set at the end; None if this is not measured
+    hub_time: float | None = None
     #: the environ of the request; empty until it is made
     environ: Mapping[str, Any] = MappingProxyType({})
     #: the lines of the head for :attr:`headers`

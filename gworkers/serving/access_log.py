@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -93,44 +94,44 @@ SOURCES: dict[str, Callable[[Exchange], Any]] = {
 }
 
 
-class AccessLog:
+class AccessLog(ABC):
     """Writes a line for each request.
 
     :param logger: the logger of Gunicorn, of any class
     :param queue: the log queue, which calls the logger if that may block
-    :param line_format: the value of ``access_log_format``
     """
 
-    def __init__(self, logger: Any, queue: LogQueue, line_format: str) -> None:
+    def __init__(self, logger: Any, queue: LogQueue) -> None:
         self._log = logger
         self._queue = queue
         self._lost = LossCounter()
-        self._format = line_format
-        self._second = 0
-        self._now = ""
         self._handler = plain_handler(logger)
         report_errors(logger.access_log, self._report)
-        self._atoms = self._compile(line_format) if self._handler is not None else {}
 
     def record(self, response: Response, request: Request, environ: Mapping[str, Any], seconds: float) -> None:
         """Write the line of a request that took *seconds*. Never raises and never waits."""
-        duration = timedelta(seconds=seconds)
         handler = self._handler
         access = self._log.access_log
         if handler is None or access.disabled or len(access.handlers) != 1 or access.handlers[0] is not handler:
-            self._queue.enqueue(self._log.access, response, request, environ, duration)
+            self._pass_on(response, request, environ, seconds)
             return
-        exchange = Exchange(response, request, environ, duration)
-        log = self._log
         try:
-            line = self._format % SafeAtoms({name: atom(log, exchange) for name, atom in self._atoms.items()})
+            line = self._line(response, request, environ, seconds)
             # Without the lock of the handler, which a thread may hold. It is not needed for a single write.
             handler.stream.write(f"{line}\n")
         except OSError as error:
             self._report(error)
         except Exception:
             # Most likely the format is invalid, which Gunicorn reports in its own way.
-            self._queue.enqueue(log.access, response, request, environ, duration)
+            self._pass_on(response, request, environ, seconds)
+
+    @abstractmethod
+    def _line(self, response: Response, request: Request, environ: Mapping[str, Any], seconds: float) -> str:
+        """Return the line of a request, without its end."""
+
+    def _pass_on(self, response: Response, request: Request, environ: Mapping[str, Any], seconds: float) -> None:
+        """Let the logger write the line, in the greenlet of the log queue."""
+        self._queue.enqueue(self._log.access, response, request, environ, timedelta(seconds=seconds))
 
     def _report(self, error: BaseException) -> None:
         """Report at intervals that lines cannot be written. The report contains no data of requests."""
@@ -139,6 +140,26 @@ class AccessLog:
         if lost:
             self._queue.error("The access log cannot be written (%s: %s). Lines lost since the last report: %s. "
                               "Check the disk or the reader of the log.", type(error).__name__, error, lost)
+
+
+class FormattedAccessLog(AccessLog):
+    """Writes lines as in ``access_log_format``.
+
+    :param line_format: the value of that setting
+    """
+
+    def __init__(self, logger: Any, queue: LogQueue, line_format: str) -> None:
+        super().__init__(logger, queue)
+        self._format = line_format
+        self._second = 0
+        self._now = ""
+        self._atoms = self._compile(line_format) if self._handler is not None else {}
+
+    def _line(self, response: Response, request: Request, environ: Mapping[str, Any], seconds: float) -> str:
+        exchange = Exchange(response, request, environ, timedelta(seconds=seconds))
+        log = self._log
+        line: str = self._format % SafeAtoms({name: atom(log, exchange) for name, atom in self._atoms.items()})
+        return line
 
     def _compile(self, line_format: str) -> dict[str, Atom]:
         names = {name for name, kind in _PLACEHOLDER.findall(line_format) if kind != "%"}

@@ -51,7 +51,7 @@ class Connection(ClosableTransport):
     """
 
     __slots__ = ("__weakref__", "_after", "_proxy", "_seen", "limited", "listener", "peer",
-                 "released", "response", "served", "trusted")
+                 "released", "response", "served", "trusted", "waited")
 
     def __init__(self, server: Server, listener: Listener, sock: Any, peer: Any) -> None:
         super().__init__(server, sock)
@@ -65,6 +65,8 @@ class Connection(ClosableTransport):
         self.limited = False
         #: whether the client was released before the request has ended: it got a response, or has left
         self.released = False
+        #: seconds that the request has waited; see :func:`gworkers.serving.hub_time.measure`
+        self.waited = 0.0
         #: the number of requests so far
         self.served = 0
         #: what to do when the response has been sent; None while there is none to send

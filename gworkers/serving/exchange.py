@@ -13,6 +13,7 @@ from gworkers.http1.body import EMPTY, Body, LengthBody
 from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.response import Response
 from gworkers.serving import fork
+from gworkers.serving.hub_time import hub_time
 
 if TYPE_CHECKING:
     from gworkers.http1.request import Request
@@ -31,6 +32,7 @@ def serve(connection: Connection, request: Request) -> bool:
     worker = server.worker
     body = request.body = _body(connection, request) if request.length != 0 else EMPTY
     response = connection.response = Response(connection, request, server.responses)
+    connection.waited = 0.0
     response.started = monotonic()
     environ: dict[str, Any] = {}
     keep = False
@@ -92,8 +94,12 @@ def serve(connection: Connection, request: Request) -> bool:
         if connection.limited:
             server.clients.end(connection)
             server.limits.end(connection)
-        if server.access is not None and environ and response.status is not None and not connection.released:
-            server.access.record(response, request, environ, monotonic() - response.started)
+        if server.access is not None or server.measures_hub_time:
+            now = monotonic()
+            if server.measures_hub_time:
+                response.hub_time = hub_time(response.started, connection.waited, now)
+            if server.access is not None and environ and response.status is not None and not connection.released:
+                server.access.record(response, request, environ, now - response.started)
         if server.post_request is not None:
             request.cfg = server.cfg
             try:
@@ -169,7 +175,7 @@ def _end_takeover(connection: Connection, response: Response) -> None:
     if connection.released:
         return
     if response.status is None:
-        response.status = "101 Switching Protocols"
+        response.status, response.status_code = "101 Switching Protocols", 101
     connection.close()
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class RequestHandler(Protocol):
     """Serves requests: a connection."""
 
+    #: see :func:`gworkers.serving.hub_time.measure`
+    waited: float
+
     @property
     def log(self) -> LogQueue:
         """Where to report exceptions."""

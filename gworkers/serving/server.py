@@ -22,11 +22,13 @@ from gworkers.hubs.guard import contained, hub_callback
 from gworkers.logs.invalid_request_log import InvalidRequestLog
 from gworkers.logs.queue import LogQueue
 from gworkers.serving import access_log
-from gworkers.serving.access_log import AccessLog
+from gworkers.serving.access_log import AccessLog, FormattedAccessLog
 from gworkers.serving.client_watch import ClientWatch, CurrentClient
 from gworkers.serving.connection import Connection
 from gworkers.serving.deadlines import Deadlines
 from gworkers.serving.greenlets import RequestGreenlets
+from gworkers.serving.hub_time import hub_time, measure
+from gworkers.serving.json_access_log import JsonAccessLog
 from gworkers.serving.listener import Listener
 from gworkers.serving.outbox import Outbox
 from gworkers.serving.request_limits import RequestLimits
@@ -100,8 +102,9 @@ class Server:
         self.clients = ClientWatch(self, cancels=settings.on_client_gone == "cancel")
         self.discard_body_limit = settings.discard_body_limit
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
-        self.access = (AccessLog(worker.log, self.log, cfg.access_log_format) if access_log.wanted(cfg, worker.log)
-                       else None)
+        self.access = _access_log(worker, self.log, settings)
+        #: whether the hub time of requests is measured, because something needs it
+        self.measures_hub_time = settings.access_log_json and measure(self.greenlets.active)
         self.pre_request = hook(cfg, "pre_request", self.log)
         self.post_request = hook(cfg, "post_request", self.log)
         self._stopping = False
@@ -284,7 +287,10 @@ class Server:
         """Separate a request that still runs from its connection, and log it as if it had ended."""
         connection.released = True
         if self.access is not None and response.environ:
-            self.access.record(response, response.req, response.environ, monotonic() - response.started)
+            now = monotonic()
+            if self.measures_hub_time:
+                response.hub_time = hub_time(response.started, connection.waited, now)
+            self.access.record(response, response.req, response.environ, now - response.started)
         response.discard_output()
         response.req.body.end()
 
@@ -305,6 +311,14 @@ class Server:
         if now >= self._trim_due:
             self._trim_due = now + TRIM_INTERVAL
             self.hub.call_soon(self.greenlets.trim)
+
+
+def _access_log(worker: WorkerProcess, log: LogQueue, settings: Settings) -> AccessLog | None:
+    if not access_log.wanted(worker.cfg, worker.log):
+        return None
+    if settings.access_log_json:
+        return JsonAccessLog(worker.log, log)
+    return FormattedAccessLog(worker.log, log, worker.cfg.access_log_format)
 
 
 def hook(cfg: Any, name: str, log: LogQueue) -> Callable[..., None] | None:

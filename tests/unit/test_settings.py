@@ -69,6 +69,7 @@ def test_defaults():
         patch=("all",),
         post_patch=None,
         psycopg2="report",
+        access_log_json=False,
         silence=(),
     )
 
@@ -80,7 +81,28 @@ def test_variables_that_a_worker_sets_are_no_settings():
 def test_every_setting_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
     assert names == {*SECONDS, *WHOLE_NUMBERS, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
-                     "readiness_file", "request_timeout_action", "on_client_gone"}
+                     "readiness_file", "request_timeout_action", "on_client_gone", "access_log_json"}
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("1", True), ("true", True), ("True", True), ("YES", True), (" on ", True),
+    ("0", False), ("false", False), ("False", False), ("no", False), ("off", False)])
+def test_switch_from_the_environment(text, value):
+    assert resolve({"GWORKERS_ACCESS_LOG_JSON": text}).access_log_json is value
+
+
+@pytest.mark.parametrize("text", ["", " ", "2", "00", "y", "t", "enable", "None", "true,", "tru\u0065\u0301"])
+def test_other_word_for_a_switch_is_refused(text):
+    message = refusal({"GWORKERS_ACCESS_LOG_JSON": text})
+    assert message.startswith("gworkers setting access_log_json is '")
+    assert "Expected: True or False; in the environment 1, true, yes or on, or 0, false, no or off" in message
+
+
+def test_switch_from_configure_is_a_bool():
+    assert resolve(access_log_json=True).access_log_json is True
+    assert resolve(access_log_json=False).access_log_json is False
+    for value in (1, 0, "true", "1", None, [True], 1.0):
+        assert "Expected: True or False" in refusal(access_log_json=value)
 
 
 @pytest.mark.parametrize("name", ["patch", "silence"])
