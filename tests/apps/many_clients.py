@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -146,6 +147,12 @@ def file(environ: Any, start_response: Any) -> Iterable[bytes]:
         reader = File(named.name)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(size))])
     return environ["wsgi.file_wrapper"](reader)
+
+
+def small_send_buffer(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """30,000 bytes, of which the kernel takes some kilobytes at once."""
+    environ["gunicorn.socket"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+    return answer(start_response, b"x" * 30000)
 
 
 def received(environ: Any, start_response: Any) -> Iterable[bytes]:

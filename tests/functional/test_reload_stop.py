@@ -48,6 +48,31 @@ def test_stop_while_the_new_generation_boots(start: Start, deployment: Deploymen
     assert not any(map(is_alive, new))
 
 
+HELD_AFTER_FORK = """
+import os, time
+def post_fork(server, worker):
+    open({forked!r}, "w").close()
+    while not os.path.exists({go!r}):
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_stop_directly_after_a_fork(start: Start, deployment: Deployment, tmp_path: Path, number: int) -> None:
+    """The worker has the master's signal handlers then, so it finds the order in the shared memory."""
+    forked, go = tmp_path / "forked", tmp_path / "go"
+    config = HELD_AFTER_FORK.format(forked=str(forked), go=str(go))
+    server = start("deployed:app", *deployment.options, "--graceful-timeout", 60, ready=False, config=config)
+    until(forked.exists, "the fork of a worker")
+    server.signal(number)
+    server.wait_for_log("Handling signal")
+    started = time.monotonic()
+    go.touch()
+    assert server.wait_for_exit(PROMPT * 3) == 0
+    assert time.monotonic() - started < PROMPT
+    assert deployment.boots() == set()
+
+
 @pytest.mark.parametrize("number", STOPS)
 def test_stop_while_the_first_generation_boots(start: Start, deployment: Deployment, number: int) -> None:
     deployment.hold()

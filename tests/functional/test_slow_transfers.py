@@ -109,6 +109,26 @@ def test_steady_reader_has_no_time_limit(serve, path):
     assert 40 << 20 < taken < (40 << 20) + 65536
 
 
+@pytest.mark.only(transport="tcp")
+def test_steady_reader_of_a_batched_response_has_no_time_limit(serve):
+    """The worker has left the response to the hub. The kernel takes a little of it at a time."""
+    server = serve("many_clients:app", settings={"write_timeout": 1.0})
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    sock.connect(server.address)
+    with contextlib.closing(sock):
+        sock.settimeout(10)
+        started = time.monotonic()
+        sock.sendall(request("/small-send-buffer", headers=["Connection: close"]))
+        taken = b""
+        while data := sock.recv(1024):
+            taken += data
+            # The whole transfer takes longer than write_timeout, each pause is much shorter.
+            time.sleep(0.12)
+        assert time.monotonic() - started > 1.5
+        assert taken.endswith(b"x" * 30000)
+
+
 @pytest.mark.parametrize(("settings", "data"), [
     ({"head_timeout": 0}, b"GET / HTTP"), ({"body_timeout": 0}, request("/received", headers=["Content-Length: 1"])),
 ], ids=["head", "body"])
