@@ -11,6 +11,7 @@ from gworkers import __version__
 
 USAGE = """\
 usage: gworkers doctor [--json] [--all] [OPTIONS] [APP_MODULE]
+       gworkers top [--once | --json] ADDRESS
        gworkers --help | --version
 
 doctor takes the options of Gunicorn and goes through the start of one worker without serving. It
@@ -21,6 +22,13 @@ reports the runtime, the settings and every problem that it finds.
   OPTIONS     options of Gunicorn, as in: gworkers doctor -c gunicorn.conf.py 'hello:create_app()'
 
 Exit status: 0 a worker can serve, perhaps with warnings; 1 a worker cannot serve; 2 invalid usage.
+
+top shows what the workers of a running server do. ADDRESS is the server's setting status_address.
+
+  --once      print one snapshot, with whole stacks
+  --json      print the state as JSON
+
+Exit status: 0 done; 1 ADDRESS does not answer; 2 invalid usage.
 """
 #: The options of doctor itself. All others are passed to Gunicorn.
 DOCTOR_OPTIONS = ("--json", "--all")
@@ -38,11 +46,12 @@ def main() -> int:
     if command in ("-v", "--version"):
         sys.stdout.write(f"gworkers {__version__}\n")
         return 0
-    if command != "doctor":
+    commands = {"doctor": doctor, "top": top}
+    if command not in commands:
         sys.stderr.write(f"gworkers: unknown command {command!r}\n\n{USAGE}")
         return 2
     try:
-        return doctor(words)
+        return commands[command](words)
     except KeyboardInterrupt:
         return 130
 
@@ -88,6 +97,13 @@ def doctor(words: list[str]) -> int:
         sys.stderr.flush()
         os._exit(status)
     return status
+
+
+def top(words: list[str]) -> int:
+    """Show the state of a running server. Return the exit status."""
+    from gworkers.status.top import top
+
+    return top(words)
 
 
 def _usage_error(text: str) -> int:

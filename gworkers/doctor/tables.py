@@ -1,4 +1,4 @@
-"""The report as tables on a terminal. No other module imports rich, which is an optional dependency."""
+"""The report as tables on a terminal. rich is an optional dependency."""
 from __future__ import annotations
 
 from typing import IO

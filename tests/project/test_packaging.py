@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import gworkers
+from gworkers.status import page_files
 from support.paths import ROOT
 
 pytestmark = pytest.mark.smoke
@@ -68,6 +69,12 @@ def test_one_module_imports_each_hub_library(library):
 def test_imported_packages_are_dependencies():
     third_party = set().union(*map(imported, MODULES)) - sys.stdlib_module_names - {"gworkers"}
     assert third_party <= requirements().keys()
+
+
+def test_package_contains_the_status_page():
+    assert {"/", "/page.css", "/page.js"} < page_files.FILES.keys()
+    imported = re.findall(r' from "\./([^"]+)"', "".join(file.body.decode() for file in page_files.FILES.values()))
+    assert {f"/{name}" for name in imported} < page_files.FILES.keys()
 
 
 def test_importing_gworkers_imports_no_hub_library():

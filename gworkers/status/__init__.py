@@ -1,0 +1,1 @@
+"""The status process and its clients: what a running server does."""

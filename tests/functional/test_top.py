@@ -1,0 +1,167 @@
+"""``gworkers top``: what it prints, and its errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support.status import STACK, StatusAddress, request_in_flight, state, worker
+from support.waiting import WAIT_LIMIT
+
+EVIL = "/\x1b[2J\x9b1m\u202e\r\nGET \x07\x7f"
+
+
+def command(*words):
+    return [sys.executable, "-m", "gworkers", "top", *words]
+
+
+def environment(**more):
+    return {**os.environ, "PYTHONUTF8": "1", "COLUMNS": "180", "LINES": "50", **more}
+
+
+def top(*words, **more):
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=60, check=False, env=environment(),
+                          **more)
+
+
+@pytest.fixture
+def address():
+    waiting = request_in_flight("/orders", age=12.0, state="overdue")
+    shown = state(worker(1, blocked=3.25), worker(3, published=9.0),
+                  worker(2, in_flight=2, in_flight_requests=[request_in_flight(EVIL), waiting]),
+                  blocks=[{"at": time.time(), "seconds": 2.1, "worker": 1, "pid": 4101, "place": "views.py:7 in total",
+                           "request": "GET /total from 192.0.2.7", "stack": STACK}],
+                  reloads=[{"at": time.time(), "generation": 2, "outcome": "refused", "seconds": 0.5}])
+    with StatusAddress(shown) as served:
+        yield served
+
+
+@pytest.mark.smoke
+def test_once_prints_one_snapshot(address):
+    pytest.importorskip("rich")
+    result = top("--once", address.address)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("gworkers 0.1.0  serving  generation 1  master 4100")
+    assert re.search(r"^ +1 +■ ready, blocked for 3\.2 s +4101 ", result.stdout, re.MULTILINE)
+    assert re.search(r"^ +3 +▲ ready, no report for 9\.0 s +4103 ", result.stdout, re.MULTILINE)
+    assert re.search(r"12\.\d s +▲ overdue +2 +GET /orders +192\.0\.2\.7:41000 +File .*in checkout", result.stdout)
+    assert result.stdout.count("answer = client.post(url)") == 3
+    assert "views.py:7 in total" in result.stdout
+    assert "✗ refused" in result.stdout
+
+
+@pytest.mark.parametrize("option", ["--once", "--json"])
+def test_control_characters_of_a_path_do_not_reach_the_terminal(address, option):
+    pytest.importorskip("rich")
+    printed = top(option, address.address).stdout
+    assert "[2J" in printed
+    assert [char for char in printed if not char.isprintable() and char != "\n"] == []
+
+
+def test_json_is_the_state(address):
+    printed = json.loads(top("--json", address.address).stdout)
+    printed["server"].pop("now")
+    address.state["server"].pop("now")
+    assert printed == address.state
+
+
+def test_pipe_gets_one_snapshot(address):
+    pytest.importorskip("rich")
+    assert "Workers" in top(address.address).stdout
+
+
+def test_terminal_is_updated_until_an_interrupt(address):
+    pytest.importorskip("rich")
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(command(address.address), stdin=theirs, stdout=theirs, stderr=theirs,
+                               env=environment(TERM="xterm"), start_new_session=True)
+    os.close(theirs)
+    shown = b""
+
+    def read_until(text):
+        nonlocal shown
+        deadline = time.monotonic() + WAIT_LIMIT
+        while text.encode() not in shown:
+            assert time.monotonic() < deadline, shown
+            if select.select([terminal], [], [], 0.1)[0]:
+                shown += os.read(terminal, 65536)
+
+    try:
+        read_until("serving")
+        address.state["server"]["state"] = "reloading"
+        read_until("reloading")
+        address.status = 503
+        read_until("responds to /state.json with status 503")
+        address.status, address.state["server"]["state"] = 200, "stopping"
+        read_until("stopping")
+        process.send_signal(2)
+        assert process.wait(WAIT_LIMIT) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    assert b"\x1b]" not in shown
+
+
+def refused_address():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{unused.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("option", ["--once", "--json"])
+def test_address_that_does_not_answer(option):
+    address = refused_address()
+    result = top(option, address)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"gworkers top: {address} does not answer: Connection refused. Check that the server runs, and that the "
+        "setting status_address has this value\n")
+
+
+def test_unix_socket_that_does_not_exist(tmp_path):
+    result = top("--json", f"unix:{tmp_path}/nothing")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "does not answer: No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n{}",
+                                    b"HTTP/1.1 404 Not Found\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x16"])
+def test_other_programs_are_recognized(tmp_path, answer):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        process = subprocess.Popen(command("--json", f"unix:{tmp_path}/s"), stderr=subprocess.PIPE, text=True)
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(65536)
+            peer.sendall(answer)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert error.startswith(f"gworkers top: unix:{tmp_path}/s ")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("address", ["8000", "localhost", "localhost:http", ":9000", "::1:9000", "unix:", "host:99999"])
+def test_invalid_address(address):
+    result = top("--json", address)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"gworkers top: {address!r} ")
+
+
+def test_missing_rich_is_reported(address):
+    code = "import sys; sys.modules['rich'] = None; from gworkers.cli import main; sys.exit(main())"
+    result = subprocess.run([sys.executable, "-c", code, "top", "--once", address.address],
+                            capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert "gworkers[doctor]" in result.stderr
