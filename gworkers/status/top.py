@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -28,6 +29,8 @@ def top(words: list[str]) -> int:
     output.add_argument("--once", action="store_true", help="print one snapshot with whole stacks, and exit")
     output.add_argument("--json", action="store_true", help="print the content of /state.json, and exit")
     options = parser.parse_args(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         state = fetch(options.address)
         if options.json:

@@ -3,19 +3,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from gworkers.status.changes import Changes, in_flight, silence, worker_key
 from gworkers.status.client import State
-from gworkers.status.figures import UNKNOWN, number, per_second, printable, seconds, size
+from gworkers.status.text import number, per_second, printable, seconds, size
 
 #: The symbols of a chart, from the least value to the greatest one.
 BARS = "▁▂▃▄▅▆▇█"
@@ -24,6 +24,14 @@ POINTS = 60
 #: The symbols of a worker's phases and of a request's states.
 SHAPES = {"booting": "○", "ready": "●", "retiring": "◐", "draining": "◐",
           "running": "▶", "waiting": "○", "overdue": "▲"}
+#: The columns of the table of workers, and those that a narrow terminal omits, the least important one first.
+COLUMNS = ("No.", "State", "PID", "Gen.", "Age", "Memory", "Req/s", "In flight", "Overdue", "Conns", "Lag p99",
+           "Lag max")
+LESS_IMPORTANT = ("Conns", "Gen.", "Lag max", "Age", "Overdue", "Memory", "Lag p99", "Req/s", "PID",
+                  "In flight")
+#: The counters below those of the requests. Counters that are zero are omitted.
+TOTALS = ("shed", "timed_out", "client_gone", "connections_refused", "blocks", "reloads", "failed_reloads",
+          "failed_boots")
 
 
 class Charts:
@@ -54,6 +62,20 @@ class View(NamedTuple):
     problem: str = ""
 
 
+class Detail(NamedTuple):
+    """How much of a state is shown."""
+
+    #: the most requests in flight
+    requests: int
+    #: the innermost frames of each stack
+    frames: int
+
+
+#: For a terminal, whose lines are few.
+BRIEF = Detail(requests=8, frames=1)
+FULL = Detail(requests=1000, frames=1000)
+
+
 class Screen:
     """The terminal's alternate screen, which shows one view after the other, until the context ends."""
 
@@ -69,10 +91,10 @@ class Screen:
         self._live.stop()
 
     def show(self, view: View) -> None:
-        """Replace the content of the screen. Of each stack only the innermost frame is shown."""
+        """Replace the content of the screen."""
         if view.charts is not None and not view.problem:
             view.charts.add(view.changes)
-        self._live.update(render(view, frames=1), refresh=True)
+        self._live.update(render(view, BRIEF), refresh=True)
 
 
 def console() -> Console:
@@ -82,18 +104,18 @@ def console() -> Console:
 
 def print_view(view: View, output: Console | None = None) -> None:
     """Print *view* with whole stacks."""
-    (output or console()).print(render(view, frames=1000))
+    (output or console()).print(render(view, FULL))
 
 
-def render(view: View, frames: int) -> RenderableType:
-    """Return *view* with this many frames of each stack."""
+def render(view: View, detail: Detail) -> RenderableType:
+    """Return *view* as a renderable of rich."""
     state = view.state
-    parts: list[RenderableType] = [_header(view), _figures(view), _workers(view)]
+    parts: list[RenderableType] = [_header(view), _figures(view), _totals(state["totals"]), _Workers(view)]
     flying = in_flight(state)
     if flying:
-        parts.append(_requests(flying, frames))
+        parts.append(_requests(flying, detail))
     if state["blocks"]:
-        parts.append(_blocks(state["blocks"], frames))
+        parts.append(_blocks(state["blocks"], detail))
     if state["reloads"]:
         parts.append(_reloads(state["reloads"]))
     return Group(*parts)
@@ -111,7 +133,7 @@ def _header(view: View) -> Text:
 
 
 def _figures(view: View) -> Table:
-    changes, totals, workers = view.changes, view.state["totals"], view.state["workers"]
+    changes, workers = view.changes, view.state["workers"]
     charts = view.charts.lines() if view.charts else [""] * 3
     grid = Table.grid(padding=(0, 2))
     rows = [("Requests/s", per_second(changes.rate)),
@@ -123,36 +145,52 @@ def _figures(view: View) -> Table:
     for queue in view.state["accept_queue"]:
         grid.add_row(Text("Accept queue", style="dim"), Text(f"{number(queue['length'])} of {number(queue['limit'])}"),
                      Text(printable(queue["address"])))
-    statuses = "  ".join(f"{printable(status)} {number(count)}" for status, count in totals["requests"].items())
-    counts = "  ".join(f"{name} {number(totals[key])}" for name, key in (
-        ("shed", "shed"), ("timed out", "timed_out"), ("client gone", "client_gone"), ("blocks", "blocks"),
-        ("reloads", "reloads"), ("failed reloads", "failed_reloads"), ("failed boots", "failed_boots")))
-    grid.add_row(Text("Totals", style="dim"), Text(statuses), Text(counts))
     return grid
 
 
+def _totals(totals: dict[str, Any]) -> Text:
+    counts = {**{f"status {status}": count for status, count in totals["requests"].items()},
+              **{name.replace("_", " "): totals[name] for name in TOTALS}}
+    return Text.assemble(("Totals  ", "dim"), ",  ".join(f"{printable(name)}: {number(count)}"
+                                                       for name, count in counts.items() if count))
+
+
 def _table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
-    """Return an empty table. Each column has a name and a justification; those of the last ones fold long texts."""
+    """Return an empty table. Each column has a name and a form: ``right``, ``left``, or ``fold`` for long texts."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, side in columns:
-        table.add_column(name, justify="right" if side == "right" else "left", overflow="fold", no_wrap=side != "fold")
+    for name, form in columns:
+        table.add_column(name, justify="right" if form == "right" else "left", overflow="fold", no_wrap=form != "fold")
     return table
 
 
-def _workers(view: View) -> Table:
-    table = _table("Workers", (
-        ("No.", "right"), ("State", "fold"), ("PID", "right"), ("Gen.", "right"), ("Age", "right"),
-        ("Memory", "right"), ("Req/s", "right"), ("In flight", "right"), ("Overdue", "right"), ("Conns", "right"),
-        ("Lag p99", "right"), ("max", "right")))
-    for worker in view.state["workers"]:
+class _Workers(NamedTuple):
+    """The table of the workers, without the least important columns if the terminal is narrow."""
+
+    view: View
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for omitted in range(len(LESS_IMPORTANT) + 1):
+            table = self._without(LESS_IMPORTANT[:omitted])
+            if console.measure(table, options=options.update(max_width=1000)).maximum <= options.max_width:
+                break
+        yield table
+
+    def _without(self, omitted: Sequence[str]) -> Table:
+        rows = [self._row(worker) for worker in self.view.state["workers"]]
+        names = [name for name in COLUMNS if name not in omitted]
+        table = _table("Workers", [(name, "left" if name == "State" else "right") for name in names])
+        for row in rows:
+            table.add_row(*(row[name] for name in names))
+        return table
+
+    def _row(self, worker: dict[str, Any]) -> dict[str, Text]:
         lag = worker["lag"] or {}
-        cells = (number(worker["generation"]), seconds(worker["age"]), size(worker["rss"]),
-                 per_second(view.changes.worker_rates.get(worker_key(worker))), number(worker["in_flight"]),
+        cells = (printable(worker["number"]), printable(worker["pid"]), number(worker["generation"]),
+                 seconds(worker["age"]), size(worker["rss"]),
+                 per_second(self.view.changes.worker_rates.get(worker_key(worker))), number(worker["in_flight"]),
                  number(worker["overdue"]), number((worker["connections"] or {}).get("open")),
                  seconds(lag.get("p99")), seconds(lag.get("max")))
-        table.add_row(Text(printable(worker["number"])), _worker_state(worker), Text(printable(worker["pid"])),
-                      *map(Text, cells))
-    return table
+        return dict(zip(COLUMNS, (Text(cells[0]), _worker_state(worker), *map(Text, cells[1:]))))
 
 
 def _worker_state(worker: dict[str, Any]) -> Text:
@@ -164,31 +202,35 @@ def _worker_state(worker: dict[str, Any]) -> Text:
     return Text(f"{SHAPES.get(phase, '○')} {phase}")
 
 
-def _requests(requests: list[dict[str, Any]], frames: int) -> Table:
-    table = _table(f"Requests in flight, the oldest first: {len(requests)}", (
-        ("Age", "right"), ("State", ""), ("Worker", "right"), ("Request", "fold"), ("Peer", ""), ("Stack", "fold")))
-    for request in requests:
+def _requests(requests: list[dict[str, Any]], detail: Detail) -> Table:
+    shown = requests[:detail.requests]
+    title = f"Requests in flight, the oldest {len(shown)} of {len(requests)}" if len(shown) < len(requests) else \
+        f"Requests in flight, the oldest first: {len(requests)}"
+    table = _table(title, (
+        ("Age", "right"), ("State", "left"), ("Worker", "right"), ("Request and stack", "fold")))
+    for request in shown:
         state = printable(request["state"])
+        line = printable(f"{request['method']} {request['path']} from {request['peer']}")
+        lines = [line, *_frames(request["stack"], detail.frames)]
         table.add_row(
             Text(seconds(request["age"])),
             Text(f"{SHAPES.get(state, '○')} {state}", style="bold red" if state == "overdue" else ""),
-            Text(printable(request["worker"]["number"])), Text(printable(f"{request['method']} {request['path']}")),
-            Text(printable(request["peer"])), _stack(request["stack"], frames))
+            Text(printable(request["worker"]["number"])), Text("\n".join(lines)))
     return table
 
 
-def _blocks(blocks: list[dict[str, Any]], frames: int) -> Table:
-    table = _table("Last blocks", (("At", ""), ("For", "right"), ("Worker", "right"), ("Place and request", "fold"),
-                                   ("Stack", "fold")))
+def _blocks(blocks: list[dict[str, Any]], detail: Detail) -> Table:
+    table = _table("Last blocks of the hub", (
+        ("At", "left"), ("For", "right"), ("Worker", "right"), ("Request and stack", "fold")))
     for block in sorted(blocks, key=lambda block: -block["at"]):
-        place = Text.assemble(printable(block["place"]), "\n", printable(block["request"] or UNKNOWN))
+        stack = _frames(block["stack"], detail.frames) or [f"  {printable(block['place'])}"]
         table.add_row(Text(_clock(block["at"])), Text(seconds(block["seconds"])), Text(printable(block["worker"])),
-                      place, _stack(block["stack"], frames))
+                      Text("\n".join([printable(block["request"] or "no request"), *stack])))
     return table
 
 
 def _reloads(reloads: list[dict[str, Any]]) -> Table:
-    table = _table("Last reloads", (("At", ""), ("Outcome", ""), ("Generation", "right"), ("Took", "right")))
+    table = _table("Last reloads", (("At", "left"), ("Outcome", "left"), ("Generation", "right"), ("Took", "right")))
     for reload in sorted(reloads, key=lambda reload: -reload["at"]):
         done = reload["outcome"] == "done"
         table.add_row(Text(_clock(reload["at"])),
@@ -197,15 +239,15 @@ def _reloads(reloads: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _stack(stack: str | None, frames: int) -> Text:
-    """Return the innermost *frames* of a formatted stack. The first line of each frame begins with File."""
+def _frames(stack: str | None, count: int) -> list[str]:
+    """Return the lines of the innermost *count* frames. The first line of each frame begins with File."""
     kept: list[str] = []
     for line in reversed((stack or "").splitlines()):
-        kept.insert(0, printable(line.strip() if frames == 1 else line))
-        frames -= line.lstrip().startswith("File ")
-        if not frames:
+        kept.insert(0, printable(line))
+        count -= line.lstrip().startswith("File ")
+        if not count:
             break
-    return Text("\n".join(kept) or UNKNOWN)
+    return kept
 
 
 def _clock(unix: float) -> str:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gworkers.status.changes import changes, in_flight, quantile, silence
-from gworkers.status.figures import per_second, printable, seconds, size
+from gworkers.status.text import per_second, printable, seconds, size
 from support.status import histogram, request_in_flight, state, worker
 
 
