@@ -37,8 +37,8 @@ def changes(before: State, after: State) -> Changes:
         return max(0, later - earlier) / seconds if seconds > 0 else None
 
     counted = {worker_key(worker): worker["requests"] for worker in before["workers"]}
-    time = _between(before["request_time"]["buckets"], after["request_time"]["buckets"])
-    lag = _between(before["lag"]["buckets"], after["lag"]["buckets"])
+    time = _between(before["request_time"], after["request_time"])
+    lag = _between(before["lag"], after["lag"])
     return Changes(
         rate(sum(before["totals"]["requests"].values()), sum(after["totals"]["requests"].values())),
         {key: rate(counted.get(key, 0), worker["requests"])
@@ -46,11 +46,11 @@ def changes(before: State, after: State) -> Changes:
         (quantile(time, 0.5), quantile(time, 0.99)), (quantile(lag, 0.5), quantile(lag, 0.99)))
 
 
-def _between(before: list[Any], after: list[Any]) -> Buckets:
-    # In JSON, null stands for the infinite bound.
-    earlier = [count for _, count in before] or [0] * len(after)
-    return [(math.inf if bound is None else float(bound), count - past)
-            for (bound, count), past in zip(after, earlier)]
+def _between(before: dict[str, Any], after: dict[str, Any]) -> Buckets:
+    """Return the samples of a histogram from one snapshot to another."""
+    earlier = [count for _, count in before["buckets"]] or [0] * len(after["buckets"])
+    buckets = [(float(bound), count - past) for (bound, count), past in zip(after["buckets"], earlier)]
+    return [*buckets, (math.inf, after["count"] - before["count"])]
 
 
 def quantile(buckets: Buckets, q: float) -> float | None:

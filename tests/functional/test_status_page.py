@@ -9,7 +9,7 @@ import pytest
 
 from gworkers.status import changes, page_files
 from support.browser import CHROMIUM, MISSING, Browser
-from support.status import STACK, StatusAddress, histogram, request_in_flight, state, worker
+from support.status_address import STACK, StatusAddress, histogram, request_in_flight, state, worker
 from support.waiting import until
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason=MISSING)
@@ -219,7 +219,8 @@ def test_headings_and_tables_have_names(browser, page):
 @pytest.mark.parametrize("q", [0.5, 0.99])
 def test_page_and_top_compute_the_same_quantiles(browser, page, counts, q):
     page(state(worker()))
-    buckets = histogram(*counts)["buckets"]
-    value = browser.evaluate(f"import('/figures.js').then((figures) => figures.quantile({json.dumps(buckets)}, {q}))")
-    expected = changes.quantile([(bound or float("inf"), count) for bound, count in buckets], q)
+    shown = histogram(*counts)
+    value = browser.evaluate("import('/figures.js').then((figures) => figures.quantile("
+                             f"[...{json.dumps(shown['buckets'])}, [Infinity, {shown['count']}]], {q}))")
+    expected = changes.quantile([*map(tuple, shown["buckets"]), (float("inf"), shown["count"])], q)
     assert value == (expected and pytest.approx(expected))

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from support.status import STACK, StatusAddress, request_in_flight, state, worker
+from support.status_address import STACK, StatusAddress, request_in_flight, state, worker
 from support.waiting import WAIT_LIMIT
 
 EVIL = "/\x1b[2J\x9b1m\u202e\r\nGET \x07\x7f"

@@ -8,7 +8,7 @@ import pytest
 
 from gworkers.status.changes import changes, in_flight, quantile, silence
 from gworkers.status.text import per_second, printable, seconds, size
-from support.status import histogram, request_in_flight, state, worker
+from support.status_address import histogram, request_in_flight, state, worker
 
 
 def at(time, *workers, **parts):

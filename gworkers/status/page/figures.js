@@ -23,8 +23,10 @@ export function quantile(buckets, q) {
 
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
+/** The samples of a histogram from one snapshot to another. */
 function between(before, after) {
-  return after.buckets.map(([bound, count], index) => [bound, count - (before.buckets[index]?.[1] ?? 0)]);
+  const buckets = after.buckets.map(([bound, count], index) => [bound, count - (before.buckets[index]?.[1] ?? 0)]);
+  return [...buckets, [Infinity, after.count - before.count]];
 }
 
 /** The identity of a worker process and its counters. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import threading
 import time
@@ -30,11 +31,9 @@ def worker(number: int = 1, **fields: Any) -> dict[str, Any]:
 
 def histogram(*counts: int) -> dict[str, Any]:
     """With that number of samples up to 1 ms, 10 ms, 100 ms, 1 s and above."""
-    bounds, total, buckets = [0.001, 0.01, 0.1, 1.0, None], 0, []
-    for bound, count in zip(bounds, counts):
-        total += count
-        buckets.append([bound, total])
-    return {"buckets": buckets, "sum": 1.0, "count": total}
+    cumulative = list(itertools.accumulate(counts))
+    return {"buckets": [list(pair) for pair in zip([0.001, 0.01, 0.1, 1.0], cumulative)], "sum": 1.0,
+            "count": cumulative[-1]}
 
 
 def state(*workers: dict[str, Any], **parts: Any) -> dict[str, Any]:
