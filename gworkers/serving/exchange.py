@@ -13,7 +13,6 @@ from gworkers.http1.body import EMPTY, Body, LengthBody
 from gworkers.http1.chunked import ChunkedBody
 from gworkers.http1.response import Response
 from gworkers.serving import fork
-from gworkers.serving.hub_time import hub_time
 
 if TYPE_CHECKING:
     from gworkers.http1.request import Request
@@ -96,8 +95,9 @@ def serve(connection: Connection, request: Request) -> bool:
             server.limits.end(connection)
         if server.access is not None or server.measures_hub_time:
             now = monotonic()
-            if server.measures_hub_time:
-                response.hub_time = hub_time(response.started, connection.waited, now)
+            # Negative if the application has replaced the trace function during a wait.
+            if server.measures_hub_time and connection.waited >= 0:
+                response.hub_time = now - response.started - connection.waited
             if server.access is not None and environ and response.status is not None and not connection.released:
                 server.access.record(response, request, environ, now - response.started)
         if server.post_request is not None:

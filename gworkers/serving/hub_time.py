@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def measure(active: Mapping[Greenlet, RequestHandler]) -> bool:
     """Add up ``waited`` of the connections in *active* from now on, in this native thread.
 
-    The sum grows when a greenlet continues. While it waits, the time at which it has stopped is subtracted, so the
-    sum is negative. A trace function that is installed already is still called.
+    While a greenlet waits, ``waited`` is negative, because the time at which the wait has begun is subtracted. The
+    time at which it ends is added then. So ``waited + now`` is the sum during a wait.
+
+    A trace function that is installed already is still called.
 
     :param active: the connections whose requests are being served, by greenlet
     :returns: false if this build of greenlet does not report switches
@@ -46,12 +48,3 @@ def measure(active: Mapping[Greenlet, RequestHandler]) -> bool:
 
     greenlet.settrace(trace if previous is None else trace_for_both)
     return True
-
-
-def hub_time(started: float, waited: float, now: float) -> float:
-    """Return the seconds that the greenlet of a request has run.
-
-    :param started: when it began to serve the request
-    :param waited: the ``waited`` of the connection
-    """
-    return now - started - (waited if waited >= 0 else waited + now)

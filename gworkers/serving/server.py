@@ -27,7 +27,7 @@ from gworkers.serving.client_watch import ClientWatch, CurrentClient
 from gworkers.serving.connection import Connection
 from gworkers.serving.deadlines import Deadlines
 from gworkers.serving.greenlets import RequestGreenlets
-from gworkers.serving.hub_time import hub_time, measure
+from gworkers.serving.hub_time import measure
 from gworkers.serving.json_access_log import JsonAccessLog
 from gworkers.serving.listener import Listener
 from gworkers.serving.outbox import Outbox
@@ -288,8 +288,9 @@ class Server:
         connection.released = True
         if self.access is not None and response.environ:
             now = monotonic()
-            if self.measures_hub_time:
-                response.hub_time = hub_time(response.started, connection.waited, now)
+            # Not negative if the application has replaced the trace function before this wait.
+            if self.measures_hub_time and connection.waited < 0:
+                response.hub_time = now - response.started - (connection.waited + now)
             self.access.record(response, response.req, response.environ, now - response.started)
         response.discard_output()
         response.req.body.end()
