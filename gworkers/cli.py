@@ -12,6 +12,7 @@ from gworkers import __version__
 USAGE = """\
 usage: gworkers doctor [--json] [--all] [OPTIONS] [APP_MODULE]
        gworkers top [--once | --json] ADDRESS
+       gworkers stacks PID | PIDFILE | --bind-name ADDRESS
        gworkers --help | --version
 
 doctor takes the options of Gunicorn and goes through the start of one worker without serving. It
@@ -29,6 +30,13 @@ top shows what the workers of a running server do. ADDRESS is the server's setti
   --json      print the state as JSON
 
 Exit status: 0 done; 1 ADDRESS does not answer; 2 invalid usage.
+
+stacks prints what the greenlets of running workers do, also while the workers are blocked: one worker
+by its process id, or all workers of a master by its process id, its pidfile, or an address that it
+listens on, such as 127.0.0.1:8000 or unix:/run/site.sock. Only the user of the workers and root may
+use it.
+
+Exit status: 0 all workers have responded; 1 a worker has not; 2 invalid usage, or no worker found.
 """
 #: The options of doctor itself. All others are passed to Gunicorn.
 DOCTOR_OPTIONS = ("--json", "--all")
@@ -46,7 +54,7 @@ def main() -> int:
     if command in ("-v", "--version"):
         sys.stdout.write(f"gworkers {__version__}\n")
         return 0
-    commands = {"doctor": doctor, "top": top}
+    commands = {"doctor": doctor, "top": top, "stacks": stacks}
     if command not in commands:
         sys.stderr.write(f"gworkers: unknown command {command!r}\n\n{USAGE}")
         return 2
@@ -104,6 +112,13 @@ def top(words: list[str]) -> int:
     from gworkers.status.top import top
 
     return top(words)
+
+
+def stacks(words: list[str]) -> int:
+    """Print the greenlets of running workers. Return the exit status."""
+    from gworkers.inspection.command_line import stacks
+
+    return stacks(words)
 
 
 def _usage_error(text: str) -> int:

@@ -78,6 +78,16 @@ class RequestGreenlets:
         """The number of requests that are served or queued."""
         return len(self.active) + len(self._requests)
 
+    @property
+    def queued(self) -> int:
+        """The number of requests that no greenlet serves yet."""
+        return len(self._requests)
+
+    @property
+    def idle(self) -> list[Greenlet]:
+        """The greenlets that wait for a request."""
+        return list(self._idle)
+
     def greenlet_of(self, connection: RequestHandler) -> Greenlet | None:
         """Return the greenlet that serves a request of *connection*; None if there is none."""
         return next((greenlet for greenlet, served in self.active.items() if served is connection), None)

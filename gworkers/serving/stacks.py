@@ -58,20 +58,25 @@ def requests_in_flight(server: Server, running: FrameType | None) -> list[Reques
 
     :param running: the innermost frame of the hub's thread
     """
-    now = monotonic()
-    reports = []
     active = cast("dict[Greenlet, Connection]", server.greenlets.active)
-    for greenlet, connection in list(active.items()):
-        response = connection.response
-        if response is None or greenlet.dead:
-            continue
-        # Only the greenlet that runs has no frame.
-        frame: Any = getattr(greenlet, "gr_frame", None)
-        reports.append(RequestReport(
-            response.req.method, response.req.path, connection.peer_name, now - response.started,
-            "running" if frame is None else "waiting", stack_of(running if frame is None else frame)))
-    reports.sort(key=lambda report: -report.age)
-    return reports
+    reports = [report_of(server, greenlet, connection, running) for greenlet, connection in list(active.items())]
+    return sorted((report for report in reports if report is not None), key=lambda report: -report.age)
+
+
+def report_of(server: Server, greenlet: Greenlet, connection: Connection,
+              running: FrameType | None) -> RequestReport | None:
+    """Return the request of *connection*, which *greenlet* serves; None if it has just ended.
+
+    :param running: the innermost frame of the hub's thread
+    """
+    response = connection.response
+    if response is None or greenlet.dead:
+        return None
+    # Only the greenlet that runs has no frame.
+    frame: Any = getattr(greenlet, "gr_frame", None)
+    state = "running" if frame is None else "overdue" if connection in server.limits.overdue else "waiting"
+    return RequestReport(response.req.method, response.req.path, connection.peer_name, monotonic() - response.started,
+                         state, stack_of(running if frame is None else frame))
 
 
 def hub_frame(thread_id: int) -> FrameType | None:

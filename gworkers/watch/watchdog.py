@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import posix
+from collections import deque
 from select import POLLIN
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.error_text import print_traceback
 from gworkers.logs.thread_log import ThreadLog
 from gworkers.serving.stacks import RequestReport, hub_frame, place, requests_in_flight, stack_of, text
+from gworkers.watch.control import ControlSocket
+from gworkers.watch.greenlet_report import GreenletReport
 from gworkers.watch.native_traceback import NativeTraceback
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ BEAT = 0.4
 CHECK = 0.1
 #: Seconds after which the interpreter writes the stack in C, if the thread has not woken up when it was due.
 GRACE = 0.05
+#: Milliseconds after clients of the control socket in which no further ones are accepted.
+CLIENT_INTERVAL = 20
 #: Seconds that SIGABRT waits for the report of the thread.
 ABORT_SECONDS = 0.5
 #: Stands for the request, if the code that blocks the hub serves none.
@@ -55,11 +60,15 @@ class Watchdog:
         self.interval = min(BEAT, block_warning * BEAT) if block_warning else BEAT
         self._thread_id = self._hub.native_thread_id()
         self._last_beat = monotonic()
+        #: the functions to call at the next beat
+        self._calls: deque[Callable[[], object]] = deque()
         self._pipe = posix.pipe()
         for fd in self._pipe:
             os.set_blocking(fd, False)
-        self._poll = self._hub.native_poll()
-        self._poll.register(self._pipe[0], POLLIN)
+        self._poll, self._wake_up_poll = self._hub.native_poll(), self._hub.native_poll()
+        for poll in (self._poll, self._wake_up_poll):
+            poll.register(self._pipe[0], POLLIN)
+        self._control = self._open_control()
         self._native = NativeTraceback(logger)
         self._stopped = False
         #: the frame that SIGABRT has interrupted
@@ -77,6 +86,12 @@ class Watchdog:
     def beat(self) -> None:
         """Record that the hub runs. The main greenlet calls this at least each :attr:`interval` seconds."""
         self._last_beat = monotonic()
+        while self._calls:
+            self._calls.popleft()()
+
+    def call_in_hub(self, function: Callable[[], object]) -> None:
+        """Call *function* in the hub's thread at the next beat. It must not raise. Any thread may call this."""
+        self._calls.append(function)
 
     def reopen_log(self) -> None:
         """Write to the log file that has been reopened."""
@@ -100,8 +115,22 @@ class Watchdog:
     def release_after_fork(self) -> None:
         """Close the file descriptors in a forked process, in which the thread does not exist."""
         self._native.release_after_fork()
+        if self._control is not None:
+            self._control.release_after_fork()
         for fd in self._pipe:
             posix.close(fd)
+
+    def _open_control(self) -> ControlSocket | None:
+        """Open the control socket. The worker also serves without it."""
+        report = GreenletReport(self._server, self._thread_id, self.call_in_hub)
+        try:
+            control = ControlSocket({"stacks": report.make}, self._hub.start_thread)
+        except OSError as error:
+            self._log.warning("The control socket cannot be opened: %s. The command gworkers stacks does not find "
+                              "this worker (pid:%s).", error, os.getpid())
+            return None
+        self._poll.register(control.fd, POLLIN)
+        return control
 
     def _wake(self) -> None:
         try:
@@ -122,16 +151,27 @@ class Watchdog:
         except Exception as error:
             # The log is the application's. Whatever it does, the worker serves on.
             print_traceback(error)
+        finally:
+            if self._control is not None:
+                self._control.close()
 
     def _wait(self, seconds: float) -> None:
         """Wait for a wake-up, for at most *seconds*."""
         if self._limit:
             self._native.arm(seconds + GRACE)
-        if self._poll.poll(seconds * 1000 + 1):
-            posix.read(self._pipe[0], 4096)
-        if self._stopped:
-            return
-        self._report_abort_if_due()
+        self._sleep(seconds + 0.001)
+        if not self._stopped:
+            self._report_abort_if_due()
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep until a wake-up or a client of the control socket, for at most *seconds*."""
+        for fd, _ in self._poll.poll(seconds * 1000):
+            if fd == self._pipe[0]:
+                posix.read(fd, 4096)
+            elif self._control is not None:
+                self._control.accept()
+                # Any user of the machine can connect, and each wake-up costs time of the interpreter.
+                self._wake_up_poll.poll(CLIENT_INTERVAL)
 
     def _watch_block(self) -> None:
         """Report that the hub is blocked, then wait for the end of the block."""
@@ -140,7 +180,7 @@ class Watchdog:
         frame = hub_frame(self._thread_id)
         if frame is not None and self._hub.is_polling(frame):
             # The process was stopped, or the machine is overloaded. The hub runs now.
-            self._poll.poll(CHECK * 1000)
+            self._sleep(CHECK)
             return
         requests = requests_in_flight(self._server, frame)
         running = next((request for request in requests if request.state == "running"), None)
@@ -149,8 +189,7 @@ class Watchdog:
         del frame
         self._log_block(began, running, stack)
         while self._last_beat == last and not self._stopped:
-            if self._poll.poll(CHECK * 1000):
-                posix.read(self._pipe[0], 4096)
+            self._sleep(CHECK)
             self._report_abort_if_due()
         if not self._stopped:
             self._log.warning("The hub runs again. It was blocked for %.1f s by %s.", self._last_beat - began,

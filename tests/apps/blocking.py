@@ -1,9 +1,13 @@
-"""Requests that block the hub for a number of seconds, each in another way. /wait waits cooperatively."""
+"""Requests that block the hub for a number of seconds, each in another way. /wait waits cooperatively.
+
+/start_threads starts a number of threads, which are greenlets because the worker patches them.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 import time
 
 import app_support
@@ -45,6 +49,15 @@ def make_short_calls(seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         short_call()
+
+
+def start_threads(count):
+    for _ in range(int(count)):
+        threading.Thread(target=wait_long, daemon=True).start()
+
+
+def wait_long():
+    time.sleep(3600)
 
 
 def app(environ, start_response):

@@ -1,0 +1,1 @@
+"""Commands that inspect running workers: ``gworkers stacks`` and ``gworkers profile``."""
