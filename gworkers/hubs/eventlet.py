@@ -121,7 +121,7 @@ class EventletHub:
         return bool(self.poll(fd, POLLOUT))
 
     def start_thread(self, run: Callable[[], None]) -> None:
-        eventlet.patcher.original("threading")._start_new_thread(run, ())
+        eventlet.patcher.original("_thread").start_new_thread(run, ())
 
     def native_thread_id(self) -> int:
         return eventlet.patcher.original("threading").get_ident()  # type: ignore[no-any-return]
