@@ -27,7 +27,8 @@ class Feature(Enum):
     TLS = "TLS is off", "a worker cannot serve HTTPS"
     MANAGED_RELOADS = "Managed reloads are off", (
         "reloads and the replacement of workers are Gunicorn's own, so old workers may stop before new workers are "
-        "ready; boot_timeout and readiness_file have no effect")
+        "ready; boot_timeout, readiness_file and status_address have no "
+        "effect")
     OWN_SOCKETS = "Late listening with reuse_port is off", (
         "the kernel queues connections for a worker that has not loaded the application yet")
     CONTROL_SERVER = "The wait for Gunicorn's control server is off", (
@@ -178,6 +179,10 @@ NEEDS = (
     Need(_CONFIG, Feature.MANAGED_RELOADS, "master/",
          names="address bind env env_orig graceful_timeout pidfile preload_app when_ready worker_class "
                "worker_class_str", calls=_mapping(set="self name value")),
+    Need(_CONFIG, Feature.MANAGED_RELOADS, "master/", names="gid initgroups timeout uid"),
+    Need("gunicorn.util", Feature.MANAGED_RELOADS, "master/",
+         calls=_mapping(set_owner_process="uid gid initgroups=")),
+    Need("gunicorn.sock:BaseSocket", Feature.MANAGED_RELOADS, "master/", names="sock"),
     Need(_LOGGER, Feature.MANAGED_RELOADS, "master/", names="critical error info warning"),
     Need("gunicorn.app.base:BaseApplication", Feature.MANAGED_RELOADS, "master/", names="cfg",
          calls=_mapping(reload="self", wsgi="self")),

@@ -33,6 +33,7 @@ Seconds = Annotated[float, "a number of seconds, 0 or more (0: no limit)"]
 Bytes = Annotated[int, "a whole number of bytes, 0 or more"]
 Count = Annotated[int, "a whole number, 0 or more (0: no limit)"]
 Switch = Annotated[bool, "True or False; in the environment 1, true, yes or on, or 0, false, no or off"]
+Address = Annotated[Optional[str], "an address: 'host:port' or 'unix:/path'"]
 Path = Annotated[Optional[str], "a path"]
 Names = Annotated[tuple[str, ...], "names, separated by commas or in a list"]
 Hook = Annotated[object, "a function or an import path: 'package.module:function'"]
@@ -83,6 +84,10 @@ class Settings:
     readiness_file: Path = None
     """A file that exists while the server is ready and is removed before it stops. It holds the process
     id of the master."""
+
+    status_address: Address = None
+    """The address of the status server, ``host:port`` or ``unix:/path``. It serves metrics, probes and the state of the
+    server, in a process of its own. None: no status server."""
 
     block_warning: Seconds = 1.0
     """Seconds after which it is logged that the hub is blocked: the code, its stack and its request. 0: never."""
@@ -213,6 +218,8 @@ def _setting_name(key: str, names_by_key: Mapping[str, str], origin: str) -> str
 
 _HOOK_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
+_ADDRESS = re.compile(r"unix:[^\0]+|(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/]+):[0-9]{1,5}")
+
 _NUMBER_SYNTAX = {
     # Bounded, and plain ASCII: int() and float() also accept "1_0", " 7", "٣" and "infinity".
     float: re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?|\.[0-9]{1,18}"),
@@ -250,6 +257,10 @@ def _validate(name: str, kind: Any, value: object, origin: str) -> object:
     elif kind is Switch:
         allowed = get_args(kind)[1]
         if isinstance(value, bool):
+            return value
+    elif kind is Address:
+        allowed = get_args(kind)[1]
+        if value is None or (isinstance(value, str) and _ADDRESS.fullmatch(value)):
             return value
     elif kind is Path:
         allowed = get_args(kind)[1]

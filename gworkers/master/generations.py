@@ -27,11 +27,13 @@ from gunicorn.errors import HaltServer
 from gworkers.master.arbiter import ResilientArbiter
 from gworkers.master.boot_backoff import BootBackoff
 from gworkers.master.dry_run import dry_run, log_failure
+from gworkers.master.figures import ServerFigures
 from gworkers.master.forking import worker_exits
 from gworkers.master.listeners import Listeners, left_to_worker
 from gworkers.master.readiness import Readiness
 from gworkers.master.reload import NotReloadedError, ReloadDone, log_refused
 from gworkers.master.signals import STOPPING
+from gworkers.master.status_process import StatusProcess
 from gworkers.master.worker_pool import WorkerPool
 from gworkers.settings import Settings
 from gworkers.shared_state import SERVER_STATE, Order, Phase, state_of
@@ -48,6 +50,8 @@ class Trial:
     previous_age: int
     #: The number of workers before the reload.
     num_workers: int
+    #: The generation before the reload.
+    generation: int
     #: The number of workers that the reload has asked for.
     wanted: int = 0
 
@@ -73,7 +77,12 @@ class Generations(ResilientArbiter):
         #: The workers that ran at the last call of manage_workers(), and those forked since.
         self._known: dict[int, Any] = {}
         self._backoff = BootBackoff()
+        self._figures = ServerFigures(self.pid)
+        #: The number of generations so far.
+        self._generations = SERVER_STATE.generation
         self._resolve_settings()
+        self._status = StatusProcess(self)
+        self._status.listen(self._settings.status_address)
         self._readiness.remove_stale(self._settings.readiness_file)
         SERVER_STATE.reloads_managed = True
 
@@ -85,18 +94,26 @@ class Generations(ResilientArbiter):
     def reload(self) -> None:
         """Load the configuration and start a new generation, unless a dry run shows that it would fail."""
         bind = self.cfg.bind
+        self._figures.begin_reload()
+        self._publish()
         self._bind = dry_run(self)
         if self._bind is None or not self._listeners.change(self._bind):
+            self._figures.end_reload("refused")
             return
-        trial = self._trial or Trial(self._previous_age, self.num_workers)
+        trial = self._trial or Trial(self._previous_age, self.num_workers, SERVER_STATE.generation)
         before = self._previous_age, self._backoff
         self._previous_age, self._backoff = self.worker_age, BootBackoff()
+        generation = SERVER_STATE.generation
+        self._generations += 1
+        SERVER_STATE.generation = self._generations
         self._reloading = True
         try:
             with SERVER_STATE.reload():
                 super().reload()
         except NotReloadedError as failure:
             self._previous_age, self._backoff = before
+            SERVER_STATE.generation = generation
+            self._figures.end_reload("refused")
             if self._trial is None:
                 self._listeners.restore()
                 self.cfg.set("bind", bind)
@@ -108,6 +125,7 @@ class Generations(ResilientArbiter):
         trial.wanted = self.num_workers
         self._trial = trial
         self._resolve_settings()
+        self._status.listen(self._settings.status_address)
 
     def setup(self, app: Any) -> None:
         """Take over the configuration, with the addresses that the dry run has found and the master listens on."""
@@ -123,7 +141,12 @@ class Generations(ResilientArbiter):
         self._abort_slow_boots()
         self._spawn_missing()
         self._stop_replaced()
-        self._readiness.update(self._settings.readiness_file, bool(self._pool().serving))
+        pool = self._pool()
+        self._readiness.update(self._settings.readiness_file, bool(pool.serving))
+        if self._trial is None and not pool.current_booting and len(pool.serving) <= len(pool.current):
+            self._figures.end_reload("done")
+        self._publish()
+        self._status.maintain()
         # Gunicorn's method reports the number of workers. Nothing is left for it to start or to stop.
         wanted, self._num_workers = self._num_workers, len(self.WORKERS)
         try:
@@ -146,6 +169,9 @@ class Generations(ResilientArbiter):
         worker.born = monotonic()
         return pid
 
+    def _publish(self) -> None:
+        self._figures.publish(self.cfg, self.LISTENERS)
+
     def kill_worker(self, pid: int, sig: int) -> None:
         """Send a signal. If it stops the worker, set an order too, because a worker may miss signals while it boots."""
         if pid in self.WORKERS:
@@ -159,7 +185,10 @@ class Generations(ResilientArbiter):
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers."""
         self._readiness.update(self._settings.readiness_file, False)
+        self._figures.stop()
+        self._publish()
         super().stop(graceful)
+        self._status.end()
 
     # The steps of manage_workers()
 
@@ -168,10 +197,8 @@ class Generations(ResilientArbiter):
 
     def _record_exits(self) -> None:
         """Count the attempt to boot if it has failed since the last call. Reset the backoff if one has succeeded."""
-        gone = [worker for pid, worker in self._known.items() if pid not in self.WORKERS]
+        gone = [worker for pid, worker in self._known.items() if self.WORKERS.get(pid) is not worker]
         self._known = dict(self.WORKERS)
-        for worker in gone:
-            state_of(worker).free()
         # The workers of one attempt may exit one after the other. After the first, the others are not included.
         backoff = self._backoff
         if any(state_of(worker).phase == Phase.BOOTING and not state_of(worker).order
@@ -184,9 +211,12 @@ class Generations(ResilientArbiter):
             self._backoff = BootBackoff()
             # The next failure may have another cause, so it is logged again.
             SERVER_STATE.boot_failure.renew()
+        for worker in gone:
+            self._figures.retire(worker)
 
     def _pause(self) -> None:
         pause = self._backoff.fail()
+        self._figures.count("failed_boots")
         if self._trial is None and not self._reloading:
             self.log.error("A worker failed to boot. Serving workers: %s. The next attempt is in %g s.",
                            len(self._pool().serving), pause)
@@ -203,6 +233,8 @@ class Generations(ResilientArbiter):
         # Workers of the previous generation have booted before, so missing ones are started without a pause.
         self._backoff = BootBackoff()
         self._previous_age = trial.previous_age
+        self._figures.end_reload("failed")
+        SERVER_STATE.generation = trial.generation
         self._listeners.restore()
         # If TTIN or TTOU has changed the number since, the changed number stays.
         if trial.num_workers != self.num_workers == trial.wanted:

@@ -87,6 +87,7 @@ class ClosableTransport(Transport):
         """Discard what has arrived while lingering."""
         data = self.sock.recv(READ_SIZE)
         self._lingered += len(data)
+        self.server.counters.bytes_in += len(data)
         if not data or self._lingered > LINGER_LIMIT:
             self.close()
 

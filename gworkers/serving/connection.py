@@ -100,6 +100,7 @@ class Connection(ClosableTransport):
             if self.state is IDLE:
                 data = self.sock.recv(READ_SIZE)
                 if data:
+                    self.server.counters.bytes_in += len(data)
                     self._serve_next(self._appended(data) if self.buffer else data)
                 else:
                     self.close()
@@ -252,6 +253,7 @@ class Connection(ClosableTransport):
 
     def refuse(self, refusal: Refusal) -> None:
         """Log the refusal of a request, send an error page and close."""
+        self.server.counters.statuses[refusal.status] += 1
         self.log_client_error(refusal)
         self.send_error(refusal.status, refusal.reason, refusal.detail)
 
@@ -265,7 +267,8 @@ class Connection(ClosableTransport):
         :param fields: lines of header fields to add
         """
         try:
-            self.sock.send(error_page(self.server.responses.heads, status, reason, detail, fields))
+            self.server.counters.bytes_out += self.sock.send(
+                error_page(self.server.responses.heads, status, reason, detail, fields))
         except OSError:
             pass
         self.linger()

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+from math import frexp
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -93,13 +94,18 @@ def serve(connection: Connection, request: Request) -> bool:
         if connection.limited:
             server.clients.end(connection)
             server.limits.end(connection)
-        if server.access is not None or server.measures_hub_time:
-            now = monotonic()
-            # Negative if the application has replaced the trace function during a wait.
-            if server.measures_hub_time and connection.waited >= 0:
-                response.hub_time = now - response.started - connection.waited
-            if server.access is not None and environ and response.status is not None and not connection.released:
-                server.access.record(response, request, environ, now - response.started)
+        elapsed = monotonic() - response.started
+        # Negative if the application has replaced the trace function during a wait.
+        if server.measures_hub_time and connection.waited >= 0:
+            response.hub_time = elapsed - connection.waited
+            server.counters.hub_seconds += response.hub_time
+        if not connection.released:
+            counters = server.counters
+            counters.request_seconds += elapsed
+            counters.request_times[frexp(elapsed)[1]] += 1
+            counters.statuses[response.status_code] += 1
+            if server.access is not None and environ and response.status is not None:
+                server.access.record(response, request, environ, elapsed)
         if server.post_request is not None:
             request.cfg = server.cfg
             try:

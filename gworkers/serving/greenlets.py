@@ -88,6 +88,11 @@ class RequestGreenlets:
         """The greenlets that wait for a request."""
         return list(self._idle)
 
+    @property
+    def total(self) -> int:
+        """The number of greenlets that serve requests or wait for one."""
+        return len(self.active) + len(self._idle)
+
     def greenlet_of(self, connection: RequestHandler) -> Greenlet | None:
         """Return the greenlet that serves a request of *connection*; None if there is none."""
         return next((greenlet for greenlet, served in self.active.items() if served is connection), None)

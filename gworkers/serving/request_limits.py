@@ -119,6 +119,7 @@ class RequestLimits:
     def refuse(self, connection: Connection) -> None:
         """Respond with 503 to a request above ``max_active_requests``, without a greenlet."""
         self.shed += 1
+        self._server.counters.statuses[503] += 1
         self._refused.add()
         count = self._refused.take_if_due()
         if count:

@@ -8,7 +8,7 @@ from heapq import merge
 from importlib import import_module
 from ipaddress import ip_address, ip_network
 from itertools import islice, takewhile
-from math import inf
+from math import frexp, inf
 from operator import itemgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, cast
@@ -25,6 +25,7 @@ from gworkers.serving import access_log
 from gworkers.serving.access_log import AccessLog, FormattedAccessLog
 from gworkers.serving.client_watch import ClientWatch, CurrentClient
 from gworkers.serving.connection import Connection
+from gworkers.serving.counters import Counters
 from gworkers.serving.deadlines import Deadlines
 from gworkers.serving.greenlets import RequestGreenlets
 from gworkers.serving.hub_time import measure
@@ -67,6 +68,7 @@ class Server:
         self.log = LogQueue(hub, worker.log, self.ends_process)
         self.invalid_requests = InvalidRequestLog(hub, self.log)
         self.application: Callable[..., Any] = worker.wsgi
+        self.counters = Counters()
         self._on_idle = on_idle
 
         self.heads = HeadParser(cfg, fast_parser(cfg))
@@ -104,7 +106,8 @@ class Server:
         self.sendfile = cfg.sendfile is not False and hasattr(os, "sendfile")
         self.access = _access_log(worker, self.log, settings)
         #: whether the hub time of requests is measured, because something needs it
-        self.measures_hub_time = settings.access_log_json and measure(self.greenlets.active)
+        self.measures_hub_time = ((settings.access_log_json or settings.status_address is not None)
+                                  and measure(self.greenlets.active))
         self.pre_request = hook(cfg, "pre_request", self.log)
         self.post_request = hook(cfg, "post_request", self.log)
         self._stopping = False
@@ -171,6 +174,11 @@ class Server:
         return len(self.connections)
 
     @property
+    def waiting_count(self) -> int:
+        """The number of connections that wait for the first byte of a request."""
+        return len(self.idle) + len(self.first_byte) + len(self.tls_first_byte)
+
+    @property
     def is_busy(self) -> bool:
         """Whether connections are open, or requests still run whose clients have been released."""
         return bool(self.connections or self.limits.overdue)
@@ -220,6 +228,7 @@ class Server:
         for connection in evicted:
             with contained(connection):
                 connection.close()
+        self.counters.connections_refused += len(evicted)
         return len(evicted)
 
     def closed(self, connection: Connection) -> None:
@@ -286,12 +295,15 @@ class Server:
     def _release(self, connection: Connection, response: Response) -> None:
         """Separate a request that still runs from its connection, and log it as if it had ended."""
         connection.released = True
+        elapsed = monotonic() - response.started
+        self.counters.request_seconds += elapsed
+        self.counters.request_times[frexp(elapsed)[1]] += 1
+        self.counters.statuses[response.status_code] += 1
         if self.access is not None and response.environ:
-            now = monotonic()
             # Not negative if the application has replaced the trace function before this wait.
             if self.measures_hub_time and connection.waited < 0:
-                response.hub_time = now - response.started - (connection.waited + now)
-            self.access.record(response, response.req, response.environ, now - response.started)
+                response.hub_time = -(connection.waited + response.started)
+            self.access.record(response, response.req, response.environ, elapsed)
         response.discard_output()
         response.req.body.end()
 

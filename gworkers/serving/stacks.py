@@ -53,6 +53,18 @@ def stack_of(frame: FrameType | None) -> StackSummary:
     return summary
 
 
+def brief(frame: FrameType | None, length: int) -> str:
+    """Return the stack that ends in *frame*, the outermost frame first, without source lines.
+
+    :param length: the most characters to return, of the innermost frames
+    """
+    lines: list[str] = []
+    while frame is not None and frame.f_code is not exchange.serve.__code__ and len(lines) < DEPTH:
+        lines.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
+        frame = frame.f_back
+    return "\n".join(reversed(lines))[-length:]
+
+
 def requests_in_flight(server: Server, running: FrameType | None) -> list[RequestReport]:
     """Return the requests that greenlets serve, the oldest first.
 

@@ -134,13 +134,16 @@ class Transport(WaitableSocket):
             limit = self.server.body
         while True:
             try:
-                return self.sock.recv(READ_SIZE)  # type: ignore[no-any-return]
+                data: bytes = self.sock.recv(READ_SIZE)
             except ssl.SSLWantWriteError:
                 self._wait_writable()
             except WOULD_BLOCK:
                 self._wait_readable(limit)
             except OSError as error:
                 raise _disconnected(error) from None
+            else:
+                self.server.counters.bytes_in += len(data)
+                return data
 
     @sends_now
     def send(self, data: bytes | memoryview) -> None:
@@ -155,6 +158,7 @@ class Transport(WaitableSocket):
             except OSError as error:
                 raise _disconnected(error) from None
             else:
+                self.server.counters.bytes_out += sent
                 if sent == len(data):
                     return
                 if not sent:
@@ -176,6 +180,7 @@ class Transport(WaitableSocket):
             return True
         except OSError:
             return False
+        self.server.counters.bytes_out += sent
         if sent < len(data):
             self.break_off()
         return bool(sent == len(data))
@@ -200,6 +205,7 @@ class Transport(WaitableSocket):
             # This includes SSLWantReadError, from a client that renegotiates instead of reading.
             self._abort_flush(error)
             return
+        self.server.counters.bytes_out += sent
         if sent == len(self._unsent):
             self._unsent = b""
             if self._flushing:
@@ -250,6 +256,7 @@ class Transport(WaitableSocket):
             sent = 0
         except OSError as error:
             raise _disconnected(error) from None
+        self.server.counters.bytes_out += sent
         for part in parts:
             if sent < len(part):
                 self.send(memoryview(part)[sent:])
@@ -287,6 +294,7 @@ class Transport(WaitableSocket):
                 if not sent:
                     break
                 done += sent
+                self.server.counters.bytes_out += sent
                 self.yield_if_due()
         return done
 
@@ -308,6 +316,7 @@ class Transport(WaitableSocket):
             sent = 0
         except OSError as error:
             raise _disconnected(error) from None
+        self.server.counters.bytes_out += sent
         if sent < len(head):
             self.send(head[sent:])
 

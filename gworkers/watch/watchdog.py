@@ -9,7 +9,7 @@ import os
 import posix
 from collections import deque
 from select import POLLIN
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.error_text import print_traceback
@@ -20,6 +20,7 @@ from gworkers.watch.greenlet_report import GreenletReport
 from gworkers.watch.native_traceback import NativeTraceback
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from traceback import StackSummary
     from types import FrameType
 
@@ -37,6 +38,10 @@ GRACE = 0.05
 CLIENT_INTERVAL = 20
 #: Seconds that SIGABRT waits for the report of the thread.
 ABORT_SECONDS = 0.5
+#: The most characters of a stack that is remembered.
+STACK_LENGTH = 2000
+#: The number of blocks that are remembered.
+BLOCKS = 5
 #: Stands for the request, if the code that blocks the hub serves none.
 OUTSIDE = "code outside of requests"
 
@@ -71,6 +76,11 @@ class Watchdog:
         self._control = self._open_control()
         self._native = NativeTraceback(logger)
         self._stopped = False
+        #: called in the thread when a block is reported, with the innermost frame of the hub's thread
+        self.on_block: Callable[[FrameType], None] | None = None
+        #: the number of blocks so far
+        self.block_count = 0
+        self._blocks: deque[dict[str, object]] = deque(maxlen=BLOCKS)
         #: the frame that SIGABRT has interrupted
         self._aborted_frame: FrameType | None = None
         self._abort_reported = False
@@ -92,6 +102,10 @@ class Watchdog:
     def call_in_hub(self, function: Callable[[], object]) -> None:
         """Call *function* in the hub's thread at the next beat. It must not raise. Any thread may call this."""
         self._calls.append(function)
+
+    def recent_blocks(self) -> list[dict[str, object]]:
+        """Return descriptions of the last blocks, the latest first. Any thread may call this."""
+        return [dict(block) for block in reversed(self._blocks.copy())]
 
     def reopen_log(self) -> None:
         """Write to the log file that has been reopened."""
@@ -186,14 +200,28 @@ class Watchdog:
         running = next((request for request in requests if request.state == "running"), None)
         stack = running.stack if running is not None and running.stack else stack_of(frame)
         began = last if running is None else max(last, monotonic() - running.age)
-        del frame
         self._log_block(began, running, stack)
+        block = self._record_block(began, running, stack)
+        if self.on_block is not None and frame is not None:
+            self.on_block(frame)
+        del frame
         while self._last_beat == last and not self._stopped:
             self._sleep(CHECK)
             self._report_abort_if_due()
+        block["seconds"] = round((monotonic() if self._last_beat == last else self._last_beat) - began, 3)
         if not self._stopped:
             self._log.warning("The hub runs again. It was blocked for %.1f s by %s.", self._last_beat - began,
                               running or OUTSIDE)
+
+    def _record_block(self, began: float, running: RequestReport | None, stack: StackSummary) -> dict[str, object]:
+        seconds = monotonic() - began
+        block: dict[str, object] = {
+            "at": round(time() - seconds, 3), "seconds": round(seconds, 3),
+            "place": place(stack[-1]) if stack else "unknown code", "request": str(running or ""),
+            "stack": "\n".join(map(place, stack))[-STACK_LENGTH:]}
+        self.block_count += 1
+        self._blocks.append(block)
+        return block
 
     def _log_block(self, began: float, running: RequestReport | None, stack: StackSummary) -> None:
         self._log.warning(

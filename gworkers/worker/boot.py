@@ -18,6 +18,7 @@ from gworkers.logs.streams import LogStreams
 from gworkers.serving.fork import exit_forked_child
 from gworkers.settings import Settings, load_hook
 from gworkers.shared_state import SERVER_STATE, Phase
+from gworkers.status.figures import store
 from gworkers.worker import post_patch, psycopg
 from gworkers.worker.boot_failure import serve_error_page, start_error
 from gworkers.worker.boot_signals import InterruptibleWorker
@@ -63,6 +64,9 @@ class BootableWorker(InterruptibleWorker):
     def init_process(self) -> None:
         """Become a worker: patch, load the application, and serve until a signal stops the worker."""
         self.install_boot_handlers()
+        self.identity["pid"] = float(self.pid)
+        with self.state.slot.writing():
+            store(self.state.slot, self.identity)
         os.environ["GWORKERS_NUMBER"] = str(self.number)
         os.environ["GWORKERS_SLOT"] = str(self.slot)
         try:

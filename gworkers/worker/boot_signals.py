@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
 from gunicorn.workers.base import Worker
@@ -37,6 +38,9 @@ class InterruptibleWorker(Worker):  # type: ignore[misc]
         self.slot = self.state.slot.index
         #: unique among the workers of a generation, from 1 on; a successor gets the number of the worker it replaces
         self.number = SERVER_STATE.next_number or self.slot
+        #: figures that do not change
+        self.identity = {"number": float(self.number), "generation": float(SERVER_STATE.generation),
+                         "born": monotonic()}
         #: true once a signal has asked this process to exit before it serves
         self._exiting = False
         self._postponements = 0

@@ -8,6 +8,7 @@ import signal
 import sys
 from math import inf
 from random import randint
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gworkers.serving import fork
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from gworkers.serving.server import Server
     from gworkers.watch.watchdog import Watchdog
+    from gworkers.worker.publisher import Publisher
 
 #: Seconds until log lines that a reader has not accepted are written again.
 LOG_RETRY = 0.05
@@ -34,6 +36,7 @@ class GreenWorker(ConfigurableWorker):
     alive: bool
     server: Server
     watchdog: Watchdog
+    _publisher: Publisher
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,6 +54,7 @@ class GreenWorker(ConfigurableWorker):
         from gworkers.serving.self_check import SelfCheck
         from gworkers.serving.server import Server
         from gworkers.watch.watchdog import Watchdog
+        from gworkers.worker.publisher import Publisher
 
         # An error before the server exists is a boot failure, which stops Gunicorn. Otherwise Gunicorn would boot
         # workers forever.
@@ -61,6 +65,8 @@ class GreenWorker(ConfigurableWorker):
         self.server = Server(self, self.hub, self.settings, self.wake)
         self._self_check = SelfCheck(self.server)
         self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning)
+        self._publisher = Publisher(self.server, self.watchdog, self.state, self.identity)
+        self.watchdog.on_block = self._publisher.publish
         self.booted = True
         fork.watch(self)
         self._init_memory_limit()
@@ -74,9 +80,10 @@ class GreenWorker(ConfigurableWorker):
             self._check_server()
             self.server.trim()
             if self._max_rss and resident_bytes() > self._max_rss:
-                self._request_successor("max_rss is reached (more than %s bytes)", self._max_rss)
+                self._request_successor("max_rss", "more than %s bytes", self._max_rss)
         self._enter(Phase.DRAINING)
         drain.drain(self)
+        self._publisher.publish(None)
         self.watchdog.stop()
         if hasattr(gc, "freeze"):
             # Without this, Python's final garbage collection would examine all objects of the application.
@@ -113,11 +120,15 @@ class GreenWorker(ConfigurableWorker):
         if self._healthy:
             self.notify()
         self.watchdog.beat()
+        self._publisher.beat()
         seconds = min(seconds, self.watchdog.interval)
         if self.timeout:
             # Gunicorn passes half of the configured timeout, so this leaves a margin.
             seconds = min(seconds, self.timeout / 2)
+        began = monotonic()
         woken = self.hub.wait_readable(self.PIPE[0], seconds)
+        if not woken:
+            self._publisher.record_lag(monotonic() - began - seconds)
         while self.forking_greenlet is not None:
             # The application has forked this process. It exits when the greenlet that has forked it ends.
             if self.forking_greenlet.dead:
@@ -156,6 +167,7 @@ class GreenWorker(ConfigurableWorker):
     def exit_if_asked(self) -> None:
         """Exit at once if SIGQUIT or SIGINT has arrived."""
         if self._quit_requested:
+            self._publisher.publish(None)
             self.cfg.worker_int(self)
             sys.exit(0)
 
@@ -179,13 +191,14 @@ class GreenWorker(ConfigurableWorker):
     def recycle(self) -> None:
         """Ask for a successor, because ``max_requests`` requests have been served."""
         if self.state.phase == Phase.READY:
-            self._request_successor("max_requests is reached (%s served)", self.nr)
+            self._request_successor("max_requests", "%s served", self.nr)
 
-    def _request_successor(self, reason: str, *args: object) -> None:
+    def _request_successor(self, setting: str, reason: str, *args: object) -> None:
         """Serve until a successor is ready. Without managed reloads, stop now, and the arbiter boots another one."""
         if self.state.phase != Phase.READY:
             return
-        self.server.log.info(f"Recycling the worker (pid:%s): {reason}", self.pid, *args)
+        self._publisher.recycled = setting
+        self.server.log.info(f"Recycling the worker (pid:%s): {setting} is reached ({reason})", self.pid, *args)
         if SERVER_STATE.reloads_managed:
             self._enter(Phase.RETIRING)
         else:

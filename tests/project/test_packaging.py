@@ -83,7 +83,7 @@ def test_importing_gworkers_imports_no_hub_library():
     assert answer.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["gunicorn", "greenlet", "gevent", "eventlet", "rich"])
+@pytest.mark.parametrize("name", ["gunicorn", "greenlet", "gevent", "eventlet", "rich", "prometheus_client"])
 def test_dependencies_are_documented_with_their_minimum_releases(name):
     row = re.search(rf"^\| `{name}.*$", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE)[0]
     for floor in requirements()[name]:

@@ -19,6 +19,7 @@ from gworkers.http1.head import HeadParser
 from gworkers.http1.limits import LONGEST_LINE
 from gworkers.http1.strict import StrictRequest
 from gworkers.serving.connection import Connection
+from gworkers.serving.counters import Counters
 from support.heads import PEER, feed, heads, parse, refusal
 from support.wire import Counted
 
@@ -104,7 +105,7 @@ def test_connection_does_not_copy_what_has_arrived_before(fast):
         hub=SimpleNamespace(watch_read=lambda fd: Mock()), heads=heads(fast), trusts=lambda peer: False,
         first_byte=NoDeadline(), head=NoDeadline(),
         greenlets=SimpleNamespace(run=lambda connection, request: requests.append(request), count=0),
-        limits=SimpleNamespace(max_active=1))
+        limits=SimpleNamespace(max_active=1), counters=Counters())
     sock: Any = SimpleNamespace(fileno=lambda: 3, recv=lambda size: pieces.pop(0))
     connection = Connection(server, None, sock, PEER)
     connection.open()

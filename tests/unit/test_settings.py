@@ -56,6 +56,7 @@ def test_defaults():
         drain_keepalive=2.0,
         drain_delay=0.0,
         readiness_file=None,
+        status_address=None,
         block_warning=1.0,
         request_timeout=0.0,
         request_timeout_action="release",
@@ -81,7 +82,7 @@ def test_variables_that_a_worker_sets_are_no_settings():
 def test_every_setting_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
     assert names == {*SECONDS, *WHOLE_NUMBERS, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
-                     "readiness_file", "request_timeout_action", "on_client_gone", "access_log_json"}
+                     "readiness_file", "status_address", "request_timeout_action", "on_client_gone", "access_log_json"}
 
 
 @pytest.mark.parametrize(("text", "value"), [
@@ -133,6 +134,17 @@ def test_readiness_file_is_a_path():
     for value in (1, "", b"ready", "a\0b", ["ready"]):
         assert "setting readiness_file is " in refusal(readiness_file=value)
     assert "Expected: a path" in refusal({"GWORKERS_READINESS_FILE": ""})
+
+
+def test_status_address_has_two_forms():
+    for value in ("127.0.0.1:9100", "localhost:0", "[::1]:9100", "unix:/run/status", "unix:relative path"):
+        assert resolve(status_address=value).status_address == value
+        assert resolve({"GWORKERS_STATUS_ADDRESS": value}).status_address == value
+    assert resolve(status_address=None).status_address is None
+    wrong: list[Any] = [1, "", "9100", ":9100", "localhost", "localhost:http", "::1:9100", "http://localhost:9100",
+                        "unix:", "unix:a\0b", "a b:1"]
+    for value in wrong:
+        assert "setting status_address is " in refusal(status_address=value)
 
 
 def test_psycopg2_is_one_of_two_choices():

@@ -1,0 +1,164 @@
+"""The status server: a process that serves the state of a server by HTTP, even while every worker is blocked.
+
+The master starts it with three file descriptors: the shared memory, a socket whose end tells that the master has
+ended, and the listening socket.
+"""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
+from socketserver import ThreadingMixIn
+from typing import Any
+
+from gworkers.status import page_files
+from gworkers.status.snapshot import Snapshot
+
+#: The most requests that are served at once.
+THREADS = 16
+#: Seconds that a client may take to send its request, and to read the response.
+TIMEOUT = 5.0
+TEXT = "text/plain; charset=utf-8"
+
+#: Status, content type and body.
+Answer = tuple[int, str, bytes]
+
+
+class StatusServer(ThreadingMixIn, HTTPServer):
+    """Serves the status on a socket that listens already.
+
+    :param listener: the socket
+    :param memory: the file of the shared memory
+    """
+
+    daemon_threads = True
+
+    def __init__(self, listener: socket.socket, memory: int) -> None:
+        super().__init__(("", 0), StatusHandler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.memory = memory
+        listener.setblocking(False)
+        self._lock = threading.Lock()
+        #: the connections that are open, the oldest first
+        self._open: list[Any] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve *request* in a thread. If too many run, end the oldest, because its client is the slowest."""
+        with self._lock:
+            if len(self._open) >= THREADS:
+                with suppress(OSError):
+                    self._open.pop(0).shutdown(socket.SHUT_RDWR)
+            self._open.append(request)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve *request*. Runs in its thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                if request in self._open:
+                    self._open.remove(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore clients that have disconnected or are too slow, and print other errors."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class StatusHandler(BaseHTTPRequestHandler):
+    """Serves one request."""
+
+    server: StatusServer
+    timeout = TIMEOUT
+    server_version = "gworkers"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Respond to GET."""
+        self._respond(send_body=True)
+
+    def do_HEAD(self) -> None:
+        """Respond to HEAD."""
+        self._respond(send_body=False)
+
+    def log_message(self, *args: Any) -> None:
+        """Log nothing: probes and scrapers would fill the log."""
+
+    def _respond(self, *, send_body: bool) -> None:
+        path = self.path.partition("?")[0]
+        function = PATHS.get(path)
+        status, content_type, body = function(self) if function is not None else _file(path)
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in page_files.HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if send_body:
+            self.wfile.write(body)
+
+    def snapshot(self) -> Snapshot:
+        """Return the present state."""
+        return Snapshot(self.server.memory)
+
+
+def _state(handler: StatusHandler) -> Answer:
+    return 200, "application/json", json.dumps(handler.snapshot().as_json()).encode()
+
+
+def _metrics(handler: StatusHandler) -> Answer:
+    if find_spec("prometheus_client") is None:
+        return 501, TEXT, b"prometheus_client is not installed: pip install 'gworkers[metrics]'\n"
+    # Imported late, because it is optional.
+    from gworkers.status.exposition import render
+
+    body, content_type = render(handler.snapshot(), handler.headers.get("Accept", ""))
+    return 200, content_type, body
+
+
+def _ready(handler: StatusHandler) -> Answer:
+    snapshot = handler.snapshot()
+    if snapshot.is_ready:
+        return 200, TEXT, b"ready\n"
+    reason = "the server stops" if snapshot.state == "stopping" else "no worker accepts connections"
+    return 503, TEXT, f"not ready: {reason}\n".encode()
+
+
+def _live(handler: StatusHandler) -> Answer:
+    stuck = handler.snapshot().stuck
+    if stuck is None:
+        return 200, TEXT, b"live\n"
+    return 503, TEXT, f"worker {stuck.figures['number']:g} is blocked for {stuck.blocked:.0f} s\n".encode()
+
+
+def _file(path: str) -> Answer:
+    file = page_files.FILES.get(path)
+    if file is None:
+        return 404, TEXT, b"not found: there are /, /metrics, /ready, /live and /state.json\n"
+    return 200, file.content_type, file.body
+
+
+PATHS: dict[str, Callable[[StatusHandler], Answer]] = {
+    "/metrics": _metrics, "/ready": _ready, "/live": _live, "/state.json": _state}
+
+
+def main() -> None:
+    """Serve until the master ends. The arguments are the three file descriptors."""
+    memory, link, listener = map(int, sys.argv[1:4])
+    # The signals of a terminal or of a service manager reach all processes. This one is needed until the last worker
+    # has stopped.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    server = StatusServer(socket.socket(fileno=listener), memory)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    socket.socket(fileno=link).recv(1)
+    os._exit(0)
