@@ -23,8 +23,8 @@ from gworkers.gunicorn_compat import known_settings
 
 PREFIX = "GWORKERS_"
 
-#: Variables that are no settings: a worker sets them for its application.
-RESERVED = frozenset(("GWORKERS_NUMBER", "GWORKERS_SLOT"))
+#: Variables that are no settings: a worker sets them for its application, and a master for the second master.
+RESERVED = frozenset(("GWORKERS_NUMBER", "GWORKERS_SLOT", "GWORKERS_STATUS_SOCKET"))
 
 #: The names of Gunicorn's own settings.
 GUNICORN_SETTINGS = frozenset(known.name for known in known_settings())

@@ -82,7 +82,7 @@ class Generations(ResilientArbiter):
         self._generations = SERVER_STATE.generation
         self._resolve_settings()
         self._status = StatusProcess(self)
-        self._status.listen(self._settings.status_address)
+        self._status.begin(self._settings.status_address)
         self._readiness.remove_stale(self._settings.readiness_file)
         SERVER_STATE.reloads_managed = True
 
@@ -125,7 +125,7 @@ class Generations(ResilientArbiter):
         trial.wanted = self.num_workers
         self._trial = trial
         self._resolve_settings()
-        self._status.listen(self._settings.status_address)
+        self._status.change(self._settings.status_address)
 
     def setup(self, app: Any) -> None:
         """Take over the configuration, with the addresses that the dry run has found and the master listens on."""
@@ -146,7 +146,7 @@ class Generations(ResilientArbiter):
         if self._trial is None and not pool.current_booting and len(pool.serving) <= len(pool.current):
             self._figures.end_reload("done")
         self._publish()
-        self._status.maintain()
+        self._status.maintain(bool(pool.serving))
         # Gunicorn's method reports the number of workers. Nothing is left for it to start or to stop.
         wanted, self._num_workers = self._num_workers, len(self.WORKERS)
         try:
@@ -171,6 +171,11 @@ class Generations(ResilientArbiter):
 
     def _publish(self) -> None:
         self._figures.publish(self.cfg, self.LISTENERS)
+
+    def reexec(self) -> None:
+        """Start another master beside this one."""
+        with self._status.left_to_second_master(self.cfg.env_orig):
+            super().reexec()
 
     def kill_worker(self, pid: int, sig: int) -> None:
         """Send a signal. If it stops the worker, set an order too, because a worker may miss signals while it boots."""

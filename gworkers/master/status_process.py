@@ -1,4 +1,4 @@
-"""The status process: the master binds its address, starts it, and starts it again when it has ended.
+"""The status process: the master starts it, and starts it again when it has ended.
 
 It is not a child of the master, because Gunicorn takes every child that ends for a worker. The master forks a process
 that forks it and exits. A socket pair tells each side that the other one has ended.
@@ -9,112 +9,125 @@ import _socket
 import os
 import posix
 import socket
-import stat
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from time import monotonic
 from typing import Any, NoReturn
 
 from gunicorn.util import set_owner_process
 
 from gworkers.error_text import print_traceback
+from gworkers.master import status_socket
+from gworkers.master.status_socket import StatusSocket
 from gworkers.shared_state import MEMORY
 
 #: Seconds until a status process that has ended is started again. It doubles each time, up to the maximum.
 PAUSE = 1.0
 MAXIMUM_PAUSE = 30.0
-#: Connections that may wait for the status process.
-BACKLOG = 64
 
 
 class StatusProcess:
     """The status process of one master.
+
+    While there are two masters, that of the first one serves, until the first one has ended or has no workers.
 
     :param arbiter: the master
     """
 
     def __init__(self, arbiter: Any) -> None:
         self._arbiter = arbiter
-        self._address: str | None = None
-        self._listener: Any = None
-        #: the master's end of the socket pair; None if no status process runs
+        self._socket = status_socket.inherited()
+        #: this end of the socket pair; None if no status process runs
         self._link: Any = None
         self._pause = PAUSE
         self._started = self._due = 0.0
-        # Otherwise a worker that lives longer than the master would keep the status process alive.
+        # A worker that lives longer than the master must keep neither the status process nor its address.
         os.register_at_fork(after_in_child=self._release)
 
-    def listen(self, address: str | None) -> None:
-        """Listen on *address*. None: serve no status.
+    def begin(self, address: str | None) -> None:
+        """Serve on *address* from the start of the server on. None: serve no status.
 
-        :raises SystemExit: if it cannot be bound when the server starts. Later that is logged, and nothing changes.
+        :raises SystemExit: if it cannot be bound
         """
-        if address == self._address:
-            return
-        try:
-            listener = None if address is None else _bind(address, self._arbiter.cfg)
-        except OSError as error:
-            self._arbiter.log.error("The status address %s cannot be bound: %s. Use another one, or stop the process "
-                                    "that uses it.", address, error.strerror or error)
-            if self._started:
-                return
+        if not self._listen(address):
             sys.exit(1)
-        self._close()
-        self._address, self._listener = address, listener
-        self._pause = PAUSE
-        if listener is not None:
-            self._arbiter.log.info("Status at: %s", _text(listener))
-        self._start()
 
-    def maintain(self) -> None:
-        """Start the process again if it has ended, after a pause."""
-        if self._listener is None:
-            return
+    def change(self, address: str | None) -> None:
+        """Serve on *address* after a reload. If it cannot be bound, that is logged, and nothing changes."""
+        self._listen(address)
+
+    def _listen(self, address: str | None) -> bool:
+        current = self._socket
+        if address == (None if current is None else current.address):
+            return True
+        arbiter = self._arbiter
+        try:
+            bound = None if address is None else status_socket.bind(address, arbiter.cfg.uid, arbiter.cfg.gid)
+        except OSError as error:
+            arbiter.log.error("The status address %s cannot be bound: %s. Use another one, or stop the process that "
+                              "uses it.", address, error.strerror or error)
+            return False
+        self.end()
+        self._socket, self._pause, self._due = bound, PAUSE, 0.0
+        if bound is not None:
+            arbiter.log.info("Status at: %s", bound)
+        return True
+
+    def maintain(self, serves: bool) -> None:
+        """Start the process if it does not run, after a pause if it has ended.
+
+        :param serves: whether a worker of this master serves
+        """
         if self._link is not None and _has_ended(self._link):
-            self._link.close()
-            self._link = None
+            self._unlink()
             if monotonic() - self._started > MAXIMUM_PAUSE:
                 self._pause = PAUSE
             self._arbiter.log.error("The status process has ended. It is started again in %g s.", self._pause)
             self._due = monotonic() + self._pause
             self._pause = min(self._pause * 2, MAXIMUM_PAUSE)
-        if self._link is None and monotonic() >= self._due:
-            self._start()
+        if self._arbiter.reexec_pid and not serves:
+            # The second master's serves from now on.
+            self._unlink()
+        elif self._socket is not None and self._link is None and monotonic() >= self._due:
+            self._start(self._socket)
+
+    def left_to_second_master(self, environ: dict[str, str]) -> AbstractContextManager[None]:
+        """Return the context in which a second master starts, whose environment is *environ*."""
+        # This may be a second master, which has become the only one.
+        environ.pop(status_socket.VARIABLE, None)
+        return nullcontext() if self._socket is None else self._socket.left_to_second_master(environ)
 
     def end(self) -> None:
-        """End the process, because the server has stopped."""
-        self._close()
-        self._address = None
+        """End the process and stop to listen."""
+        self._unlink()
+        if self._socket is not None:
+            if self._arbiter.reexec_pid == self._arbiter.master_pid == 0 and os.getpid() == self._arbiter.pid:
+                self._socket.remove()
+            self._socket.close()
+            self._socket = None
 
-    def _close(self) -> None:
+    def _unlink(self) -> None:
         if self._link is not None:
             self._link.close()
             self._link = None
-        if self._listener is not None:
-            path = self._listener.getsockname()
-            self._listener.close()
-            self._listener = None
-            if isinstance(path, str) and path and os.getpid() == self._arbiter.pid:
-                with suppress(OSError):
-                    os.unlink(path)
 
     def _release(self) -> None:
-        for sock in (self._link, self._listener):
-            if sock is not None:
-                sock.close()
+        self._unlink()
+        if self._socket is not None:
+            self._socket.close()
 
-    def _start(self) -> None:
+    def _start(self, sock: StatusSocket) -> None:
         self._started = monotonic()
-        if self._listener is None:
-            return
         link, far_end = _socket.socketpair()
-        # The fork closes the listener in the child.
-        fds = [posix.dup(fd) for fd in (MEMORY.fd, far_end.fileno(), self._listener.fileno())]
+        # Copies, because the fork closes the socket in the child.
+        fds = [posix.dup(MEMORY.fd), posix.dup(far_end.fileno()), *sock.copies()]
         try:
             pid = posix.fork()
             if pid == 0:
                 _become_status_process(fds, self._arbiter.cfg)
-            posix.waitpid(pid, 0)
+            with suppress(ChildProcessError):
+                # A library of a preloaded application may reap every child of the process.
+                posix.waitpid(pid, 0)
             self._link = link
         except OSError as error:
             link.close()
@@ -132,9 +145,9 @@ def _become_status_process(fds: list[int], cfg: Any) -> NoReturn:
             posix._exit(0)
         set_owner_process(cfg.uid, cfg.gid, initgroups=cfg.initgroups)
         for name in os.listdir("/dev/fd"):
-            # One of them is the directory itself, which is closed.
             fd = int(name)
             if fd > 2 and fd not in fds:
+                # One of them was that of the listing.
                 with suppress(OSError):
                     posix.close(fd)
         for fd in fds:
@@ -150,13 +163,6 @@ def _become_status_process(fds: list[int], cfg: Any) -> NoReturn:
         posix._exit(1)
 
 
-def _text(listener: Any) -> str:
-    name = listener.getsockname()
-    if isinstance(name, tuple):
-        return f"http://[{name[0]}]:{name[1]}" if ":" in name[0] else f"http://{name[0]}:{name[1]}"
-    return f"unix:{os.fsdecode(name)}"
-
-
 def _has_ended(link: Any) -> bool:
     try:
         return not link.recv(1, socket.MSG_DONTWAIT)
@@ -164,42 +170,3 @@ def _has_ended(link: Any) -> bool:
         return False
     except OSError:
         return True
-
-
-def _bind(address: str, cfg: Any) -> Any:
-    """Return a socket that listens on *address*.
-
-    :raises OSError: if that fails
-    """
-    if address.startswith("unix:"):
-        return _bind_path(address[len("unix:"):], cfg)
-    host, _, port = address.rpartition(":")
-    family, kind, protocol, _, target = _socket.getaddrinfo(host.strip("[]"), int(port), 0, socket.SOCK_STREAM)[0]
-    sock = _socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(target)
-        sock.listen(BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _bind_path(path: str, cfg: Any) -> Any:
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
-    sock = _socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    umask = os.umask(0o177)
-    try:
-        sock.bind(path)
-        if os.geteuid() == 0:
-            os.chown(path, cfg.uid, cfg.gid)
-        sock.listen(BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    finally:
-        os.umask(umask)
-    return sock

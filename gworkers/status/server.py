@@ -1,10 +1,11 @@
 """The status server: a process that serves the state of a server by HTTP, even while every worker is blocked.
 
-The master starts it with three file descriptors: the shared memory, a socket whose end tells that the master has
-ended, and the listening socket.
+The master starts it with four file descriptors: the shared memory, a socket whose end tells that the master has ended,
+the listening socket, and a file to lock while it serves.
 """
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -152,13 +153,19 @@ PATHS: dict[str, Callable[[StatusHandler], Answer]] = {
 
 
 def main() -> None:
-    """Serve until the master ends. The arguments are the three file descriptors."""
-    memory, link, listener = map(int, sys.argv[1:4])
+    """Serve until the master ends. The arguments are the four file descriptors."""
+    memory, link, listener, lock = map(int, sys.argv[1:5])
     # The signals of a terminal or of a service manager reach all processes. This one is needed until the last worker
     # has stopped.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     server = StatusServer(socket.socket(fileno=listener), memory)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def serve() -> None:
+        # While there are two masters, the status process of the first one has locked it.
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        server.serve_forever()
+
+    threading.Thread(target=serve, daemon=True).start()
     socket.socket(fileno=link).recv(1)
     os._exit(0)

@@ -101,7 +101,7 @@ def test_ready_follows_the_workers(start: Start, deployment: Deployment, tmp_pat
     held.let_go()
     held.answer()
     assert server.wait_for_exit() == 0
-    until(lambda: not reachable(status), "the end of the status process")
+    until(lambda: not status.is_reachable, "the end of the status process")
 
 
 def test_live_fails_while_a_worker_is_blocked_beyond_the_timeout(start: Start) -> None:
@@ -127,14 +127,6 @@ def test_unknown_path_is_not_found(start: Start) -> None:
     status = Status(server)
     for path in ("/nonsense", "/server.py", "/../server.py", "/page/../server.py", "/%2e%2e/server.py"):
         assert status.get(path).status == 404, path
-
-
-def reachable(status: Status) -> bool:
-    try:
-        status.get("/live")
-    except (OSError, AssertionError):
-        return False
-    return True
 
 
 def test_page_is_served(start: Start) -> None:

@@ -13,11 +13,25 @@ ON = {"status_address": "127.0.0.1:0"}
 
 
 class Status:
-    """The status server of one server."""
+    """The status server of one server, at the address that it has logged last."""
 
     def __init__(self, server: Server) -> None:
-        host, _, port = server.wait_for_log(r"Status at: http://(\S+)$", since=0)[1].rpartition(":")
-        self.address = host, int(port)
+        server.wait_for_log(r"Status at: ", since=0)
+        address = server.log(r"Status at: ", since=0)[-1].partition("Status at: ")[2]
+        self.address: tuple[str, int] | str
+        if address.startswith("unix:"):
+            self.address = address[len("unix:"):]
+        else:
+            host, _, port = address[len("http://"):].rpartition(":")
+            self.address = host.strip("[]"), int(port)
+
+    @property
+    def is_reachable(self) -> bool:
+        try:
+            self.get("/live")
+        except (OSError, AssertionError):
+            return False
+        return True
 
     def get(self, path: str) -> Response:
         client = Client.connect(self.address)

@@ -76,7 +76,8 @@ def test_defaults():
 
 
 def test_variables_that_a_worker_sets_are_no_settings():
-    assert resolve({"GWORKERS_NUMBER": "1", "GWORKERS_SLOT": "x"}) == Settings()
+    variables = {"GWORKERS_NUMBER": "1", "GWORKERS_SLOT": "x", "GWORKERS_STATUS_SOCKET": "5,6,unix:/x"}
+    assert resolve(variables) == Settings()
 
 
 def test_every_setting_is_covered_by_the_tests_below():
