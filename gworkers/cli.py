@@ -13,6 +13,7 @@ USAGE = """\
 usage: gworkers doctor [--json] [--all] [OPTIONS] [APP_MODULE]
        gworkers top [--once | --json] ADDRESS
        gworkers stacks PID | PIDFILE | --bind-name ADDRESS
+       gworkers profile [--seconds SECONDS] [-o FILE] PID | PIDFILE | --bind-name ADDRESS
        gworkers --help | --version
 
 doctor takes the options of Gunicorn and goes through the start of one worker without serving. It
@@ -31,10 +32,14 @@ top shows what the workers of a running server do. ADDRESS is the server's setti
 
 Exit status: 0 done; 1 ADDRESS does not answer; 2 invalid usage.
 
-stacks prints what the greenlets of running workers do, also while the workers are blocked: one worker
-by its process id, or all workers of a master by its process id, its pidfile, or an address that it
-listens on, such as 127.0.0.1:8000 or unix:/run/site.sock. Only the user of the workers and root may
-use it.
+stacks prints what the greenlets of running workers do. profile shows where the time of their hubs
+goes. Both take the process id of one worker, or for all workers of a server the process id of the
+master, its pidfile, or an address that the server listens on, such as 127.0.0.1:8000 or
+unix:/run/site.sock. Only the user of the workers and root may use them.
+
+  --seconds   how long to sample; 10 by default
+  -o FILE     write the samples to FILE: collapsed stacks if the name ends in .txt or .collapsed,
+              otherwise JSON for speedscope
 
 Exit status: 0 all workers have responded; 1 a worker has not; 2 invalid usage, or no worker found.
 """
@@ -54,7 +59,7 @@ def main() -> int:
     if command in ("-v", "--version"):
         sys.stdout.write(f"gworkers {__version__}\n")
         return 0
-    commands = {"doctor": doctor, "top": top, "stacks": stacks}
+    commands = {"doctor": doctor, "top": top, "stacks": stacks, "profile": profile}
     if command not in commands:
         sys.stderr.write(f"gworkers: unknown command {command!r}\n\n{USAGE}")
         return 2
@@ -119,6 +124,13 @@ def stacks(words: list[str]) -> int:
     from gworkers.inspection.command_line import stacks
 
     return stacks(words)
+
+
+def profile(words: list[str]) -> int:
+    """Sample where the time of the hubs of running workers goes. Return the exit status."""
+    from gworkers.inspection.command_line import profile
+
+    return profile(words)
 
 
 def _usage_error(text: str) -> int:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from gworkers.inspection.control_client import ask
-from gworkers.inspection.printable import printable
+from gworkers.inspection.printable import one_line, printable
 from gworkers.watch.control_address import ControlAddress
 
 #: Seconds that a worker has for its response.
@@ -27,7 +27,7 @@ def stacks_of(address: ControlAddress) -> Iterator[str]:
     for stack, requests in groupby(report["requests"], key=lambda request: request["stack"]):
         yield ""
         for request in requests:
-            yield printable(_line(request)).replace("\n", "\\n")
+            yield one_line(_line(request))
         yield from _indented(stack)
     if len(report["requests"]) < report["request_count"]:
         yield f"\nThe newest {report['request_count'] - len(report['requests'])} requests are not shown."

@@ -18,6 +18,7 @@ from gworkers.serving.stacks import RequestReport, hub_frame, place, requests_in
 from gworkers.watch.control import ControlSocket
 from gworkers.watch.greenlet_report import GreenletReport
 from gworkers.watch.native_traceback import NativeTraceback
+from gworkers.watch.profiler import Profiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,7 @@ class Watchdog:
         self._poll, self._wake_up_poll = self._hub.native_poll(), self._hub.native_poll()
         for poll in (self._poll, self._wake_up_poll):
             poll.register(self._pipe[0], POLLIN)
+        self._profiler = Profiler(server, self._thread_id, self.call_in_hub)
         self._control = self._open_control()
         self._native = NativeTraceback(logger)
         self._stopped = False
@@ -129,6 +131,7 @@ class Watchdog:
     def release_after_fork(self) -> None:
         """Close the file descriptors in a forked process, in which the thread does not exist."""
         self._native.release_after_fork()
+        self._profiler.release_after_fork()
         if self._control is not None:
             self._control.release_after_fork()
         for fd in self._pipe:
@@ -138,10 +141,10 @@ class Watchdog:
         """Open the control socket. The worker also serves without it."""
         report = GreenletReport(self._server, self._thread_id, self.call_in_hub)
         try:
-            control = ControlSocket({"stacks": report.make}, self._hub.start_thread)
+            control = ControlSocket({"stacks": report.make, "profile": self._profiler.run}, self._hub.start_thread)
         except OSError as error:
-            self._log.warning("The control socket cannot be opened: %s. The command gworkers stacks does not find "
-                              "this worker (pid:%s).", error, os.getpid())
+            self._log.warning("The control socket cannot be opened: %s. The commands gworkers stacks and gworkers "
+                              "profile do not find this worker (pid:%s).", error, os.getpid())
             return None
         self._poll.register(control.fd, POLLIN)
         return control
