@@ -122,7 +122,7 @@ class MemoryFile:
     def fd(self) -> int:
         """The file descriptor. It is not inherited by other programs."""
         if self._fd < 0:
-            self._fd = _create()
+            self._fd = unnamed_file()
         return self._fd
 
     def take(self, lowest: int) -> Slot:
@@ -148,7 +148,11 @@ class MemoryFile:
         self._mappings.append(mmap(self.fd, step, offset=size))
 
 
-def _create() -> int:
+def unnamed_file() -> int:
+    """Return the file descriptor of a new file without a name. On Linux it is in memory.
+
+    :raises OSError: if there is no memory, or no directory for temporary files
+    """
     if hasattr(os, "memfd_create"):
         return os.memfd_create("gworkers")
     fd, path = tempfile.mkstemp(prefix="gworkers-")

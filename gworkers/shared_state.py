@@ -44,7 +44,7 @@ class Order(IntEnum):
 #: The memory of this server. The first slot is that of the server as a whole, the others are those of workers.
 MEMORY = MemoryFile()
 
-PHASE, ORDER, ABORTED = range(3)
+PHASE, ORDER, ABORTED, REPORTED = range(4)
 
 
 class WorkerState:
@@ -87,6 +87,15 @@ class WorkerState:
     @aborted.setter
     def aborted(self, aborted: bool) -> None:
         self.slot.set_flag(ABORTED, aborted)
+
+    @property
+    def reported(self) -> bool:
+        """Whether the worker has logged what ran when it was aborted."""
+        return bool(self.slot.flag(REPORTED))
+
+    @reported.setter
+    def reported(self, reported: bool) -> None:
+        self.slot.set_flag(REPORTED, reported)
 
 
 def _free(slot: Slot, pid: int) -> None:

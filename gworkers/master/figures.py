@@ -9,8 +9,9 @@ from time import monotonic, time
 from typing import Any
 
 from gworkers import __version__
-from gworkers.shared_state import MEMORY, SERVER_STATE, state_of
+from gworkers.shared_state import MEMORY, SERVER_STATE, Phase, state_of
 from gworkers.status.figures import COUNTERS, load, store
+from gworkers.status.snapshot import parse
 from gworkers.versions import installed_version
 
 #: The number of reloads that are remembered.
@@ -50,6 +51,18 @@ class ServerFigures:
             store(self._slot, self._counters)
             state.slot.clear()
         state.free()
+
+    def log_aborted(self, worker: Any, log: Any) -> None:
+        """If *worker* was aborted and could not report what it did, log the requests that it has published last."""
+        state = state_of(worker)
+        if not state.aborted or state.reported or state.phase == Phase.BOOTING:
+            return
+        requests = parse(state.slot.document).get("in_flight_requests", [])
+        described = "".join("\n{method} {path} from {peer}, {age:.1f} s old, {state}:\n{stack}".format(**request)
+                            for request in requests)
+        log.error("The worker (pid:%s) was aborted and could not report what it did, because C code kept the "
+                  "interpreter's lock. Requests in flight %.1f s before its end: %s.%s",
+                  worker.pid, monotonic() - load(state.slot)["beat"], len(requests), described)
 
     def begin_reload(self) -> None:
         """A reload begins. It may take the place of another one."""

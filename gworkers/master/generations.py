@@ -217,6 +217,7 @@ class Generations(ResilientArbiter):
             # The next failure may have another cause, so it is logged again.
             SERVER_STATE.boot_failure.renew()
         for worker in gone:
+            self._figures.log_aborted(worker, self.log)
             self._figures.retire(worker)
 
     def _pause(self) -> None:

@@ -6,10 +6,11 @@ import os
 import posix
 import socket
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from gworkers.shared_memory import unnamed_file
 
 #: Connections that may wait for the status process.
 BACKLOG = 64
@@ -18,7 +19,9 @@ VARIABLE = "GWORKERS_STATUS_SOCKET"
 
 
 class StatusSocket:
-    """A socket that listens, and the file that the status process which serves on it has locked.
+    """A socket that listens, and a file that the status process which serves on it has locked.
+
+    The lock of a process ends with the process.
 
     :param address: the setting that it was made for
     """
@@ -93,10 +96,7 @@ def bind(address: str, uid: int, gid: int) -> StatusSocket:
     else:
         sock = _bind_host(address)
     sock.setblocking(False)
-    # An unnamed file. The lock of one process ends with the process.
-    fd, path = tempfile.mkstemp(prefix="gworkers-")
-    os.unlink(path)
-    return StatusSocket(address, sock, fd)
+    return StatusSocket(address, sock, unnamed_file())
 
 
 def _bind_host(address: str) -> Any:

@@ -64,14 +64,14 @@ class Snapshot:
     def __init__(self, fd: int) -> None:
         self.now = time()
         copies = _copy(fd)
-        self._server: dict[str, Any] = _document(copies[0]) if copies else {}
+        self._server: dict[str, Any] = parse(copies[0].document) if copies else {}
         figures = [load(copy) for copy in copies]
         #: the counters of the whole server by name
         self.totals = {name: sum(each[name] for each in figures) for name in figures[0]} if figures else {}
         now = monotonic()
         #: the workers that run, by number
         self.workers = sorted(
-            (WorkerSnapshot(slot, Phase(copy.flag(PHASE)), each, _document(copy), now)
+            (WorkerSnapshot(slot, Phase(copy.flag(PHASE)), each, parse(copy.document), now)
              for slot, (copy, each) in enumerate(zip(copies, figures)) if slot and each["pid"]),
             key=lambda worker: (worker.figures["number"], worker.figures["born"]))
 
@@ -159,10 +159,10 @@ def _copy(fd: int) -> list[SlotCopy]:
     return copies
 
 
-def _document(copy: SlotCopy) -> dict[str, Any]:
+def parse(document: bytes) -> dict[str, Any]:
+    """Return the content of a slot's document; nothing if its writer was killed in the middle."""
     try:
-        found = json.loads(copy.document or b"{}")
+        found = json.loads(document or b"{}")
     except ValueError:
-        # Its writer was killed in the middle.
         return {}
     return found if isinstance(found, dict) else {}

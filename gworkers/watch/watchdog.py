@@ -240,7 +240,7 @@ class Watchdog:
         """
         if self._abort_reported or (self._aborted_frame is None and not self._state.aborted):
             return
-        self._abort_reported = True
+        self._abort_reported = self._state.reported = True
         frame = self._aborted_frame or hub_frame(self._thread_id)
         requests = requests_in_flight(self._server, frame)
         described = "".join(f"\n{request}, {request.state}:\n{text(request.stack)}" for request in requests)

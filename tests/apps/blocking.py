@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import sys
 import threading
@@ -39,6 +40,10 @@ def call_c(seconds):
 
 def call_c_with_the_lock(seconds):
     keeps_lock.usleep(int(seconds * 1e6))
+
+
+def call_c_that_handles_no_signal(count):
+    collections.deque(range(int(count)), maxlen=0)
 
 
 def short_call():

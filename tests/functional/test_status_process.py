@@ -7,12 +7,13 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.client import Client
+from support.client import Client, request
 from support.masters import LONG, reconfigure, upgraded
 from support.server import Server
 from support.status import ON, Status
@@ -183,6 +184,50 @@ def test_clients_that_read_nothing_do_not_stop_others(start: Start) -> None:
     assert server.connect().request().status == 200
     for client in (*silent, *readers):
         client.close()
+
+
+def test_blocked_worker_is_described_while_it_is_blocked(start: Start) -> None:
+    server = start("blocking:app", settings={**ON, "block_warning": 0.5})
+    status = Status(server)
+    client = server.connect()
+    client.send(request("/sleep_unpatched?5"))
+    (block,) = until(lambda: status.state()["blocks"], "a block")
+    assert "sleep_unpatched" in block["place"]
+    assert "GET /sleep_unpatched from 127.0.0.1" in block["request"]
+    assert "blocking.py" in block["stack"]
+    assert block["worker"] == 1
+    (running,) = status.state()["workers"][0]["in_flight_requests"]
+    assert (running["path"], running["state"]) == ("/sleep_unpatched", "running")
+    assert "in sleep_unpatched" in running["stack"]
+    assert status.get("/ready").status == 200
+    assert client.receive().status == 200
+    until(lambda: status.state()["blocks"][0]["seconds"] > 4.5, "the end of the block")
+    assert status.state()["totals"]["blocks"] == 1
+    assert status.state()["workers"][0]["lag"]["max"] > 4
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy handles signals in all loops")
+def test_master_reports_the_requests_of_a_worker_that_could_not(start: Start) -> None:
+    server = start("blocking:app", "--timeout", 2)
+    server.connect().send(request("/wait?60"))
+    # Longer than a publication takes to come.
+    assert server.connect().request("/wait?1").status == 200
+    server.connect().send(request(f"/call_c_that_handles_no_signal?{10 ** 12}"))
+    (pid,) = server.worker_pids()
+    server.wait_for_log(rf"\[ERROR\] The worker \(pid:{pid}\) was aborted and could not report what it did", LONG)
+    server.wait_for_log(r"^GET /wait from 127\.0\.0\.1, \d\.\d s old, waiting:$")
+    server.wait_for_log(r"blocking\.py:\d+ in app$")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_status_works_while_no_log_can_be_written(start: Start) -> None:
+    server = start("probe:app", "--access-logfile", "/dev/full", settings=ON)
+    status = Status(server)
+    client = server.connect()
+    for _ in range(20):
+        assert client.request().status == 200
+    until(lambda: status.requests() == 20, "20 requests")
+    assert status.get("/ready").status == 200
 
 
 def test_stopped_worker_does_not_stop_the_status(start: Start) -> None:
