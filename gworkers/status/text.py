@@ -1,6 +1,10 @@
 """The text of figures and of strings from requests, for a terminal."""
 from __future__ import annotations
 
+import re
+
+#: Files of installed packages and of the standard library.
+INSTALLED = re.compile(r"/(site|dist)-packages/|/lib/(python|pypy)")
 #: Stands for an unknown figure.
 UNKNOWN = "-"
 
@@ -40,3 +44,14 @@ def per_second(value: float | None) -> str:
 def printable(text: object) -> str:
     """Return *text* on one line. Characters that control a terminal or change the order of others are escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))
+
+
+def frames(stack: str | None) -> list[str]:
+    """Return the frames of a stack, which has one line for each, the outermost frame first."""
+    return [printable(line.strip()) for line in (stack or "").splitlines()]
+
+
+def notable_frame(stack: str | None) -> list[str]:
+    """Return the innermost frame outside of installed packages and the standard library, or else the innermost one."""
+    found = frames(stack)
+    return [frame for frame in found if not INSTALLED.search(frame)][-1:] or found[-1:]

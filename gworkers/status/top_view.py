@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gworkers.status.changes import Changes, in_flight, silence, worker_key
 from gworkers.status.client import State
-from gworkers.status.text import number, per_second, printable, seconds, size
+from gworkers.status.text import frames, notable_frame, number, per_second, printable, seconds, size
 
 #: The symbols of a chart, from the least value to the greatest one.
 BARS = "▁▂▃▄▅▆▇█"
@@ -67,13 +67,13 @@ class Detail(NamedTuple):
 
     #: the most requests in flight
     requests: int
-    #: the innermost frames of each stack
-    frames: int
+    #: selects the frames of a stack
+    frames: Callable[[str | None], list[str]]
 
 
 #: For a terminal, whose lines are few.
-BRIEF = Detail(requests=8, frames=1)
-FULL = Detail(requests=1000, frames=1000)
+BRIEF = Detail(requests=8, frames=notable_frame)
+FULL = Detail(requests=1000, frames=frames)
 
 
 class Screen:
@@ -157,7 +157,8 @@ def _totals(totals: dict[str, Any]) -> Text:
 
 def _table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
     """Return an empty table. Each column has a name and a form: ``right``, ``left``, or ``fold`` for long texts."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
+                  show_edge=False)
     for name, form in columns:
         table.add_column(name, justify="right" if form == "right" else "left", overflow="fold", no_wrap=form != "fold")
     return table
@@ -211,7 +212,7 @@ def _requests(requests: list[dict[str, Any]], detail: Detail) -> Table:
     for request in shown:
         state = printable(request["state"])
         line = printable(f"{request['method']} {request['path']} from {request['peer']}")
-        lines = [line, *_frames(request["stack"], detail.frames)]
+        lines = [line, *_indented(detail.frames(request["stack"]))]
         table.add_row(
             Text(seconds(request["age"])),
             Text(f"{SHAPES.get(state, '○')} {state}", style="bold red" if state == "overdue" else ""),
@@ -223,7 +224,7 @@ def _blocks(blocks: list[dict[str, Any]], detail: Detail) -> Table:
     table = _table("Last blocks of the hub", (
         ("At", "left"), ("For", "right"), ("Worker", "right"), ("Request and stack", "fold")))
     for block in sorted(blocks, key=lambda block: -block["at"]):
-        stack = _frames(block["stack"], detail.frames) or [f"  {printable(block['place'])}"]
+        stack = _indented(detail.frames(block["stack"]) or [printable(block["place"])])
         table.add_row(Text(_clock(block["at"])), Text(seconds(block["seconds"])), Text(printable(block["worker"])),
                       Text("\n".join([printable(block["request"] or "no request"), *stack])))
     return table
@@ -239,15 +240,8 @@ def _reloads(reloads: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _frames(stack: str | None, count: int) -> list[str]:
-    """Return the lines of the innermost *count* frames. The first line of each frame begins with File."""
-    kept: list[str] = []
-    for line in reversed((stack or "").splitlines()):
-        kept.insert(0, printable(line))
-        count -= line.lstrip().startswith("File ")
-        if not count:
-            break
-    return kept
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
 
 
 def _clock(unix: float) -> str:

@@ -80,7 +80,7 @@ def test_requests_are_sorted_by_age_and_keep_their_open_stack(browser, page):
         request_in_flight("/young", age=0.5), request_in_flight("/old", age=70.0, state="overdue")])))
     assert [(row["Path"], row["Age"], row["State"]) for row in browser.rows("in-flight")] == [
         ("/old", "70.0 s", "▲overdue"), ("/young", "500 ms", "○waiting")]
-    assert browser.rows("in-flight")[0]["Stack"] == 'File "/srv/shop/payments.py", line 34, in pay'
+    assert browser.rows("in-flight")[0]["Stack"] == "/srv/shop/payments.py:34 in pay"
     browser.evaluate("document.querySelector('#in-flight tbody tr:nth-child(2) summary').click()")
     address.state["workers"][0]["in_flight_requests"].insert(0, request_in_flight("/middle", age=3.0))
     browser.until("document.querySelectorAll('#in-flight tbody tr').length === 3")
@@ -161,7 +161,7 @@ def test_paused_page_keeps_its_figures(browser, page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_page_does_not_scroll_sideways(browser, page, scheme):
     long = "/" + "a" * 500
-    stack = f'  File "{long}", line 1, in f\n'
+    stack = f"{long}:1 in f"
     page(state(worker(1, in_flight_requests=[request_in_flight(long, stack=stack)]), worker(2),
                blocks=[{"at": 1.0, "seconds": 2.0, "worker": 1, "pid": 1, "place": long, "request": long,
                         "stack": STACK}]))

@@ -13,8 +13,8 @@ from typing import Any
 
 from gworkers.status import page_files
 
-STACK = ('  File "/srv/shop/views.py", line 12, in checkout\n    pay(order)\n'
-         '  File "/srv/shop/payments.py", line 34, in pay\n    answer = client.post(url)\n')
+STACK = ("/srv/shop/views.py:12 in checkout\n/srv/shop/payments.py:34 in pay\n"
+         "/srv/shop/.venv/lib/python3.11/site-packages/httpx/_client.py:1144 in post\n")
 
 
 def request_in_flight(path: str = "/", **fields: Any) -> dict[str, Any]:

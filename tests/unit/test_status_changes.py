@@ -7,8 +7,8 @@ import math
 import pytest
 
 from gworkers.status.changes import changes, in_flight, quantile, silence
-from gworkers.status.text import per_second, printable, seconds, size
-from support.status_address import histogram, request_in_flight, state, worker
+from gworkers.status.text import notable_frame, per_second, printable, seconds, size
+from support.status_address import STACK, histogram, request_in_flight, state, worker
 
 
 def at(time, *workers, **parts):
@@ -93,3 +93,11 @@ def test_per_second(value, text):
 
 def test_control_characters_are_escaped():
     assert printable("/a\x1b]0;x\x07\r\n\u202eb\x9b1m\udc80ü") == r"/a\x1b]0;x\x07\r\n\u202eb\x9b1m\udc80ü"
+
+
+@pytest.mark.parametrize(("stack", "expected"), [
+    (None, []), ("", []), (STACK, ["/srv/shop/payments.py:34 in pay"]),
+    ("/usr/lib/python3.11/threading.py:1 in run\n/usr/lib/python3.11/random.py:2 in shuffle",
+     ["/usr/lib/python3.11/random.py:2 in shuffle"])])
+def test_notable_frame_is_that_of_the_application(stack, expected):
+    assert notable_frame(stack) == expected

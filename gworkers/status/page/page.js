@@ -51,7 +51,8 @@ const requests = new Table(place("in-flight"), "Requests in flight, the oldest f
 const blocks = new Table(place("blocks"), "The last blocks of the hub, the newest first", [
   ["At", text((block) => clock(block.at)), ""],
   ["Blocked for", text((block) => seconds(block.seconds)), "number"],
-  ["Worker", text((block) => `${block.worker} (PID ${block.pid})`), ""],
+  ["Worker", text((block) => block.worker), "number"],
+  ["PID", text((block) => block.pid), "number"],
   ["Place", text((block) => block.place), "wide"],
   ["Request", text((block) => block.request || "–"), "wide"],
   ["Stack", stack((block) => block.stack), "wide"],
@@ -89,13 +90,14 @@ function serverEntries(state, change) {
 }
 
 function totalEntries({ totals }) {
+  const present = (counts) => Object.entries(counts).filter(([, number]) => number);
   return [
-    ...Object.entries(totals.requests).map(([status, number]) => [`Requests ${status}`, count(number)]),
+    ...present(totals.requests).map(([status, number]) => [`Requests ${status}`, count(number)]),
     ["Rejected: too many active requests", count(totals.shed)], ["Timed out", count(totals.timed_out)],
     ["Client gone", count(totals.client_gone)], ["Connections refused", count(totals.connections_refused)],
     ["Blocks", count(totals.blocks)], ["Reloads", count(totals.reloads)],
     ["Failed reloads", count(totals.failed_reloads)], ["Failed boots", count(totals.failed_boots)],
-    ...Object.entries(totals.recycles).map(([reason, number]) => [`Recycled: ${reason}`, count(number)]),
+    ...present(totals.recycles).map(([reason, number]) => [`Recycled: ${reason}`, count(number)]),
     ["Received", bytes(totals.bytes_in)], ["Sent", bytes(totals.bytes_out)],
   ];
 }

@@ -31,7 +31,12 @@ export function sign(read) {
   };
 }
 
-/** A cell's content: the innermost frame of a stack, which opens the whole stack. */
+/** The innermost frame outside of installed packages and the standard library, or else the innermost frame. */
+function notable(frames) {
+  return frames.filter((frame) => !/\/(site|dist)-packages\/|\/lib\/(python|pypy)/.test(frame)).pop() ?? frames.pop();
+}
+
+/** A cell's content: one frame of a stack, which opens the whole stack. *read* returns one line for each frame. */
 export function stack(read) {
   return (cell, item) => {
     if (!cell.firstChild) {
@@ -44,8 +49,7 @@ export function stack(read) {
     details.hidden = !whole;
     none.hidden = Boolean(whole);
     set(none, "–");
-    const frames = whole.split("\n").filter((line) => /^\s*File /.test(line));
-    set(details.firstChild, (frames.pop() ?? whole.split("\n").pop()).trim());
+    set(details.firstChild, notable(whole.split("\n")).trim());
     set(details.lastChild, whole);
   };
 }
