@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 #: All codes; docs/checks.md gives the cause and the fix of each.
 CODES = frozenset((
-    "application", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends",
+    "application", "cancel-unsafe", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends",
     "greenlet-broken", "greenlet-missing", "greenlet-old", "gunicorn-incompatible", "gunicorn-untested",
     "imported-too-early", "invalid-setting", "keepalive-short",
     "library-broken", "library-incompatible", "library-missing", "library-old", "not-wsgi",

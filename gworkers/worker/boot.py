@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gworkers import hubs
-from gworkers.checks import application, configuration, drivers, patching
+from gworkers.checks import application, cancellation, configuration, drivers, patching
 from gworkers.error_text import AppImportError, describe, print_traceback
 from gworkers.errors import SettingsError, StartError
 from gworkers.findings import Finding
@@ -173,11 +173,12 @@ class BootableWorker(InterruptibleWorker):
             self.log_warnings(self.log, findings)
 
     def check_new_drivers(self) -> list[Finding]:
-        """Return findings about drivers that were imported since the last call."""
+        """Return findings about drivers and other libraries that were imported since the last call."""
         if len(sys.modules) == self._module_count:
             return []
         self._module_count = len(sys.modules)
-        return drivers.check(self.hub_name, self._reported_drivers)
+        return [*drivers.check(self.hub_name, self._reported_drivers),
+                *cancellation.check(self.settings, self._reported_drivers)]
 
     def log_warnings(self, log: Any, findings: Iterable[Finding]) -> None:
         """Log *findings* to *log*, except those that are silenced."""

@@ -1,45 +1,53 @@
 """Requests that use a client library until they are cancelled, and what is left of its pool afterwards.
 
-LIBRARY names a class of cancelled_clients.
+LIBRARY names a class, such as cancelled_http:Requests.
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 import os
 import random
-import sys
 import threading
 import time
 import traceback
 import uuid
 from collections import Counter
+from importlib import import_module
 
-import cancelled_clients
-from app_support import answer, route_by_name
+from app_support import answer, route_by_name, say
 
 import gworkers
 
 # SQLAlchemy logs a traceback if it cannot roll back a connection that it then closes.
 logging.disable()
 
-client = getattr(cancelled_clients, os.environ["LIBRARY"])()
+module, _, name = os.environ["LIBRARY"].partition(":")
+client = getattr(import_module(module), name)()
 
 #: Seconds until a request is cancelled.
-SHORTEST, LONGEST = 0.02, 0.4
+SHORTEST, LONGEST = 0.02, 0.3
 #: Bytes of a value that does not fit into the buffers of a socket.
-MUCH = 1_000_000
+MUCH = 600_000
 
-count = Counter(cancelled=0, wrong=0, failed=0, ignored=0, commands=0)
-#: the functions in which requests were cancelled
+#: the requests that were cancelled, those that ran on, replies to other requests, commands that failed, commands, and
+#: requests that saw a variable of another one
+count = Counter(cancelled=0, ignored=0, wrong=0, failed=0, commands=0, mixed=0)
+#: what the requests did when they were cancelled
 places = Counter()
 errors = Counter()
+
+variable = contextvars.ContextVar("variable", default="")
+local = threading.local()
 
 
 def command(kind):
     """Give one command of this kind, and check its result."""
     token = uuid.uuid4().hex
+    variable.set(token)
+    local.value = token
     if kind == "transaction":
         client.write_two_rows(token)
     else:
@@ -47,6 +55,7 @@ def command(kind):
         if client.echo(sent, random.uniform(0, 0.03)) != sent:
             count["wrong"] += 1
     count["commands"] += 1
+    count["mixed"] += (variable.get(), local.value) != (token, token)
 
 
 def victim(environ, start_response):
@@ -55,6 +64,7 @@ def victim(environ, start_response):
     limit = random.uniform(SHORTEST, LONGEST)
     end = time.monotonic() + limit + 2
     environ["gworkers.deadline"](limit)
+    count["mixed"] += variable.get() != ""
     kind = ""
     try:
         while time.monotonic() < end:
@@ -82,16 +92,18 @@ def bystander(environ, start_response):
 
 
 def fail():
+    """A command has failed that was not cancelled."""
     count["failed"] += 1
-    lines = traceback.format_exc().splitlines()
-    errors[lines[-1][:200]] += 1
-    if errors[lines[-1][:200]] == 1:
-        sys.stderr.write("\n".join(["| " + line for line in lines]) + "\n")
+    line = traceback.format_exc().splitlines()[-1][:120]
+    errors[line] += 1
+    if errors[line] == 1:
+        say("\n".join("| " + each for each in traceback.format_exc().splitlines()))
 
 
 #: What a request was doing, by a part of the name of the innermost function that tells.
 PLACES = {
-    "pool": ("SimpleQueue", "acquire", "_acquire_restore", "get_connection", "_get_conn", "lend", "wait_for_connection", "_getconn_unchecked"),
+    "pool": ("SimpleQueue", "acquire", "_acquire_restore", "get_connection", "_get_conn", "lend",
+             "wait_for_connection", "_getconn_unchecked"),
     "sending": ("sendall", "send"),
     "reading": ("recv", "recv_into", "_recv_loop", "wait_for_read"),
     "connecting": ("connect", "_connect"),
@@ -113,37 +125,34 @@ def place(error):
     return "elsewhere: " + " ".join(frame.f_code.co_name for frame in frames[-5:])
 
 
-def state(environ, start_response):
-    return answer(start_response, json.dumps({**count, "places": places, "errors": errors}).encode())
+def state(environ, start_response, **more):
+    return answer(start_response, json.dumps({**count, "places": places, "errors": errors, **more}).encode())
 
 
 def examine(environ, start_response):
-    """Examine the pool and the rows after all requests have ended."""
-    ready, enough = threading.Semaphore(0), threading.Event()
-    lent = []
+    """Say how many connections the pool lends at the same time, and count the transactions that are half committed."""
+    lends, enough, lent = threading.Semaphore(0), threading.Event(), []
 
-    def hold():
+    def borrow():
         try:
             with client.lend():
-                ready.release()
-                enough.wait(10)
-            lent.append(1)
+                lent.append(1)
+                lends.release()
+                enough.wait(20)
         except Exception:
             fail()
-            ready.release()
+            lends.release()
 
-    threads = [threading.Thread(target=hold) for _ in range(client.size)]
+    threads = [threading.Thread(target=borrow) for _ in range(client.size)]
     for thread in threads:
         thread.start()
     for _ in threads:
-        ready.acquire(timeout=15)
+        lends.acquire()
     enough.set()
     for thread in threads:
         thread.join()
-    return answer(start_response, json.dumps({
-        **count, "places": places, "errors": errors, "lent": len(lent), "size": client.size,
-        "halves": client.half_transactions() if len(lent) == client.size else None,
-        "versions": client.versions()}).encode())
+    return state(environ, start_response, versions=client.versions(), lent=len(lent), size=client.size,
+                 halves=client.half_transactions() if len(lent) == client.size else None)
 
 
 app = route_by_name(globals())

@@ -85,6 +85,15 @@ def test_driver_imported_by_a_request_is_reported(start: Start, tmp_path: Path) 
     server.wait_for_log(r"pyodbc .*\[driver-blocks\]$")
 
 
+def test_library_that_cancelled_requests_damage_is_reported(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "httpx.py").touch()
+    (tmp_path / "shop.py").write_text("import httpx\nfrom probe import app\n")
+    assert findings(start("shop:app", "--chdir", tmp_path)) == []
+    server = start("shop:app", "--chdir", tmp_path, settings={"request_timeout_action": "cancel"})
+    assert findings(server) == ["cancel-unsafe"]
+    server.wait_for_log("request_timeout_action is 'cancel', and httpx is imported: a request that", since=0)
+
+
 def test_other_module_with_the_name_of_a_driver_is_ignored(start: Start, tmp_path: Path) -> None:
     (tmp_path / "oracledb.py").touch()
     (tmp_path / "shop.py").write_text("import oracledb\nfrom probe import app\n")

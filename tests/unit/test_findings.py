@@ -24,7 +24,7 @@ import pytest
 from gunicorn.config import Config
 
 import gworkers
-from gworkers.checks import config_file, deployment, drivers, importers, originals, patching, requirements
+from gworkers.checks import cancellation, config_file, deployment, drivers, importers, originals, patching, requirements
 from gworkers.checks.application import check as check_application
 from gworkers.checks.configuration import check_gunicorn
 from gworkers.checks.requirements import Runtime
@@ -289,6 +289,28 @@ def test_cooperative_drivers_are_not_reported(modules: types.SimpleNamespace) ->
         modules.put(name)
     assert drivers.check("gevent", set()) == []
     assert codes(drivers.check("eventlet", set())) == ["driver-blocks"], "gRPC does not support eventlet"
+
+
+# cancellation
+
+
+@pytest.mark.parametrize("setting", ["request_timeout_action", "on_client_gone"])
+@pytest.mark.parametrize("library", cancellation.LIBRARIES, ids=lambda library: str(library.module))
+def test_library_that_cancelled_requests_damage_is_reported_once(
+        monkeypatch: pytest.MonkeyPatch, library: cancellation.Library, setting: str) -> None:
+    cancelling = replace(Settings(), **{setting: "cancel"})  # type: ignore[arg-type]
+    for name in ("sqlalchemy.pool", *(each.module for each in cancellation.LIBRARIES)):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    known: set[str] = set()
+    assert cancellation.check(cancelling, known) == []
+    monkeypatch.setitem(sys.modules, library.module, types.ModuleType(library.module))
+    assert cancellation.check(Settings(), known) == []
+    finding, = cancellation.check(cancelling, known)
+    assert finding.code == "cancel-unsafe"
+    assert finding.problem == f"{setting} is 'cancel', and {library.module} is imported"
+    assert cancellation.check(cancelling, known) == [], "it is reported once"
+    monkeypatch.setitem(sys.modules, "sqlalchemy.pool", types.ModuleType("sqlalchemy.pool"))
+    assert codes(cancellation.check(cancelling, set())) == ["cancel-unsafe"] * (library.module != "pymysql")
 
 
 # application

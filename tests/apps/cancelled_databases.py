@@ -1,29 +1,24 @@
-"""Client libraries, each with a pool of a few connections, as an application uses them.
-
-``echo(value, seconds)`` asks the server for *value* after *seconds*; ``write_two_rows(token)`` is one transaction.
-"""
+"""Clients of databases, each with a pool of a few connections, as an application uses them."""
 
 from __future__ import annotations
 
 import os
 import queue
+import socket
 import threading
-import time
 from contextlib import closing, contextmanager
-from importlib.metadata import version
 
-SIZE = 6
-#: Seconds that a request waits for a connection of a pool.
-PATIENCE = 5
+from cancelled_client import PATIENCE, SIZE, SMALL_BUFFER, Client
+
+#: The directory of the server, which has its Unix socket.
 DIRECTORY = os.environ.get("SERVER_DIRECTORY", "")
 
 
-class Client:
-    packages = ()
-    size = SIZE
-
-    def versions(self):
-        return {package: version(package) for package in self.packages}
+def limit_buffer(connection):
+    """Let the kernel buffer little of what *connection* sends."""
+    number = connection.fileno() if hasattr(connection, "fileno") else connection._sock.fileno()
+    with socket.fromfd(number, socket.AF_UNIX, socket.SOCK_STREAM) as copy:
+        copy.setsockopt(*SMALL_BUFFER)
 
 
 class Redis(Client):
@@ -110,32 +105,40 @@ class Sql(Client):
         return self._number("SELECT count(*) FROM (SELECT token FROM pairs GROUP BY token HAVING count(*) <> 2) halves")
 
 
-class Psycopg2(Sql):
-    """A connection for each request."""
-
-    packages = ("psycopg2-binary",)
+class EachSql(Sql):
+    """A connection for each request, and a semaphore that limits their number."""
 
     def __init__(self):
+        self.semaphore = threading.BoundedSemaphore(SIZE)
         self.create_table()
 
     @contextmanager
     def lend(self):
+        with self.semaphore, closing(self.connect()) as connection:
+            limit_buffer(connection)
+            yield connection
+
+
+class Psycopg2(EachSql):
+    packages = ("psycopg2-binary",)
+
+    def connect(self):
         import psycopg2
 
-        with closing(psycopg2.connect(host=DIRECTORY, user="postgres")) as connection:
-            yield connection
+        return psycopg2.connect(host=DIRECTORY, user="postgres")
 
 
 class Psycopg2Pool(Sql):
     """psycopg2's own pool, and a semaphore, because this pool does not wait."""
 
     packages = ("psycopg2-binary",)
+    size = 4 * SIZE
 
     def __init__(self):
         import psycopg2.pool
 
-        self.pool = psycopg2.pool.ThreadedConnectionPool(SIZE, SIZE, host=DIRECTORY, user="postgres")
-        self.semaphore = threading.BoundedSemaphore(SIZE)
+        self.pool = psycopg2.pool.ThreadedConnectionPool(1, self.size, host=DIRECTORY, user="postgres")
+        self.semaphore = threading.BoundedSemaphore(self.size)
         self.create_table()
 
     @contextmanager
@@ -148,15 +151,10 @@ class Psycopg2Pool(Sql):
                 self.pool.putconn(connection)
 
 
-class Psycopg(Sql):
-    """A connection for each request."""
-
+class Psycopg(EachSql):
     packages = ("psycopg",)
 
-    def __init__(self):
-        self.create_table()
-
-    def lend(self):
+    def connect(self):
         import psycopg
 
         return psycopg.connect(host=DIRECTORY, user="postgres")
@@ -183,6 +181,7 @@ class SqlAlchemy(Sql):
         self.sqlalchemy = sqlalchemy
         self.engine = sqlalchemy.create_engine(
             self.url(), pool_size=SIZE - 2, max_overflow=2, pool_timeout=PATIENCE)
+        sqlalchemy.event.listen(self.engine, "connect", lambda connection, record: limit_buffer(connection))
         with self.engine.begin() as connection:
             self.run(connection, "DROP TABLE IF EXISTS pairs")
             self.run(connection, "CREATE TABLE pairs (token VARCHAR(40), half INT)")
@@ -228,31 +227,40 @@ class SqlAlchemyPsycopg(SqlAlchemy):
         return f"postgresql+psycopg://postgres@/postgres?host={DIRECTORY}"
 
 
+class RawPsycopg2(SqlAlchemyPsycopg2):
+    """The pool without the rest of SQLAlchemy."""
+
+    sleep = Sql.sleep
+    echo = Sql.echo
+    write_two_rows = Sql.write_two_rows
+    _number = Sql._number
+
+    def lend(self):
+        return closing(self.engine.raw_connection())
+
+
+class RawPsycopg(RawPsycopg2, SqlAlchemyPsycopg):
+    packages = SqlAlchemyPsycopg.packages
+    url = SqlAlchemyPsycopg.url
+
+
 class SqlAlchemyPyMySQL(SqlAlchemy):
     packages = ("sqlalchemy", "pymysql")
     sleep = "SELECT SLEEP(:seconds)"
 
     def url(self):
-        return f"mysql+pymysql://root@/test?unix_socket={DIRECTORY}/socket&charset=utf8mb4"
+        return f"mysql+pymysql://root@/test?unix_socket={DIRECTORY}/socket&ssl_disabled=true"
 
 
-class PyMySQL(Sql):
-    """A connection for each request."""
-
+class PyMySQL(EachSql):
     packages = ("pymysql",)
     sleep = "SELECT SLEEP(%s)"
-
-    def __init__(self):
-        self.create_table()
 
     def connect(self):
         import pymysql
 
-        return pymysql.connect(unix_socket=f"{DIRECTORY}/socket", user="root", database="test",
-                               read_timeout=PATIENCE)
-
-    def lend(self):
-        return self.connect()
+        return pymysql.connect(unix_socket=f"{DIRECTORY}/socket", user="root", database="test", read_timeout=PATIENCE,
+                               ssl_disabled=True)
 
 
 class PyMySQLKept(PyMySQL):
@@ -270,13 +278,14 @@ class PyMySQLKept(PyMySQL):
         try:
             if not connection.open:
                 connection.connect()
+            limit_buffer(connection)
             yield connection
         finally:
             self.pool.put(connection)
 
 
 class PyMySQLClosed(PyMySQLKept):
-    """A pool that closes a connection after an exception that is no error of the database."""
+    """A pool that closes a connection after any exception."""
 
     @contextmanager
     def lend(self):
@@ -284,118 +293,11 @@ class PyMySQLClosed(PyMySQLKept):
         try:
             if not connection.open:
                 connection.connect()
+            limit_buffer(connection)
             yield connection
         except BaseException:
-            connection._force_close()
+            if connection.open:
+                connection.close()
             raise
         finally:
             self.pool.put(connection)
-
-
-class Http(Client):
-    def write_two_rows(self, token):
-        self.echo(token, 0)
-
-    def half_transactions(self):
-        return 0
-
-    @property
-    def url(self):
-        return os.environ["UPSTREAM"]
-
-
-class Urllib3(Http):
-    """A pool that opens more connections if all are lent, as by default."""
-
-    packages = ("urllib3",)
-    blocks = False
-
-    def __init__(self):
-        import urllib3
-
-        self.pool = urllib3.PoolManager(maxsize=SIZE, block=self.blocks, timeout=PATIENCE, retries=False)
-
-    def echo(self, value, seconds):
-        response = self.pool.request("POST", f"{self.url}/echo?{seconds}", body=value.encode())
-        assert response.status == 200, response.status
-        return response.data.decode()
-
-    @contextmanager
-    def lend(self):
-        response = self.pool.request("GET", f"{self.url}/", preload_content=False, pool_timeout=PATIENCE)
-        try:
-            yield
-        finally:
-            response.read()
-            response.release_conn()
-
-
-class Urllib3Blocking(Urllib3):
-    """A pool whose requests wait for a connection if all are lent."""
-
-    blocks = True
-
-
-class Requests(Http):
-    """A session, which opens more connections if all are lent."""
-
-    blocks = False
-    packages = ("requests", "urllib3")
-
-    def __init__(self):
-        import requests
-        from requests.adapters import HTTPAdapter
-
-        self.session = requests.Session()
-        self.session.mount("http://", HTTPAdapter(pool_maxsize=SIZE, pool_block=self.blocks))
-
-    def echo(self, value, seconds):
-        response = self.session.post(f"{self.url}/echo?{seconds}", data=value.encode(), timeout=PATIENCE)
-        assert response.status_code == 200, response.status_code
-        return response.text
-
-    @contextmanager
-    def lend(self):
-        with self.session.get(f"{self.url}/", stream=True, timeout=PATIENCE) as response:
-            yield
-            assert response.text == "ok"
-
-
-class RequestsBlocking(Requests):
-    """A session whose requests wait for a connection if all are lent."""
-
-    blocks = True
-
-
-class Httpx(Http):
-    """A client for all requests."""
-
-    packages = ("httpx", "httpcore")
-
-    def __init__(self):
-        import httpx
-
-        self.client = httpx.Client(
-            limits=httpx.Limits(max_connections=SIZE, max_keepalive_connections=SIZE), timeout=PATIENCE)
-
-    def echo(self, value, seconds):
-        response = self.client.post(f"{self.url}/echo?{seconds}", content=value.encode())
-        assert response.status_code == 200, response.status_code
-        return response.text
-
-    @contextmanager
-    def lend(self):
-        with self.client.stream("GET", f"{self.url}/") as response:
-            yield
-            response.read()
-            assert response.text == "ok"
-
-
-class HttpxUnlimited(Httpx):
-    """A client for all requests, which never wait for a connection."""
-
-    def __init__(self):
-        import httpx
-
-        self.client = httpx.Client(
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=SIZE), timeout=PATIENCE)
