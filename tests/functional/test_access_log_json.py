@@ -244,6 +244,18 @@ logconfig_dict = {
     assert json.loads(server.wait_for_log(r"^own (\{.*\})$")[1])["path"] == "/variable"
 
 
+def test_statsd(start):
+    # Gunicorn uses a logger class of its own for it.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        server = start("probe:app", *LOG, "--statsd-host", f"127.0.0.1:{receiver.getsockname()[1]}", settings=ON)
+        assert server.connect().request("/variable?name=A").status == 200
+        assert logged(server, "/variable")["status"] == 200
+        while b"gunicorn.request.status.200:1" not in receiver.recv(65536):
+            pass
+
+
 def test_logger_class_that_extends_access(start, tmp_path):
     (tmp_path / "loggers.py").write_text(LOGGERS)
     server = start("probe:app", "--chdir", tmp_path, "--logger-class", "loggers.Counting", *LOG, settings=ON)
