@@ -182,6 +182,7 @@ NEEDS = (
     Need(_CONFIG, Feature.MANAGED_RELOADS, "master/", names="gid initgroups timeout uid"),
     Need("gunicorn.util", Feature.MANAGED_RELOADS, "master/",
          calls=_mapping(set_owner_process="uid gid initgroups=")),
+    Need("gunicorn.instrument.statsd:Statsd", Feature.MANAGED_RELOADS, "master/", names="gauge increment"),
     Need("gunicorn.sock:BaseSocket", Feature.MANAGED_RELOADS, "master/", names="sock"),
     Need(_LOGGER, Feature.MANAGED_RELOADS, "master/", names="critical error info warning"),
     Need("gunicorn.app.base:BaseApplication", Feature.MANAGED_RELOADS, "master/", names="cfg",

@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, cast
@@ -21,9 +21,10 @@ from gworkers.master.signals import STOPPING
 TIMEOUT = 30.0
 
 
-def dry_run(arbiter: Any) -> list[str] | None:
+def dry_run(arbiter: Any, on_wait: Callable[[], None]) -> list[str] | None:
     """Load and check the configuration as a reload does, in a child process.
 
+    :param on_wait: called about once a second
     :returns: the ``bind`` of the configuration; None if the server is to stop, or if the reload would fail and the
         reason has been logged
     """
@@ -40,7 +41,7 @@ def dry_run(arbiter: Any) -> list[str] | None:
         _perform(arbiter, writer)
     os.close(writer)
     try:
-        return _result(arbiter, pid, reader)
+        return _result(arbiter, pid, reader, on_wait)
     finally:
         os.close(reader)
         try:
@@ -59,15 +60,19 @@ def log_failure(log: Any, error: BaseException) -> None:
         log.error("%s", error, exc_info=error.__cause__ if isinstance(error, RuntimeError) else error)
 
 
-def _result(arbiter: Any, pid: int, reader: int) -> list[str] | None:
+def _result(arbiter: Any, pid: int, reader: int, on_wait: Callable[[], None]) -> list[str] | None:
     until = monotonic() + TIMEOUT
     received = b""
     with _signals() as signals:
         # Read to the end of the line, not to the end of the stream: a process that the application has started may
         # keep the pipe open.
         while not received.endswith(b"\n"):
-            ready, _, _ = select.select([reader, signals], [], [], max(0.0, until - monotonic()))
+            left = until - monotonic()
+            ready, _, _ = select.select([reader, signals], [], [], max(0.0, min(left, 1.0)))
+            on_wait()
             if not ready:
+                if left > 1.0:
+                    continue
                 log_refused(arbiter.log, f"the dry run took more than {TIMEOUT:g} s")
                 os.kill(pid, signal.SIGKILL)
                 return None

@@ -27,13 +27,12 @@ from gunicorn.errors import HaltServer
 from gworkers.master.arbiter import ResilientArbiter
 from gworkers.master.boot_backoff import BootBackoff
 from gworkers.master.dry_run import dry_run, log_failure
-from gworkers.master.figures import ServerFigures
 from gworkers.master.forking import worker_exits
 from gworkers.master.listeners import Listeners, left_to_worker
+from gworkers.master.observers import Observers
 from gworkers.master.readiness import Readiness
 from gworkers.master.reload import NotReloadedError, ReloadDone, log_refused
 from gworkers.master.signals import STOPPING
-from gworkers.master.status_process import StatusProcess
 from gworkers.master.worker_pool import WorkerPool
 from gworkers.settings import Settings
 from gworkers.shared_state import SERVER_STATE, Order, Phase, state_of
@@ -77,12 +76,11 @@ class Generations(ResilientArbiter):
         #: The workers that ran at the last call of manage_workers(), and those forked since.
         self._known: dict[int, Any] = {}
         self._backoff = BootBackoff()
-        self._figures = ServerFigures(self.pid)
+        self._observers = Observers(self)
         #: The number of generations so far.
         self._generations = SERVER_STATE.generation
         self._resolve_settings()
-        self._status = StatusProcess(self)
-        self._status.begin(self._settings.status_address)
+        self._observers.begin(self._settings.status_address)
         self._readiness.remove_stale(self._settings.readiness_file)
         SERVER_STATE.reloads_managed = True
 
@@ -94,11 +92,10 @@ class Generations(ResilientArbiter):
     def reload(self) -> None:
         """Load the configuration and start a new generation, unless a dry run shows that it would fail."""
         bind = self.cfg.bind
-        self._figures.begin_reload()
-        self._publish()
-        self._bind = dry_run(self)
+        self._observers.reload_begins()
+        self._bind = dry_run(self, self._observers.keep_alive)
         if self._bind is None or not self._listeners.change(self._bind):
-            self._figures.end_reload("refused")
+            self._observers.reload_ends("refused")
             return
         trial = self._trial or Trial(self._previous_age, self.num_workers, SERVER_STATE.generation)
         before = self._previous_age, self._backoff
@@ -113,7 +110,7 @@ class Generations(ResilientArbiter):
         except NotReloadedError as failure:
             self._previous_age, self._backoff = before
             SERVER_STATE.generation = generation
-            self._figures.end_reload("refused")
+            self._observers.reload_ends("refused")
             if self._trial is None:
                 self._listeners.restore()
                 self.cfg.set("bind", bind)
@@ -125,7 +122,7 @@ class Generations(ResilientArbiter):
         trial.wanted = self.num_workers
         self._trial = trial
         self._resolve_settings()
-        self._status.change(self._settings.status_address)
+        self._observers.change_status_address(self._settings.status_address)
 
     def setup(self, app: Any) -> None:
         """Take over the configuration, with the addresses that the dry run has found and the master listens on."""
@@ -143,10 +140,7 @@ class Generations(ResilientArbiter):
         self._stop_replaced()
         pool = self._pool()
         self._readiness.update(self._settings.readiness_file, bool(pool.serving))
-        if self._trial is None and not pool.current_booting and len(pool.serving) <= len(pool.current):
-            self._figures.end_reload("done")
-        self._publish()
-        self._status.maintain(bool(pool.serving))
+        self._observers.update(pool, settled=self._trial is None and pool.is_settled)
         # Gunicorn's method reports the number of workers. Nothing is left for it to start or to stop.
         wanted, self._num_workers = self._num_workers, len(self.WORKERS)
         try:
@@ -169,12 +163,9 @@ class Generations(ResilientArbiter):
         worker.born = monotonic()
         return pid
 
-    def _publish(self) -> None:
-        self._figures.publish(self.cfg, self.LISTENERS)
-
     def reexec(self) -> None:
         """Start another master beside this one."""
-        with self._status.left_to_second_master(self.cfg.env_orig):
+        with self._observers.left_to_second_master():
             super().reexec()
 
     def kill_worker(self, pid: int, sig: int) -> None:
@@ -190,10 +181,9 @@ class Generations(ResilientArbiter):
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers."""
         self._readiness.update(self._settings.readiness_file, False)
-        self._figures.stop()
-        self._publish()
+        self._observers.stop()
         super().stop(graceful)
-        self._status.end()
+        self._observers.end()
 
     # The steps of manage_workers()
 
@@ -217,12 +207,11 @@ class Generations(ResilientArbiter):
             # The next failure may have another cause, so it is logged again.
             SERVER_STATE.boot_failure.renew()
         for worker in gone:
-            self._figures.log_aborted(worker, self.log)
-            self._figures.retire(worker)
+            self._observers.worker_gone(worker)
 
     def _pause(self) -> None:
         pause = self._backoff.fail()
-        self._figures.count("failed_boots")
+        self._observers.boot_failed()
         if self._trial is None and not self._reloading:
             self.log.error("A worker failed to boot. Serving workers: %s. The next attempt is in %g s.",
                            len(self._pool().serving), pause)
@@ -239,7 +228,7 @@ class Generations(ResilientArbiter):
         # Workers of the previous generation have booted before, so missing ones are started without a pause.
         self._backoff = BootBackoff()
         self._previous_age = trial.previous_age
-        self._figures.end_reload("failed")
+        self._observers.reload_ends("failed")
         SERVER_STATE.generation = trial.generation
         self._listeners.restore()
         # If TTIN or TTOU has changed the number since, the changed number stays.

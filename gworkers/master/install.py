@@ -1,12 +1,15 @@
 """Installing the management of reloads in Gunicorn's arbiter, if the installed Gunicorn permits that."""
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 from gworkers.error_text import describe
 from gworkers.gunicorn_compat import check_instance, failed, incompatible, works
 from gworkers.gunicorn_internals import ARBITER, Feature
+from gworkers.shared_state import SERVER_STATE
+from gworkers.systemd import NOTIFIER
 
 
 def install_when_ready(cfg: Any) -> None:
@@ -17,6 +20,10 @@ def install_when_ready(cfg: Any) -> None:
 
     def when_ready(arbiter: Any) -> None:
         take_charge(arbiter)
+        if not SERVER_STATE.reloads_managed:
+            # Gunicorn could not do it, see ConfigurableWorker.setup().
+            NOTIFIER.release(os.environ)
+            NOTIFIER.send("READY=1")
         configured(arbiter)
 
     cfg.set("when_ready", when_ready)

@@ -32,6 +32,11 @@ class WorkerPool:
                                   if phase == Phase.BOOTING and worker not in self.current]
 
     @property
+    def is_settled(self) -> bool:
+        """Whether no worker boots, and none of an earlier generation serves."""
+        return not self.current_booting and all(worker in self.current_ready for worker in self.serving)
+
+    @property
     def free_number(self) -> int:
         """The lowest number that no worker of the current generation has which is to stay."""
         used = {getattr(worker, "number", 0) for worker in self.current}

@@ -9,9 +9,11 @@ from gworkers import gunicorn_compat, hubs
 from gworkers.checks import config_file, configuration, deployment, requirements
 from gworkers.errors import RequirementError, SettingsError, StartError
 from gworkers.findings import Finding, invalid_setting
+from gworkers.gunicorn_internals import Feature
 from gworkers.master.install import install_when_ready
 from gworkers.settings import Settings
 from gworkers.shared_state import SERVER_STATE
+from gworkers.systemd import NOTIFIER
 from gworkers.worker.boot import BootableWorker
 
 
@@ -45,6 +47,8 @@ class ConfigurableWorker(BootableWorker):
                     "gworkers.hubs.HUBS has no row for it",
                     "Add the row in the module of the worker class, or correct hub_name"))
             Settings.resolve(cls.overrides, os.environ)
+            if gunicorn_compat.works(Feature.MANAGED_RELOADS) and not SERVER_STATE.reloads_managed:
+                NOTIFIER.hold(os.environ)
             for finding in requirements.check(requirements.inspect_runtime(hubs.HUBS[cls.hub_name].library)):
                 if finding.fatal:
                     raise RequirementError(finding)

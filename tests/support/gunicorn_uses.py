@@ -31,6 +31,7 @@ RECEIVERS = {
             "serving/access_log.py": LOGGER},
     "_log": {"master/": LOGGER, "serving/access_log.py": LOGGER},
     "logger": {"": LOGGER}, "_logger": {"": LOGGER}, "kind": {"serving/access_log.py": LOGGER},
+    "client": {"master/statsd.py": "gunicorn.instrument.statsd:Statsd"},
     "app": {"master/": "gunicorn.app.base:BaseApplication", "doctor/": "gunicorn.app.wsgiapp:WSGIApplication"},
     "setting": {"": "gunicorn.config:Setting"}, "known": {"": "gunicorn.config:Setting"},
     "listener": {"master/": SOCKET}, "sock": {"serving/listener.py": SOCKET},
