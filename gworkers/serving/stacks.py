@@ -35,8 +35,13 @@ class RequestReport(NamedTuple):
     #: the stack of its greenlet inside the application, the outermost frame first
     stack: StackSummary
 
+    @property
+    def name(self) -> str:
+        """Method, path and peer."""
+        return f"{self.method} {self.path} from {self.peer}"
+
     def __str__(self) -> str:
-        return f"{self.method} {self.path} from {self.peer}, {self.age:.1f} s old"
+        return f"{self.name}, {self.age:.1f} s old"
 
 
 def stack_of(frame: FrameType | None) -> StackSummary:

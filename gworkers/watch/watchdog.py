@@ -214,7 +214,7 @@ class Watchdog:
         block["seconds"] = round((monotonic() if self._last_beat == last else self._last_beat) - began, 3)
         if not self._stopped:
             self._log.warning("The hub runs again. It was blocked for %.1f s by %s.", self._last_beat - began,
-                              running or OUTSIDE)
+                              OUTSIDE if running is None else running.name)
 
     def _record_block(self, began: float, running: RequestReport | None, stack: StackSummary) -> dict[str, object]:
         seconds = monotonic() - began

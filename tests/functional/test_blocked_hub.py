@@ -35,7 +35,7 @@ def test_code_that_blocks_the_hub_is_named(server, kind):
     assert time.monotonic() - began < LIMIT
     server.wait_for_log(r'blocking\.py", line \d+, in app')
     assert client.receive().body == b"ok"
-    server.wait_for_log(rf"The hub runs again\. It was blocked for (1\.9|2\.\d) s by GET /{kind} ")
+    server.wait_for_log(rf"The hub runs again\. It was blocked for (1\.9|2\.\d) s by GET /{kind} from 127\.0\.0\.1\.$")
     assert len(server.log("The hub is blocked")) == 1
 
 
@@ -46,7 +46,8 @@ def test_c_code_that_keeps_the_lock_of_the_interpreter_is_named(server):
     server.wait_for_log(r'blocking\.py", line \d+ in call_c_with_the_lock')
     assert time.monotonic() - began < LIMIT
     assert client.receive().body == b"ok"
-    server.wait_for_log(r"The hub runs again\. It was blocked for (1\.9|2\.\d) s by GET /call_c_with_the_lock ")
+    server.wait_for_log(
+        r"The hub runs again\. It was blocked for (1\.9|2\.\d) s by GET /call_c_with_the_lock from 127\.0\.0\.1\.$")
 
 
 def test_waiting_requests_are_not_reported(server):
