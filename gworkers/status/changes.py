@@ -76,6 +76,21 @@ def silence(worker: dict[str, Any]) -> float:
     return published if worker["phase"] != "booting" and published > 2 else 0.0
 
 
+def last_blocks(state: State) -> list[dict[str, Any]]:
+    """Return the blocks, the newest first, each with ``lasts``: whether it has not ended.
+
+    A block was reported while it lasted. If it has not ended, its ``seconds`` are those until now.
+    """
+    now = state["server"]["now"]
+    blocked = {worker["pid"]: worker["blocked"] for worker in state["workers"] if worker["blocked"]}
+    found = []
+    for block in sorted(state["blocks"], key=lambda block: -block["at"]):
+        seconds = blocked.get(block["pid"], 0)
+        lasts = now - seconds < block["at"]
+        found.append({**block, "lasts": lasts, "seconds": seconds if lasts else block["seconds"]})
+    return found
+
+
 def in_flight(state: State) -> list[dict[str, Any]]:
     """Return the requests in flight of all workers, the oldest first, each with its ``worker``.
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gworkers.status.changes import Changes, in_flight, silence, worker_key
+from gworkers.status.changes import Changes, in_flight, last_blocks, silence, worker_key
 from gworkers.status.client import State
 from gworkers.status.text import frames, notable_frame, number, per_second, printable, seconds, size
 
@@ -115,7 +115,7 @@ def render(view: View, detail: Detail) -> RenderableType:
     if flying:
         parts.append(_requests(flying, detail))
     if state["blocks"]:
-        parts.append(_blocks(state["blocks"], detail))
+        parts.append(_blocks(last_blocks(state), detail))
     if state["reloads"]:
         parts.append(_reloads(state["reloads"]))
     return Group(*parts)
@@ -223,11 +223,16 @@ def _requests(requests: list[dict[str, Any]], detail: Detail) -> Table:
 def _blocks(blocks: list[dict[str, Any]], detail: Detail) -> Table:
     table = _table("Last blocks of the hub", (
         ("At", "left"), ("For", "right"), ("Worker", "right"), ("Request and stack", "fold")))
-    for block in sorted(blocks, key=lambda block: -block["at"]):
+    for block in blocks:
         stack = _indented(detail.frames(block["stack"]) or [printable(block["place"])])
-        table.add_row(Text(_clock(block["at"])), Text(seconds(block["seconds"])), Text(printable(block["worker"])),
+        table.add_row(Text(_clock(block["at"])), _block_time(block), Text(printable(block["worker"])),
                       Text("\n".join([printable(block["request"] or "no request"), *stack])))
     return table
+
+
+def _block_time(block: dict[str, Any]) -> Text:
+    text = seconds(block["seconds"])
+    return Text(f"{text}, not ended", style="bold red") if block["lasts"] else Text(text)
 
 
 def _reloads(reloads: list[dict[str, Any]]) -> Table:

@@ -101,10 +101,12 @@ def test_page_shows_a_blocked_worker_while_it_is_blocked(server, browser):
     assert states[0].startswith("■ready, blocked for ")
     assert states[1] == "●ready"
     assert "in call_c" in browser.until("document.querySelector('#blocks pre')?.textContent")
+    assert browser.rows("blocks")[0]["Blocked for"].endswith(" s, not ended")
     assert client.receive().body == b"ok"
     browser.until("!/is blocked/.test(document.getElementById('state').innerText)")
     row, = browser.rows("blocks")
     assert "blocking.py" in row["Place"]
+    assert "not ended" not in row["Blocked for"]
     assert "/call_c" in row["Request"]
 
 

@@ -57,7 +57,8 @@ def test_once_prints_one_snapshot(address):
     assert re.search(r"12\.\d s +▲ overdue +2 +GET /orders from 192\.0\.2\.7:41000 *\n"
                      r" +/srv/shop/views.py:12 in checkout", result.stdout)
     assert result.stdout.count("httpx/_client.py:1144 in post") == 3
-    assert re.search(r"2\.1 s +1 +GET /total from 192\.0\.2\.7 *\n +/srv/shop/views.py:12 in checkout", result.stdout)
+    assert re.search(r"3\.2 s, not ended +1 +GET /total from 192\.0\.2\.7 *\n"
+                     r" +/srv/shop/views.py:12 in checkout", result.stdout)
     assert "✗ refused" in result.stdout
 
 

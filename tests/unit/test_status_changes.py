@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from gworkers.status.changes import changes, in_flight, quantile, silence
+from gworkers.status.changes import changes, in_flight, last_blocks, quantile, silence
 from gworkers.status.text import notable_frame, per_second, printable, seconds, size
 from support.status_address import STACK, histogram, request_in_flight, state, worker
 
@@ -64,6 +64,14 @@ def test_requests_of_all_workers_are_sorted_by_age():
                                                        request_in_flight("/c", age=0.1)])
     assert [(request["path"], request["age"]) for request in in_flight(state(one, two))] == [
         ("/b", 5.5), ("/a", 4.0), ("/c", 0.6)]
+
+
+def test_block_that_has_not_ended_lasts_until_now():
+    block = {"seconds": 1.2, "worker": 1, "pid": 4101}
+    snapshot = at(100.0, worker(1, blocked=4.0), worker(2), blocks=[
+        {**block, "at": 50.0}, {**block, "at": 97.2}, {**block, "at": 98.0, "pid": 4102}])
+    assert [(each["at"], each["seconds"], each["lasts"]) for each in last_blocks(snapshot)] == [
+        (98.0, 1.2, False), (97.2, 4.0, True), (50.0, 1.2, False)]
 
 
 @pytest.mark.parametrize(("fields", "expected"), [

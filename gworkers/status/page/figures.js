@@ -61,6 +61,19 @@ export function inFlight(state) {
     .sort((one, other) => other.age - one.age);
 }
 
+/**
+ * The blocks, the newest first. A block was reported while it lasted: if it has not ended, "seconds" is its duration
+ * until now, and "lasts" is true.
+ */
+export function lastBlocks(state) {
+  const { now } = state.server;
+  return state.blocks.map((block) => {
+    const worker = state.workers.find((each) => each.pid === block.pid);
+    const lasts = Boolean(worker?.blocked) && now - worker.blocked < block.at;
+    return { ...block, lasts, seconds: lasts ? worker.blocked : block.seconds };
+  }).sort((one, other) => other.at - one.at);
+}
+
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "0 s";

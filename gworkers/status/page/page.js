@@ -2,7 +2,7 @@
 
 import { Chart } from "./charts.js";
 import {
-  INTERVAL, bytes, changes, clock, count, inFlight, perSecond, printable, seconds, silence, workerKey,
+  INTERVAL, bytes, changes, clock, count, inFlight, lastBlocks, perSecond, printable, seconds, silence, workerKey,
 } from "./figures.js";
 import { Table, showList, sign, stack, text } from "./tables.js";
 
@@ -50,7 +50,7 @@ const requests = new Table(place("in-flight"), "Requests in flight, the oldest f
 ]);
 const blocks = new Table(place("blocks"), "The last blocks of the hub, the newest first", [
   ["At", text((block) => clock(block.at)), ""],
-  ["Blocked for", text((block) => seconds(block.seconds)), "number"],
+  ["Blocked for", text((block) => `${seconds(block.seconds)}${block.lasts ? ", not ended" : ""}`), "number"],
   ["Worker", text((block) => block.worker), "number"],
   ["PID", text((block) => block.pid), "number"],
   ["Place", text((block) => block.place), "wide"],
@@ -84,7 +84,7 @@ function serverEntries(state, change) {
     ["Requests/s", perSecond(change.rate)], ["Request time, p99", seconds(change.time.p99)],
     ["In flight", count(all("in_flight"))], ["Overdue", count(all("overdue"))],
     ...state.accept_queue.map((queue) => [
-      `Accept queue of ${printable(queue.address)}`, `${count(queue.length)} of ${count(queue.limit)}`]),
+      `Accept queue of ${printable(queue.address).replace("http://", "")}`, `${count(queue.length)} of ${count(queue.limit)}`]),
     ["gworkers", server.gworkers], ["Gunicorn", server.gunicorn],
   ];
 }
@@ -119,9 +119,8 @@ function show(state, change) {
   requests.show(flying.slice(0, MOST),
     (request) => [request.worker.pid, request.peer, request.method, request.path].join(" "),
     (request) => request.state === "overdue");
-  const newest = (items) => [...items].sort((one, other) => other.at - one.at);
-  blocks.show(newest(state.blocks), (block) => `${block.at} ${block.pid}`);
-  reloads.show(newest(state.reloads), (reload) => `${reload.at}`, (reload) => reload.outcome !== "done");
+  blocks.show(lastBlocks(state), (block) => `${block.at} ${block.pid}`, (block) => block.lasts);
+  reloads.show([...state.reloads].sort((one, other) => other.at - one.at), (reload) => `${reload.at}`, (reload) => reload.outcome !== "done");
   showList(place("totals"), totalEntries(state));
 }
 
