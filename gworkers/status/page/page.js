@@ -27,7 +27,7 @@ const charts = {
 };
 const workers = new Table(place("workers"), "Workers, one row per process", [
   ["Worker", text((worker) => worker.number), ""],
-  ["State", sign(workerState), ""],
+  ["State", sign(workerState), "short"],
   ["PID", text((worker) => worker.pid), "number"],
   ["Generation", text((worker) => worker.generation), "number"],
   ["Age", text((worker) => seconds(worker.age)), "number"],
@@ -41,11 +41,11 @@ const workers = new Table(place("workers"), "Workers, one row per process", [
 ]);
 const requests = new Table(place("in-flight"), "Requests in flight, the oldest first", [
   ["Age", text((request) => seconds(request.age)), ""],
-  ["State", sign((request) => [SHAPES[request.state] ?? "○", request.state, request.state === "overdue"]), ""],
+  ["State", sign((request) => [SHAPES[request.state] ?? "○", request.state, request.state === "overdue"]), "short"],
   ["Worker", text((request) => request.worker.number), "number"],
   ["Method", text((request) => request.method), ""],
   ["Path", text((request) => request.path), "wide"],
-  ["Peer", text((request) => request.peer), ""],
+  ["Peer", text((request) => request.peer), "short"],
   ["Stack", stack((request) => request.stack), "wide"],
 ]);
 const blocks = new Table(place("blocks"), "The last blocks of the hub, the newest first", [

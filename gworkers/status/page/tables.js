@@ -58,7 +58,7 @@ export class Table {
   /**
    * @param place the element to fill
    * @param caption the table's caption
-   * @param columns [label, fill(cell, item), kind]; kind is "", "number" or "wide"; the first one heads the row
+   * @param columns [label, fill(cell, item), kind]; kind is "", "number", "short" or "wide"; the first one heads the row
    */
   constructor(place, caption, columns) {
     this.columns = columns;
