@@ -4,7 +4,8 @@ A *hub* has one greenlet of its own, which runs callbacks. All other greenlets s
 callback must never block. It may switch to another greenlet, which switches back with :meth:`Hub.park`.
 
 - The hub runs from the first wait of the main greenlet on. Callbacks may be scheduled before that.
-- All methods except :meth:`Hub.is_writable` are called in one native thread.
+- All methods are called in one native thread, except :meth:`Hub.is_writable`, :meth:`Hub.is_polling`,
+  :meth:`Hub.start_thread` and :meth:`Hub.native_poll`, which any thread may call.
 - If an exception leaves a callback, the hub either continues or passes the exception to the main greenlet, which ends
   the worker. It always passes a SystemExit on: SIGABRT raises one in the greenlet that runs at that moment.
 - A wait in the hub's greenlet raises an exception.

@@ -69,7 +69,7 @@ class Profiler:
             self._stretches.stop()
 
     def _sample(self, stretches: Stretches, seconds: float, client: Any) -> dict[str, Any]:
-        samples = Samples(self._server.hub, stretches.current_request)
+        samples = Samples(self._server.hub, stretches.current_path)
         poll = self._server.hub.native_poll()
         poll.register(client.fileno(), POLLIN)
         cpu_clock = _cpu_clock(self._thread_id)
@@ -81,7 +81,10 @@ class Profiler:
             frame = hub_frame(self._thread_id)
             if frame is not None:
                 samples.add(frame, now - last, cpu - cpu_last)
-            # The frame keeps the local variables of a function alive, and this is another thread.
+            if hub_frame(self._thread_id) is not frame:
+                # The function has returned meanwhile. Its local variables must end in the hub's thread, because their
+                # finalizers may use the hub.
+                self._call_in_hub([frame].clear)
             del frame
             last, cpu_last = now, cpu
         return {"seconds": last - began, "cpu": cpu_last - cpu_began, **samples.result(),

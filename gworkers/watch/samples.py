@@ -22,12 +22,12 @@ class Samples:
     """The stacks of one profile.
 
     :param hub: the hub
-    :param current_request: returns the name of the request that runs
+    :param current_path: returns the path of the request that runs
     """
 
-    def __init__(self, hub: Hub, current_request: Callable[[], str]) -> None:
+    def __init__(self, hub: Hub, current_path: Callable[[], str]) -> None:
         self._is_polling = hub.is_polling
-        self._current_request = current_request
+        self._current_path = current_path
         #: by the id() of their functions, the outermost one last, and what they belong to
         self._stacks: dict[tuple[object, ...], tuple[str, list[CodeType]]] = {}
         self._seconds: dict[tuple[object, ...], float] = {}
@@ -55,7 +55,7 @@ class Samples:
             frame = outer
             functions.append(frame.f_code)
             if frame.f_code is exchange.serve.__code__:
-                owner = self._current_request()
+                owner = self._current_path()
                 break
             outer = frame.f_back
         self._add((owner, *map(id, functions)), owner or self._greenlet_name(frame), functions, seconds)

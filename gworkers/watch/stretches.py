@@ -5,7 +5,7 @@ A *stretch* is the time from the moment a greenlet begins to run until it yields
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Callable, cast
 
 import greenlet
 
@@ -23,9 +23,10 @@ OTHER_PATHS, OUTSIDE = "(other paths)", "(outside of requests)"
 class HubUse:
     """How the requests of one path have held the hub."""
 
-    __slots__ = ("longest", "requests", "seconds")
+    __slots__ = ("longest", "path", "requests", "seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
+        self.path = path
         self.requests = 0
         self.seconds = self.longest = 0.0
 
@@ -47,99 +48,111 @@ class Stretches:
         self._server = server
         self._hub_greenlet = hub_greenlet
         self._active = cast("dict[Greenlet, Connection]", server.greenlets.active)
-        self._application = server.application
-        self._previous: Any = None
-        self._since = 0.0
-        self._name = ""
-        self._use: HubUse | None = None
-        self._outside = HubUse()
+        self._outside = HubUse(OUTSIDE)
+        #: by the path of the request, and by PATH_INFO
+        self._uses: dict[str, HubUse] = {}
+        self._current: Callable[[], HubUse | None] = lambda: None
         self._stopped = False
         #: whether the measurement has begun
         self.started = False
-        self.paths: dict[str, HubUse] = {}
 
     def start(self) -> None:
         """Begin. Call this in the hub's thread, in a greenlet that serves no request."""
         if self._stopped or not getattr(greenlet, "GREENLET_USE_TRACING", False):
             return
         for connection in self._active.values():
-            if connection.response is not None:
-                self._use_of(_name_of(connection)).requests += 1
-        self._application, self._server.application = self._server.application, self._call
-        self._previous = greenlet.gettrace()
-        self._since = monotonic()
-        greenlet.settrace(self._trace)
+            use = self._use_of(connection)
+            if use is not None:
+                use.requests += 1
+        self._install()
         self.started = True
 
     def stop(self) -> None:
         """Let the next switch end the measurement. Any thread may call this."""
         self._stopped = True
 
-    def current_request(self) -> str:
-        """Return the name of the request that runs. Any thread may call this while one runs."""
-        if self._name:
-            return self._name
+    def current_path(self) -> str:
+        """Return the path of the request that runs. Any thread may call this while one runs."""
+        use = self._current()
+        if use is not None:
+            return use.path
         for each, connection in list(self._active.items()):
             # Only the greenlet that runs has no frame.
             if getattr(each, "gr_frame", None) is None and not each.dead and connection.response is not None:
-                return _name_of(connection)
+                return str(connection.response.req.path)
         return OTHER_PATHS
 
     def result(self) -> list[list[Any]]:
-        """Return name, requests, seconds and longest stretch of each path."""
-        return [[name, use.requests, use.seconds, use.longest]
-                for name, use in [*self.paths.items(), (OUTSIDE, self._outside)]]
+        """Return path, requests, seconds and longest stretch of each path."""
+        return [[use.path, use.requests, use.seconds, use.longest]
+                for use in {id(use): use for use in [*self._uses.values(), self._outside]}.values()]
 
-    def _use_of(self, name: str) -> HubUse:
-        use = self.paths.get(name)
-        if use is None:
-            if len(self.paths) >= PATHS:
-                name = OTHER_PATHS
-            use = self.paths.setdefault(name, HubUse())
-        return use
+    def _use_of(self, connection: Connection) -> HubUse | None:
+        response = connection.response
+        return None if response is None else self._uses.get(response.req.path) or self._new_use(response.req.path)
 
-    def _call(self, environ: Any, start_response: Any) -> Any:
-        """Stands for the application, to see where a request begins."""
-        if self._use is not None:
-            # The greenlet has served another request before this one, without a switch.
+    def _new_use(self, path: str) -> HubUse:
+        path = OTHER_PATHS if len(self._uses) >= PATHS else path
+        return self._uses.setdefault(path, HubUse(path))
+
+    def _install(self) -> None:
+        """Install a trace function, and a function in place of the application.
+
+        They are called for each switch and each request, so they have no attributes to look up.
+        """
+        server, hub_greenlet, outside = self._server, self._hub_greenlet, self._outside
+        application, previous = server.application, greenlet.gettrace()
+        connection_of, use_of, known = self._active.get, self._use_of, self._uses.get
+        current_greenlet = greenlet.getcurrent
+        since = monotonic()
+        use: HubUse | None = None
+
+        def call(environ: Any, start_response: Any) -> Any:
+            nonlocal since, use
+            if use is not None:
+                # The greenlet has served another request before this one, without a switch.
+                now = monotonic()
+                took = now - since
+                use.seconds += took
+                if took > use.longest:
+                    use.longest = took
+                since = now
+            use = known(environ["PATH_INFO"])
+            if use is None:
+                connection = connection_of(current_greenlet())
+                use = None if connection is None else use_of(connection)
+                if use is not None and use.path != OTHER_PATHS:
+                    self._uses[environ["PATH_INFO"]] = use
+            if use is not None:
+                use.requests += 1
+            return application(environ, start_response)
+
+        def trace(event: Any, greenlets: Any) -> None:
+            nonlocal since, use
             now = monotonic()
-            self._use.add(now - self._since)
-            self._since = now
-        connection = self._active.get(greenlet.getcurrent())
-        if connection is not None and connection.response is not None:
-            self._name = _name_of(connection)
-            self._use = self._use_of(self._name)
-            self._use.requests += 1
-        return self._application(environ, start_response)
+            took = now - since
+            since = now
+            if use is not None:
+                use.seconds += took
+                if took > use.longest:
+                    use.longest = took
+                use = None
+            elif greenlets[0] is not hub_greenlet:
+                outside.add(took)
+            connection = connection_of(greenlets[1])
+            if connection is not None:
+                # Not PATH_INFO, which an application may change.
+                use = use_of(connection)
+            if previous is not None:
+                previous(event, greenlets)
+            if self._stopped:
+                use = None
+                # Another function that was installed meanwhile stays, and calls this one.
+                if greenlet.gettrace() is trace:
+                    greenlet.settrace(previous)
+                if server.application is call:
+                    server.application = application
 
-    def _trace(self, event: Any, greenlets: Any) -> None:
-        origin, target = greenlets
-        now = monotonic()
-        if self._use is not None:
-            self._use.add(now - self._since)
-        elif origin is not self._hub_greenlet:
-            self._outside.add(now - self._since)
-        self._since = now
-        connection = self._active.get(target)
-        if connection is not None and connection.response is not None:
-            self._name = _name_of(connection)
-            self._use = self._use_of(self._name)
-        else:
-            self._name, self._use = "", None
-        if self._previous is not None:
-            self._previous(event, greenlets)
-        if self._stopped:
-            self._end()
-
-    def _end(self) -> None:
-        # Another trace function, or another application, that was installed meanwhile calls this one.
-        if greenlet.gettrace() == self._trace:
-            greenlet.settrace(self._previous)
-        if self._server.application == self._call:
-            self._server.application = self._application
-        self._name, self._use = "", None
-
-
-def _name_of(connection: Connection) -> str:
-    response = connection.response
-    return "" if response is None else f"{response.req.method} {response.req.path}"
+        self._current = lambda: use
+        greenlet.settrace(trace)
+        server.application = call

@@ -37,7 +37,7 @@ class Profile:
         self._result = {}
         self._thread = threading.Thread(target=self._run, args=(address_of(server),))
         self._thread.start()
-        until(lambda: server.ask("/trace")["caller"] == "_call", "the profile")
+        until(lambda: server.ask("/trace")["caller"] == "call", "the profile")
 
     def _run(self, address):
         self._result = ask(address, {"command": "profile", "seconds": 2}, 30)
@@ -55,14 +55,14 @@ def test_times_are_exact_by_path(server):
     client.request("/wait?0.2")
     result = profile.end()
     paths = {name: (requests, seconds, longest) for name, requests, seconds, longest in result["paths"]}
-    requests, seconds, longest = paths["GET /hold"]
+    requests, seconds, longest = paths["/hold"]
     assert requests == 3
     assert 0.6 <= seconds < 2
     assert 0.2 <= longest < 0.6
-    requests, seconds, longest = paths["GET /wait"]
+    requests, seconds, longest = paths["/wait"]
     assert requests == 1
     assert longest <= seconds < 0.15
-    assert paths["GET /trace"][0] >= 1
+    assert paths["/trace"][0] >= 1
 
 
 def test_samples_show_the_functions(server):
@@ -71,7 +71,7 @@ def test_samples_show_the_functions(server):
     result = profile.end()
     names = [name for name, _, _ in result["functions"]]
     held = sum(seconds for owner, stack, seconds in result["stacks"]
-               if owner == "GET /hold" and "hold_the_hub" in [names[number] for number in stack])
+               if owner == "/hold" and "hold_the_hub" in [names[number] for number in stack])
     assert held > 0.4
     assert result["idle"] > 0.3
     total = result["idle"] + sum(seconds for _, _, seconds in result["stacks"])
@@ -99,7 +99,7 @@ def test_blocked_worker_is_sampled(server):
     client.send(request("/hold?1.5"))
     until(lambda: ask(address, {"command": "stacks"}, 5)["requests"], "the request that blocks the hub")
     result = ask(address, {"command": "profile", "seconds": 0.5}, 10)
-    assert {owner for owner, _, _ in result["stacks"]} == {"GET /hold"}
+    assert {owner for owner, _, _ in result["stacks"]} == {"/hold"}
     assert client.receive().status == 200
     server.wait_for_log("The hub runs again")
 
@@ -109,7 +109,7 @@ def test_one_profile_runs_at_a_time_until_its_client_leaves(server):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(address.name)
         sock.sendall(b'{"command": "profile", "seconds": 3000}\n')
-        until(lambda: server.ask("/trace")["caller"] == "_call", "the profile")
+        until(lambda: server.ask("/trace")["caller"] == "call", "the profile")
         with pytest.raises(ControlError, match="another profile of this worker runs"):
             ask(address, {"command": "profile", "seconds": 1}, 10)
     until(lambda: server.ask("/trace")["caller"] == "serve", "the end of the profile")
@@ -133,7 +133,7 @@ def test_command_prints_the_paths_and_writes_the_samples(start, tmp_path, capsys
     out = capsys.readouterr().out
     assert len(re.findall(r"^Worker \d+: \d+ samples in \d\.\d s\. Hub: idle \d+%", out, re.MULTILINE)) == 4
     assert re.search(r"^  Path +Requests +Hub time +Per request +Longest stretch$", out, re.MULTILINE)
-    assert re.search(r"^  GET /hold +\d+ +[\d.]+ (m?s) +1\d\d\.\d ms +\d\d\d\.\d ms$", out, re.MULTILINE)
+    assert re.search(r"^  /hold +\d+ +[\d.]+ (m?s) +1\d\d\.\d ms +\d\d\d\.\d ms$", out, re.MULTILINE)
     check_speedscope(json.loads((tmp_path / "profile.json").read_text()))
     for line in (tmp_path / "profile.collapsed").read_text().splitlines():
         assert re.fullmatch(r"worker \d+(;[^;]+)+ \d+", line)

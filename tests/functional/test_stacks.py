@@ -54,7 +54,7 @@ def send(server, target):
 @pytest.mark.smoke
 def test_requests_are_listed_with_their_stacks(server, ask):
     pid, = listening(server)
-    send(server, "/wait?30")
+    send(server, "/wait?5")
     # The first one waits when this one is answered.
     server.connect().request("/")
     status, out, _ = ask(pid)
