@@ -92,7 +92,7 @@ def test_ready_follows_the_workers(start: Start, deployment: Deployment, tmp_pat
     assert status.get("/live").status == 200
     deployment.let_go()
     server.ready()
-    until(lambda: status.get("/ready").status == 200, "readiness")
+    status.wait_until_ready()
     held = HeldRequest(server, tmp_path).running()
     server.signal(signal.SIGTERM)
     until(lambda: status.get("/ready").status == 503, "the end of readiness")

@@ -47,7 +47,7 @@ def test_unix_socket(start: Start, tmp_path: Path) -> None:
     status = Status(server)
     assert status.address == str(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert status.get("/ready").status == 200
+    status.wait_until_ready()
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert not path.exists()
@@ -64,7 +64,7 @@ def test_address_in_use_stops_the_start(start: Start) -> None:
 def test_process_that_was_killed_is_started_again(start: Start) -> None:
     server = start("probe:app", settings=ON)
     status = Status(server)
-    assert status.get("/ready").status == 200
+    status.wait_until_ready()
     first = status_pid(server)
     os.kill(first, signal.SIGKILL)
     server.wait_for_log(r"\[ERROR\] The status process has ended\. It is started again in 1 s\.")
@@ -79,7 +79,7 @@ def test_process_ends_with_the_master(start: Start) -> None:
     pid = status_pid(server)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         os.kill(pid, number)
-    assert Status(server).get("/ready").status == 200
+    Status(server).wait_until_ready()
     workers = server.worker_pids()
     os.kill(server.pid, signal.SIGKILL)
     until_gone(pid, *workers)
@@ -144,7 +144,7 @@ def test_two_masters_share_the_address(start: Start, pidfile: Path) -> None:
         server.signal(signal.SIGTERM)
         assert server.wait_for_exit() == 0
         assert status.state()["server"]["pid"] == new
-        assert status.get("/ready").status == 200
+        status.wait_until_ready()
     until(lambda: not status.is_reachable, "the end of the status server")
 
 
@@ -155,7 +155,7 @@ def test_status_of_the_first_master_stays_after_an_upgrade(start: Start, pidfile
     with upgraded(server, pidfile):
         pass
     assert status.state()["server"]["pid"] == server.pid
-    assert status.get("/ready").status == 200
+    status.wait_until_ready()
 
 
 def test_second_master_serves_the_status_when_the_first_has_no_workers(start: Start, pidfile: Path) -> None:
@@ -166,7 +166,7 @@ def test_second_master_serves_the_status_when_the_first_has_no_workers(start: St
     with upgraded(server, pidfile) as new:
         server.signal(signal.SIGWINCH)
         until(lambda: status.state()["server"]["pid"] == new, "the status of the second master", LONG)
-        assert status.get("/ready").status == 200
+        status.wait_until_ready()
     server.signal(signal.SIGHUP)
     until(lambda: status.is_reachable and status.state()["server"]["pid"] == server.pid, "the first status", LONG)
     until(lambda: status.get("/ready").status == 200, "readiness", LONG)
@@ -179,7 +179,7 @@ def test_clients_that_read_nothing_do_not_stop_others(start: Start) -> None:
     readers = [Client.connect(status.address) for _ in range(40)]
     for client in readers:
         client.send(b"GET /metrics HTTP/1.0\r\n\r\n")
-    assert status.get("/ready").status == 200
+    status.wait_until_ready()
     assert status.get("/state.json").status == 200
     assert server.connect().request().status == 200
     for client in (*silent, *readers):
@@ -199,7 +199,7 @@ def test_blocked_worker_is_described_while_it_is_blocked(start: Start) -> None:
     (running,) = status.state()["workers"][0]["in_flight_requests"]
     assert (running["path"], running["state"]) == ("/sleep_unpatched", "running")
     assert "in sleep_unpatched" in running["stack"]
-    assert status.get("/ready").status == 200
+    status.wait_until_ready()
     assert client.receive().status == 200
     until(lambda: status.state()["blocks"][0]["seconds"] > 4.5, "the end of the block")
     assert status.state()["totals"]["blocks"] == 1
@@ -227,7 +227,7 @@ def test_status_works_while_no_log_can_be_written(start: Start) -> None:
     for _ in range(20):
         assert client.request().status == 200
     until(lambda: status.requests() == 20, "20 requests")
-    assert status.get("/ready").status == 200
+    status.wait_until_ready()
 
 
 def test_stopped_worker_does_not_stop_the_status(start: Start) -> None:
@@ -241,7 +241,7 @@ def test_stopped_worker_does_not_stop_the_status(start: Start) -> None:
         by_pid = {worker["pid"]: worker for worker in status.state()["workers"]}
         assert by_pid[stopped]["blocked"] > 0
         assert by_pid[other]["blocked"] == 0
-        assert status.get("/ready").status == 200
+        status.wait_until_ready()
     finally:
         os.kill(stopped, signal.SIGCONT)
     assert is_alive(stopped)

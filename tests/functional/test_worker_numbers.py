@@ -24,8 +24,9 @@ SAYS = """
 say(f"import {os.getpid()} {os.environ['GWORKERS_NUMBER']} {os.environ['GWORKERS_SLOT']}")
 """
 HOOK = """
+import os
 def post_fork(server, worker):
-    print("fork", worker.pid, worker.number, worker.slot, flush=True)
+    os.write(1, f"fork {worker.pid} {worker.number} {worker.slot}\\n".encode())
 """
 
 

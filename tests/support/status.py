@@ -7,6 +7,7 @@ from typing import Any
 
 from support.client import Client, Response
 from support.server import Server
+from support.waiting import until
 
 #: The setting that turns the status server on, at a port that is free.
 ON = {"status_address": "127.0.0.1:0"}
@@ -32,6 +33,11 @@ class Status:
         except (OSError, AssertionError):
             return False
         return True
+
+    def wait_until_ready(self) -> Status:
+        """Wait until a worker accepts connections. It says that it is ready a moment earlier."""
+        until(lambda: self.get("/ready").status == 200, "readiness")
+        return self
 
     def get(self, path: str) -> Response:
         client = Client.connect(self.address)
