@@ -8,7 +8,7 @@ CODES = frozenset((
     "application", "cancel-unsafe", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends",
     "greenlet-broken", "greenlet-missing", "greenlet-old", "gunicorn-incompatible", "gunicorn-untested",
     "imported-too-early", "invalid-setting", "keepalive-short",
-    "library-broken", "library-incompatible", "library-missing", "library-old", "not-wsgi",
+    "library-broken", "library-incompatible", "library-missing", "library-old", "metrics-missing", "not-wsgi",
     "open-file-limit", "patched-by-other-library", "preload-unpatched", "pypy-old", "root", "setting-ignored",
     "trusts-everyone", "worker-setup-failed",
 ))

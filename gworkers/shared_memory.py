@@ -18,7 +18,7 @@ import posix
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from mmap import mmap
 from time import sleep
 
@@ -144,8 +144,12 @@ class MemoryFile:
 
     def _grow(self) -> None:
         size, step = len(self._mappings) * GROWTH * SLOT_SIZE, GROWTH * SLOT_SIZE
-        os.ftruncate(self.fd, size + step)
-        self._mappings.append(mmap(self.fd, step, offset=size))
+        try:
+            os.ftruncate(self.fd, size + step)
+            self._mappings.append(mmap(self.fd, step, offset=size))
+        except OSError:
+            # For example a limit on the size of files. Workers share this memory too, but no other process can read it.
+            self._mappings.append(mmap(-1, step))
 
 
 def unnamed_file() -> int:
@@ -154,7 +158,8 @@ def unnamed_file() -> int:
     :raises OSError: if there is no memory, or no directory for temporary files
     """
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("gworkers")
+        with suppress(OSError):
+            return os.memfd_create("gworkers")
     fd, path = tempfile.mkstemp(prefix="gworkers-")
     os.unlink(path)
     return fd

@@ -4,11 +4,15 @@ from __future__ import annotations
 import os
 import socket
 from datetime import date
+from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gworkers.findings import Finding
 from gworkers.shared_state import SERVER_STATE
+
+if TYPE_CHECKING:
+    from gworkers.settings import Settings
 
 #: Seconds that load balancers usually keep an idle connection to a server open.
 BALANCER_KEEPALIVE = 60
@@ -22,6 +26,15 @@ EVENTLET_END_OF_SUPPORT = date(2027, 4, 1)
 def check(cfg: Any, library: str) -> list[Finding]:
     """Return warnings about *cfg*, Gunicorn's configuration, for a worker that runs on *library*."""
     return [*_root(cfg), *_trust(cfg), *_keepalive(cfg), *_files(cfg), *_end_of_support(library)]
+
+
+def check_status(settings: Settings) -> list[Finding]:
+    """Return warnings about the status server."""
+    if settings.status_address is None or find_spec("prometheus_client") is not None:
+        return []
+    return [Finding(
+        "metrics-missing", "status_address is set, but prometheus_client is not installed",
+        "/metrics responds with 501; the rest of the status server works", "pip install 'gworkers[metrics]'")]
 
 
 def _root(cfg: Any) -> list[Finding]:

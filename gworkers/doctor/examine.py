@@ -70,6 +70,7 @@ def _check_configuration(report: Report, app: GunicornApplication, worker_class:
     else:
         report.settings = {name: SettingValue(value, origins[name]) for name, value in vars(settings).items()}
         report.silence = settings.silence
+        found += deployment.check_status(settings)
     found += [*config_file.check(cfg, worker_class), *configuration.check_gworkers(settings, hub),
               *configuration.check_heartbeat_files(cfg)]
     report.findings += [*found, *configuration.check_gunicorn(cfg, settings, hub), *deployment.check(cfg, library),

@@ -112,7 +112,7 @@ class Observers:
         if not (self._service_manager.wants_figures or self._statsd.wants_figures):
             return
         snapshot = Snapshot(MEMORY.fd)
-        requests = sum(snapshot.totals[f"requests_{name}"] for name in STATUS_CLASSES)
+        requests = sum(snapshot.totals.get(f"requests_{name}", 0) for name in STATUS_CLASSES)
         self._service_manager.report(snapshot, (requests - self._requests) / seconds)
         self._requests = requests
         self._statsd.report(snapshot)

@@ -144,8 +144,7 @@ def _become_status_process(fds: list[int], cfg: Any) -> NoReturn:
         if posix.fork():
             posix._exit(0)
         set_owner_process(cfg.uid, cfg.gid, initgroups=cfg.initgroups)
-        for name in os.listdir("/dev/fd"):
-            fd = int(name)
+        for fd in _open_fds():
             if fd > 2 and fd not in fds:
                 # One of them was that of the listing.
                 with suppress(OSError):
@@ -161,6 +160,14 @@ def _become_status_process(fds: list[int], cfg: Any) -> NoReturn:
         print_traceback(error)
     finally:
         posix._exit(1)
+
+
+def _open_fds() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        # A system without /proc.
+        return list(range(min(os.sysconf("SC_OPEN_MAX"), 65536)))
 
 
 def _has_ended(link: Any) -> bool:

@@ -71,7 +71,8 @@ class ConfigurableWorker(BootableWorker):
         configuration.refuse_invalid(cfg, settings, cls.hub_name)
         library = hubs.HUBS[cls.hub_name].library
         for finding in (*requirements.check(requirements.inspect_runtime(library)), *config_file.check(cfg, cls),
-                        *deployment.check(cfg, library), *_gunicorn_findings()):
+                        *deployment.check(cfg, library), *deployment.check_status(settings),
+                        *_gunicorn_findings()):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
         install_when_ready(cfg)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from support.client import request
 from support.deployment import Deployment
 from support.held_request import HeldRequest
 from support.server import Server
@@ -127,6 +129,24 @@ def test_unknown_path_is_not_found(start: Start) -> None:
     status = Status(server)
     for path in ("/nonsense", "/server.py", "/../server.py", "/page/../server.py", "/%2e%2e/server.py"):
         assert status.get(path).status == 404, path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the length of the queue")
+def test_accept_queue_of_a_blocked_worker(start: Start) -> None:
+    server = start("probe:app", settings=ON)
+    status = Status(server)
+    until(lambda: status.state()["accept_queue"], "a queue")
+    blocked = server.connect()
+    blocked.send(request("/spin?seconds=6"))
+    until(lambda: status.state()["workers"][0]["blocked"], "a blocked worker")
+    waiting = [server.connect() for _ in range(3)]
+    until(lambda: status.state()["accept_queue"][0]["length"] == 3, "3 connections in the queue")
+    (queue,) = status.state()["accept_queue"]
+    assert queue["address"] == f"http://127.0.0.1:{server.address[1]}"
+    assert queue["limit"] >= 3
+    assert blocked.receive().status == 200
+    assert waiting[0].request().status == 200
+    until(lambda: status.state()["accept_queue"][0]["length"] == 0, "an empty queue")
 
 
 def test_page_is_served(start: Start) -> None:

@@ -165,6 +165,14 @@ def test_deployment_warnings(settings: dict[str, object], found: list[str]) -> N
     assert codes(deployment.check(configuration(**settings), "gevent")) == found
 
 
+@pytest.mark.parametrize(("address", "installed", "found"), [
+    ("127.0.0.1:9100", False, ["metrics-missing"]), ("127.0.0.1:9100", True, []), (None, False, [])])
+def test_status_server_without_metrics_is_a_warning(
+        monkeypatch: pytest.MonkeyPatch, address: str | None, installed: bool, found: list[str]) -> None:
+    monkeypatch.setattr(deployment, "find_spec", lambda name: object() if installed else None)
+    assert codes(deployment.check_status(Settings(status_address=address))) == found
+
+
 @pytest.mark.skipif(gunicorn.version_info < (25,), reason="this Gunicorn supports addresses only")
 @pytest.mark.parametrize("trusted", ["0.0.0.0/0", "10.0.0.1,::/0"])
 def test_network_of_all_addresses_is_trusted_by_everyone(trusted: str) -> None:

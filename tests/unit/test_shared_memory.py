@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 
@@ -90,6 +91,22 @@ def test_file_without_memfd_create(monkeypatch: pytest.MonkeyPatch) -> None:
     memory.take(1).set_flag(0, 7)
     assert SlotCopy(memory.fd, 1).flag(0) == 7
     assert os.fstat(memory.fd).st_nlink == 0
+
+
+def test_memory_is_shared_with_children_where_no_file_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(fd: int, size: int) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(os, "ftruncate", fail)
+    memory = MemoryFile()
+    slot = memory.take(1)
+    pid = os.fork()
+    if pid == 0:
+        slot.set_flag(0, 7)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert slot.flag(0) == 7
+    assert slot_count(memory.fd) == 0
 
 
 def test_numbers_are_aligned() -> None:
