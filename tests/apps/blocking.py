@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import ctypes
+import os
 import sys
 import threading
 import time
@@ -44,6 +45,11 @@ def call_c_with_the_lock(seconds):
 
 def call_c_that_handles_no_signal(count):
     collections.deque(range(int(count)), maxlen=0)
+
+
+def open_fifo(seconds):
+    """Block until the test opens the other end."""
+    os.close(os.open("fifo", os.O_RDONLY))
 
 
 def short_call():

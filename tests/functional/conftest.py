@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from support.browser import CHROMIUM, Browser
 from support.deployment import Deployment
 from support.doctor_run import HELLO, HUB, DoctorRun, Run, environment
 from support.launch import WORKERS
+from support.requirements import unavailable
 from support.server import Server
 from support.tls import Certificates
 
@@ -56,6 +58,15 @@ def deployment(tmp_path: Path) -> Deployment:
 def pidfile(tmp_path: Path) -> Path:
     (tmp_path / "run").mkdir()
     return tmp_path / "run" / "pid"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium, which all tests of the status page share."""
+    if CHROMIUM is None:
+        unavailable("no Chromium in PATH: install the package chromium")
+    with Browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -8,20 +8,11 @@ import time
 import pytest
 
 from gworkers.status import changes, page_files
-from support.browser import CHROMIUM, MISSING, Browser
 from support.status_address import STACK, StatusAddress, histogram, request_in_flight, state, worker
 from support.waiting import until
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason=MISSING)
-
 EVIL = "/\u202e\x1b[2J<img src=x onerror=alert(1)><script>alert(2)</script>"
 SHOWS_WORKERS = "document.querySelectorAll('#workers tbody tr').length === {}"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -30,8 +21,6 @@ def page(browser):
     opened = []
 
     def open_page(shown):
-        browser.problems.clear()
-        browser.requested.clear()
         address = StatusAddress(shown)
         address.__enter__()
         opened.append(address)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
 import pytest
 
-from support.browser import CHROMIUM, MISSING, Browser
 from support.client import Client, request
 from support.status import ON
 
-pytestmark = [pytest.mark.skipif(not CHROMIUM, reason=MISSING), pytest.mark.only(transport="tcp", parser="fast"),
+pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
               pytest.mark.every_hub, pytest.mark.slow]
 
 #: Workers wait at their boot while this file exists.
@@ -25,23 +25,14 @@ PATHS = "[...document.querySelectorAll('#in-flight tbody tr')].map((row) => row.
 RATE = "document.getElementById('requests-chart').innerText.match(/all workers ([\\d.]+)/)"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as browser:
-        yield browser
-
-
 @pytest.fixture
 def server(start, browser):
     """With two workers, and their page in the browser."""
     server = start("blocking:app", "--graceful-timeout", 1, workers=2, config=CONFIG, settings=ON)
-    browser.problems.clear()
     browser.open(server.wait_for_log(r"Status at: (http://\S+)$", since=0)[1])
     browser.until("document.querySelectorAll('#workers tbody tr').length === 2")
     yield server
     assert browser.problems == []
-    # The page would report that the server has stopped.
-    browser.open("about:blank")
 
 
 class Load:
@@ -95,19 +86,22 @@ def test_page_shows_load(server, browser):
 
 def test_page_shows_a_blocked_worker_while_it_is_blocked(server, browser):
     client = server.connect()
-    client.send(request("/call_c?4"))
+    fifo = server.directory / "fifo"
+    os.mkfifo(fifo)
+    client.send(request("/open_fifo"))
     browser.until("/is blocked/.test(document.getElementById('state').innerText)")
     states = sorted(row["State"] for row in browser.rows("workers"))
     assert states[0].startswith("■ready, blocked for ")
     assert states[1] == "●ready"
-    assert "in call_c" in browser.until("document.querySelector('#blocks pre')?.textContent")
+    assert "in open_fifo" in browser.until("document.querySelector('#blocks pre')?.textContent")
     assert browser.rows("blocks")[0]["Blocked for"].endswith(" s, not ended")
+    fifo.write_bytes(b"")
     assert client.receive().body == b"ok"
     browser.until("!/is blocked/.test(document.getElementById('state').innerText)")
     row, = browser.rows("blocks")
     assert "blocking.py" in row["Place"]
     assert "not ended" not in row["Blocked for"]
-    assert "/call_c" in row["Request"]
+    assert "/open_fifo" in row["Request"]
 
 
 def test_page_shows_a_reload(server, browser):

@@ -17,8 +17,7 @@ from typing import Any
 
 from support.waiting import WAIT_LIMIT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MISSING = "no Chromium in PATH: install the package chromium"
+CHROMIUM = shutil.which("google-chrome") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 #: Root cannot use its sandbox, and containers have a small /dev/shm.
 OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -119,7 +118,11 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, url: str) -> None:
-        """Go to *url*; returns before it has loaded."""
+        """Go to *url*; returns before it has loaded. ``problems`` and ``requested`` are those of this page."""
+        # The page before may be one whose server has stopped.
+        self.call("Page.navigate", url="about:blank")
+        self.problems.clear()
+        self.requested.clear()
         answer = self.call("Page.navigate", url=url)
         assert "errorText" not in answer, answer
 
