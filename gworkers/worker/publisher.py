@@ -9,6 +9,7 @@ from operator import itemgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from gworkers.error_text import print_traceback
 from gworkers.serving.counters import EXPONENTS
 from gworkers.serving.stacks import brief
 from gworkers.shared_memory import DOCUMENT_SIZE
@@ -56,6 +57,7 @@ class Publisher:
         self.recycled = ""
         # The watchdog's thread publishes while the hub is blocked.
         self._lock = server.hub.native_lock()
+        self._failed = False
 
     def record_lag(self, seconds: float) -> None:
         """Record that a timer of the hub was late by *seconds*."""
@@ -84,6 +86,11 @@ class Publisher:
             with self._slot.writing():
                 store(self._slot, figures)
                 self._slot.set_document(document)
+        except Exception as error:
+            # The worker serves without figures. The first error is enough, because it would be repeated.
+            if not self._failed:
+                self._failed = True
+                print_traceback(error)
         finally:
             self._lock.release()
 
