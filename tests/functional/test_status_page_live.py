@@ -99,7 +99,7 @@ def test_page_shows_a_blocked_worker_while_it_is_blocked(server, browser):
     assert client.receive().body == b"ok"
     browser.until("!/is blocked/.test(document.getElementById('state').innerText)")
     row, = browser.rows("blocks")
-    assert "blocking.py" in row["Place"]
+    assert "in open_fifo" in row["Stack"]
     assert "not ended" not in row["Blocked for"]
     assert "/open_fifo" in row["Request"]
 
