@@ -1,11 +1,13 @@
 """An application that has a trace function of its own for greenlets, and requests that hold the hub for a while.
 
+/fork says in a child process, after a switch, whether a trace function is installed.
 /trace tells whether the trace function is installed, how often it was called, and which function calls the application.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -34,5 +36,9 @@ def app(environ, start_response):
         hold_the_hub(seconds)
     elif name == "wait":
         time.sleep(seconds)
+    elif name == "fork" and os.fork() == 0:
+        time.sleep(0.01)
+        app_support.say(f"trace function in the child: {greenlet.gettrace()}")
+        os._exit(0)
     told = {"installed": greenlet.gettrace() is trace, "calls": calls, "caller": sys._getframe(1).f_code.co_name}
     return app_support.answer(start_response, json.dumps(told).encode())

@@ -93,6 +93,13 @@ def test_worker_is_as_before_afterwards(start):
     assert server.ask("/trace")["calls"] > after["calls"]
 
 
+def test_forked_child_is_not_profiled(server):
+    profile = Profile(server)
+    assert server.connect().request("/fork").status == 200
+    server.wait_for_log("^trace function in the child: None$")
+    profile.end()
+
+
 def test_blocked_worker_is_sampled(server):
     address = address_of(server)
     client = server.connect()
