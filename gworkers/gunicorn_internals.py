@@ -179,9 +179,7 @@ NEEDS = (
     Need(_CONFIG, Feature.MANAGED_RELOADS, "master/",
          names="address bind env env_orig graceful_timeout pidfile preload_app when_ready worker_class "
                "worker_class_str", calls=_mapping(set="self name value")),
-    Need(_CONFIG, Feature.MANAGED_RELOADS, "master/", names="gid initgroups timeout uid"),
-    Need("gunicorn.util", Feature.MANAGED_RELOADS, "master/",
-         calls=_mapping(set_owner_process="uid gid initgroups=")),
+    Need(_CONFIG, Feature.MANAGED_RELOADS, "master/", names="gid timeout uid"),
     Need("gunicorn.instrument.statsd:Statsd", Feature.MANAGED_RELOADS, "master/", names="gauge increment"),
     Need("gunicorn.sock:BaseSocket", Feature.MANAGED_RELOADS, "master/", names="sock"),
     Need(_LOGGER, Feature.MANAGED_RELOADS, "master/", names="critical error info warning"),

@@ -14,8 +14,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from time import monotonic
 from typing import Any, NoReturn
 
-from gunicorn.util import set_owner_process
-
 from gworkers.error_text import print_traceback
 from gworkers.master import status_socket
 from gworkers.master.status_socket import StatusSocket
@@ -143,7 +141,6 @@ def _become_status_process(fds: list[int], cfg: Any) -> NoReturn:
     try:
         if posix.fork():
             posix._exit(0)
-        set_owner_process(cfg.uid, cfg.gid, initgroups=cfg.initgroups)
         for fd in _open_fds():
             if fd > 2 and fd not in fds:
                 # One of them was that of the listing.
@@ -155,7 +152,7 @@ def _become_status_process(fds: list[int], cfg: Any) -> NoReturn:
         # standard library.
         code = (f"import sys; sys.path[:1] = []; sys.path += {sys.path!r}; "
                 "from gworkers.status.server import main; main()")
-        os.execv(sys.executable, [sys.executable, "-c", code, *map(str, fds)])
+        os.execv(sys.executable, [sys.executable, "-c", code, *map(str, (*fds, cfg.uid, cfg.gid))])
     except BaseException as error:
         print_traceback(error)
     finally:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
 from importlib.util import find_spec
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -152,9 +153,20 @@ PATHS: dict[str, Callable[[StatusHandler], Answer]] = {
     "/metrics": _metrics, "/ready": _ready, "/live": _live, "/state.json": _state}
 
 
+def _become(uid: int, gid: int) -> None:
+    """Run as the user of the workers from now on. All modules are loaded, which this user may be unable to read."""
+    if find_spec("prometheus_client") is not None:
+        import_module("gworkers.status.exposition")
+    if os.geteuid() == 0 and uid != 0:
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+
+
 def main() -> None:
-    """Serve until the master ends. The arguments are the four file descriptors."""
-    memory, link, listener, lock = map(int, sys.argv[1:5])
+    """Serve until the master ends. The arguments are the file descriptors, the user and the group of the workers."""
+    memory, link, listener, lock, uid, gid = map(int, sys.argv[1:7])
+    _become(uid, gid)
     # The signals of a terminal or of a service manager reach all processes. This one is needed until the last worker
     # has stopped.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -245,3 +247,33 @@ def test_stopped_worker_does_not_stop_the_status(start: Start) -> None:
     finally:
         os.kill(stopped, signal.SIGCONT)
     assert is_alive(stopped)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user of workers")
+def test_process_runs_as_the_user_of_the_workers(start: Start) -> None:
+    directory = tempfile.mkdtemp(prefix="gw")
+    os.chmod(directory, 0o755)
+    path = Path(directory) / "status"
+    try:
+        server = start("probe:app", "--user", "12345", "--group", "54321", settings={"status_address": f"unix:{path}"})
+        Status(server).wait_until_ready()
+        assert (path.stat().st_uid, path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (12345, 54321, 0o600)
+        command = ["ps", "-o", "uid=,gid=", "-p", str(status_pid(server))]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert listing.stdout.split() == ["12345", "54321"]
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.mark.only(hub="gevent")
+def test_master_with_a_patched_standard_library(start: Start) -> None:
+    config = "from gevent import monkey\nmonkey.patch_all()\npreload_app = True\n"
+    server = start("probe:app", config=config, settings=ON, workers=2)
+    status = Status(server).wait_until_ready()
+    old = server.worker_pids()
+    first = status_pid(server)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: status_pids(server) not in ([], [first]), "another status process", LONG)
+    server.signal(signal.SIGHUP)
+    until_gone(*old, limit=LONG)
+    until(lambda: status.is_reachable and status.state()["totals"]["reloads"] == 1, "a reload", LONG)
