@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from support.client import request
 from support.status_address import STACK, StatusAddress, request_in_flight, state, worker
 from support.waiting import WAIT_LIMIT
 
@@ -182,3 +183,24 @@ def test_missing_rich_is_reported(address):
                             capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2
     assert "gworkers[doctor]" in result.stderr
+
+
+@pytest.mark.smoke
+@pytest.mark.only(transport="tcp", parser="fast")
+def test_top_shows_a_real_server_over_a_unix_socket(start):
+    pytest.importorskip("rich")
+    server = start("blocking:app", workers=2, settings={"status_address": "unix:status.sock"})
+    address = f"unix:{server.directory}/status.sock"
+    client = server.connect()
+    os.mkfifo(server.directory / "fifo")
+    client.send(request("/open_fifo"))
+    server.wait_for_log("The hub is blocked for ")
+    shown = top("--once", address)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert re.search(r"■ ready, blocked for \d+\.\d s", shown.stdout)
+    assert "GET /open_fifo" in shown.stdout
+    assert re.search(r"\d s, not ended .*\n(.*\n)* +\S+blocking\.py:\d+ in open_fifo", shown.stdout)
+    (server.directory / "fifo").write_bytes(b"")
+    assert client.receive().body == b"ok"
+    workers = json.loads(top("--json", address).stdout)["workers"]
+    assert {each["pid"] for each in workers} == set(server.worker_pids())
