@@ -1,6 +1,6 @@
 """Requests that use a client library until they are cancelled, and what is left of its pool afterwards.
 
-LIBRARY names a class, such as cancelled_http:Requests.
+LIBRARY names a class, such as cancelled_http:Requests. COMMANDS are the kinds of commands that requests give.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ logging.disable()
 module, _, name = os.environ["LIBRARY"].partition(":")
 client = getattr(import_module(module), name)()
 
+KINDS = os.environ["COMMANDS"].split()
 #: Seconds until a request is cancelled.
 SHORTEST, LONGEST = 0.02, 0.3
 #: Bytes of a value that does not fit into the buffers of a socket.
@@ -60,7 +61,6 @@ def command(kind):
 
 def victim(environ, start_response):
     """Give commands until the request is cancelled."""
-    kinds = random.choices(("little", "much", "transaction"), k=3)
     limit = random.uniform(SHORTEST, LONGEST)
     end = time.monotonic() + limit + 2
     environ["gworkers.deadline"](limit)
@@ -68,7 +68,7 @@ def victim(environ, start_response):
     kind = ""
     try:
         while time.monotonic() < end:
-            kind = random.choice(kinds)
+            kind = random.choice(KINDS)
             command(kind)
         # The library has swallowed the exception.
         count["ignored"] += 1
@@ -84,7 +84,7 @@ def victim(environ, start_response):
 def bystander(environ, start_response):
     """Give one command of each kind. Such requests are never cancelled."""
     try:
-        for kind in ("little", "much", "transaction"):
+        for kind in KINDS:
             command(kind)
     except Exception:
         fail()
@@ -147,6 +147,7 @@ def examine(environ, start_response):
     for thread in threads:
         thread.start()
     for _ in threads:
+        # Each client limits how long it waits for a connection.
         lends.acquire()
     enough.set()
     for thread in threads:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 
 #: Connections of a pool, and seconds that a request waits for one.
@@ -25,3 +28,20 @@ class Client:
 
     def versions(self):
         return {package: version(package) for package in self.packages}
+
+
+def hub_semaphore(size=SIZE):
+    """Return a semaphore of the hub's library. In contrast to that of threading, its release never waits."""
+    module = {"gevent": "gevent.lock", "eventlet": "eventlet.semaphore"}[os.environ["HUB"]]
+    return import_module(module).BoundedSemaphore(size)
+
+
+@contextmanager
+def held(semaphore):
+    """Hold *semaphore*, for which a request waits for a limited time."""
+    if not semaphore.acquire(timeout=PATIENCE):
+        raise TimeoutError("the semaphore was not released")
+    try:
+        yield
+    finally:
+        semaphore.release()

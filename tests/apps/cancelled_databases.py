@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import queue
 import socket
-import threading
 from contextlib import closing, contextmanager
 
-from cancelled_client import PATIENCE, SIZE, SMALL_BUFFER, Client
+from cancelled_client import PATIENCE, SIZE, SMALL_BUFFER, Client, held, hub_semaphore
 
 #: The directory of the server, which has its Unix socket.
 DIRECTORY = os.environ.get("SERVER_DIRECTORY", "")
@@ -109,12 +108,12 @@ class EachSql(Sql):
     """A connection for each request, and a semaphore that limits their number."""
 
     def __init__(self):
-        self.semaphore = threading.BoundedSemaphore(SIZE)
+        self.semaphore = hub_semaphore()
         self.create_table()
 
     @contextmanager
     def lend(self):
-        with self.semaphore, closing(self.connect()) as connection:
+        with held(self.semaphore), closing(self.connect()) as connection:
             limit_buffer(connection)
             yield connection
 
@@ -138,12 +137,12 @@ class Psycopg2Pool(Sql):
         import psycopg2.pool
 
         self.pool = psycopg2.pool.ThreadedConnectionPool(1, self.size, host=DIRECTORY, user="postgres")
-        self.semaphore = threading.BoundedSemaphore(self.size)
+        self.semaphore = hub_semaphore(self.size)
         self.create_table()
 
     @contextmanager
     def lend(self):
-        with self.semaphore:
+        with held(self.semaphore):
             connection = self.pool.getconn()
             try:
                 yield connection
