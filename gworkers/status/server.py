@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
 from importlib.util import find_spec
 from socketserver import ThreadingMixIn
+from time import monotonic, sleep
 from typing import Any
 
 from gworkers.status import page_files
@@ -27,6 +28,8 @@ from gworkers.status.snapshot import Snapshot
 THREADS = 16
 #: Seconds that a client may take to send its request, and to read the response.
 TIMEOUT = 5.0
+#: Seconds for the requests that are served when the process ends.
+FINISH = 1.0
 TEXT = "text/plain; charset=utf-8"
 
 #: Status, content type and body.
@@ -69,6 +72,16 @@ class StatusServer(ThreadingMixIn, HTTPServer):
             with self._lock:
                 if request in self._open:
                     self._open.remove(request)
+
+    def finish(self) -> None:
+        """Accept no more connections, and serve those that are open, for at most :data:`FINISH` seconds each."""
+        # It would wait for ever if the server waits for the lock.
+        shutdown = threading.Thread(target=self.shutdown, daemon=True)
+        shutdown.start()
+        shutdown.join(FINISH)
+        end = monotonic() + FINISH
+        while self._open and monotonic() < end:
+            sleep(0.01)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that have disconnected or are too slow, and print other errors."""
@@ -180,4 +193,5 @@ def main() -> None:
 
     threading.Thread(target=serve, daemon=True).start()
     socket.socket(fileno=link).recv(1)
+    server.finish()
     os._exit(0)
