@@ -309,8 +309,10 @@ class Response:
         """Discard everything that the application still sends. The client has got another response, or a reset."""
         self._connection = DISCARD
         if not self.headers_sent:
-            # The status is that of the other response.
+            # The status is that of the other response, so the application may still call start_response. If it has
+            # done so before, it may write at once.
             self.status = None
+            self.headers_sent = True
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
         """Send a 103 response with *headers* (RFC 8297), unless the client uses HTTP/1.0 or the response has begun."""

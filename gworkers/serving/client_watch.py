@@ -130,7 +130,8 @@ class ClientWatch:
     def _check(self, connection: Connection) -> bool:
         if not self._gone[connection] and self._has_left(connection):
             self._gone[connection] = True
-            self.count += 1
+            if not connection.released:
+                self.count += 1
         return self._gone[connection]
 
     def _has_left(self, connection: Connection) -> bool:

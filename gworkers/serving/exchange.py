@@ -94,6 +94,8 @@ def serve(connection: Connection, request: Request) -> bool:
         if connection.limited:
             server.clients.end(connection)
             server.limits.end(connection)
+        if connection.released:
+            server.released_request_ended(connection)
         elapsed = monotonic() - response.started
         # Negative if the application has replaced the trace function during a wait.
         if server.measures_hub_time and connection.waited >= 0:

@@ -61,16 +61,13 @@ class RequestLimits:
             connection.limited = True
             self._ends[connection] = monotonic() + seconds
             if not self._scheduled:
-                self._server.hub.call_later(TICK, self._sweep)
-                self._scheduled = True
+                self._schedule(TICK)
 
     def end(self, connection: Connection) -> None:
         """The request of *connection* is over."""
         connection.limited = False
         self._ends.pop(connection, None)
-        if connection in self.overdue:
-            self.overdue.discard(connection)
-            self._server.request_ended()
+        self.overdue.discard(connection)
 
     def next_step(self) -> object:
         """Return the number of the next check, or None if no request has a limit."""
@@ -80,8 +77,11 @@ class RequestLimits:
         """Check again later if a request has a limit."""
         self._scheduled = False
         if self._ends:
-            self._server.hub.call_later(TICK, self._sweep)
-            self._scheduled = True
+            self._schedule(TICK)
+
+    def _schedule(self, seconds: float) -> None:
+        self._server.hub.call_later(seconds, self._sweep)
+        self._scheduled = True
 
     @hub_callback
     def _sweep(self) -> None:
@@ -92,12 +92,16 @@ class RequestLimits:
             if self._ends.pop(connection, None) is not None:
                 with contained(connection):
                     self._expire(connection)
+            if monotonic() > now + self._server.time_slice:
+                # Thousands of requests may wait for the same database. Others have their turn before the rest.
+                self._schedule(0)
+                return
         self.recover()
 
     def _expire(self, connection: Connection) -> None:
         response = connection.response
         greenlet = self._server.greenlets.greenlet_of(connection)
-        if response is None or greenlet is None or connection.taken_over:
+        if response is None or greenlet is None or connection.released or connection.taken_over:
             return
         self.timed_out += 1
         self.overdue.add(connection)

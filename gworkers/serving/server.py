@@ -116,6 +116,8 @@ class Server:
         self.full = False
         self._limit = cfg.worker_connections
         self.connections: set[Connection] = set()
+        #: the connections of requests that still run, although their clients have been released
+        self.released: set[Connection] = set()
         self._trusts = peer_trust(cfg)
         tls = import_module("gunicorn.sock").ssl_context(cfg) if cfg.is_ssl else None
         self.listeners = [Listener(self, sock, tls) for sock in worker.sockets]
@@ -149,9 +151,9 @@ class Server:
     def abort(self) -> int:
         """Close all connections, and disconnect the clients of requests that run.
 
-        :returns: the number of requests that run, including overdue ones
+        :returns: the number of requests that run, including those whose clients have been released
         """
-        requests = len(self.limits.overdue)
+        requests = len(self.released)
         for connection in list(self.connections):
             with contained(connection):
                 requests += connection.abort()
@@ -181,7 +183,7 @@ class Server:
     @property
     def is_busy(self) -> bool:
         """Whether connections are open, or requests still run whose clients have been released."""
-        return bool(self.connections or self.limits.overdue)
+        return bool(self.connections or self.released)
 
     def trusts(self, peer: Any) -> bool:
         """Whether *peer* is a proxy that may set the scheme of a request (``forwarded_allow_ips``)."""
@@ -235,11 +237,16 @@ class Server:
         """Remove a connection that is closed."""
         self.connections.discard(connection)
         if self._stopping:
-            self.request_ended()
+            self._end_drain_if_idle()
         elif self.full:
             self.resume_accepting()
 
-    def request_ended(self) -> None:
+    def released_request_ended(self, connection: Connection) -> None:
+        """A request has ended whose client was released before."""
+        self.released.discard(connection)
+        self._end_drain_if_idle()
+
+    def _end_drain_if_idle(self) -> None:
         """Report the end of the drain if this was the last connection or request."""
         if self._stopping and not self.is_busy:
             self._on_idle()
@@ -250,7 +257,8 @@ class Server:
         :raises RuntimeError: if it serves none
         """
         connection = self.greenlets.active.get(self.hub.current_greenlet())
-        if connection is None:
+        # There is no response in the hook post_request, which must not limit the next request.
+        if connection is None or cast("Connection", connection).response is None:
             raise RuntimeError("this works in the greenlet of a request only, not in one that the request has started")
         return cast("Connection", connection)
 
@@ -276,7 +284,7 @@ class Server:
         """Close the connection of a client that has left. Its request may run on."""
         response = connection.response
         if response is not None:
-            if response.status is None:
+            if not response.headers_sent:
                 response.status, response.status_code = "499 Client Closed Request", 499
             self._release(connection, response)
             connection.close()
@@ -295,6 +303,7 @@ class Server:
     def _release(self, connection: Connection, response: Response) -> None:
         """Separate a request that still runs from its connection, and log it as if it had ended."""
         connection.released = True
+        self.released.add(connection)
         elapsed = monotonic() - response.started
         self.counters.request_seconds += elapsed
         self.counters.request_times[frexp(elapsed)[1]] += 1

@@ -87,6 +87,27 @@ def until_opened(environ, start_response):
     return [b"too late as well"]
 
 
+def started_until_opened(environ, start_response):
+    """Runs until /open?NAME, but begins its response before."""
+    name = environ["QUERY_STRING"]
+    write = start_response("200 OK", [("Content-Length", "16")])
+    app_support.wait_at(name)
+    write(b"too late")
+    say(f"{name} has written")
+    return [b"too late"]
+
+
+def slow_cleanup(environ, start_response):
+    """Runs until /open?NAME after it was cancelled."""
+    name = environ["QUERY_STRING"]
+    try:
+        time.sleep(20)
+    finally:
+        say(f"{name} cleans up")
+        app_support.wait_at(name)
+        say(f"{name} is clean")
+
+
 def short(environ, start_response):
     time.sleep(0.01)
     return answer(start_response, variable.get().encode())

@@ -8,11 +8,12 @@ from support.client import request
 
 pytestmark = [pytest.mark.only(parser="fast"), pytest.mark.every_hub]
 GONE = "^the client is gone: True$"
+LOG = ("--access-logfile", "-", "--access-logformat", "logged %(r)s %(s)s")
 
 
 @pytest.fixture
 def server(serve):
-    return serve("slow_requests:app", "--access-logfile", "-", "--access-logformat", "logged %(r)s %(s)s")
+    return serve("slow_requests:app", *LOG)
 
 
 @pytest.mark.parametrize("path", ["/poll-client", "/wait-for-client"])
@@ -40,8 +41,7 @@ def test_client_that_stays_is_there(server):
 
 
 def test_request_is_cancelled(serve):
-    server = serve("slow_requests:app", "--access-logfile", "-", "--access-logformat", "logged %(r)s %(s)s",
-                   settings={"on_client_gone": "cancel"})
+    server = serve("slow_requests:app", *LOG, settings={"on_client_gone": "cancel"})
     client = server.connect()
     client.send(request("/wait?catching_exceptions"))
     assert server.connect().request("/").status == 200
@@ -50,3 +50,36 @@ def test_request_is_cancelled(serve):
     server.wait_for_log(r"^logged GET /wait\?catching_exceptions HTTP/1\.1 499$")
     assert server.log("Error handling|an Exception was caught") == []
     assert server.connect().request("/short").body == b"unset"
+
+
+def cancelled(server, path):
+    """Cancel the request for *path*, whose cleanup waits. Return the name by which it is opened."""
+    name = server.word()
+    client = server.connect()
+    client.send(request(f"{path}?{name}"))
+    assert server.connect().request("/").status == 200
+    client.close()
+    server.wait_for_log(f"^{name} cleans up$")
+    return name
+
+
+def test_drain_waits_for_the_cleanup_of_a_cancelled_request(start):
+    server = start("slow_requests:app", settings={"on_client_gone": "cancel"})
+    name = cancelled(server, "/slow-cleanup")
+    opener = server.connect()
+    assert opener.request("/").status == 200
+    server.process.terminate()
+    server.wait_for_log("Handling signal: term")
+    opener.send(request(f"/open?{name}"))
+    server.wait_for_log(f"^{name} is clean$")
+
+
+def test_cancelled_request_does_not_time_out_as_well(serve):
+    server = serve("slow_requests:app", *LOG, settings={"on_client_gone": "cancel", "request_timeout": 1})
+    name = cancelled(server, "/slow-cleanup")
+    # This one times out later than the other one would.
+    assert server.connect().request("/wait?in_a_sleep").status == 504
+    assert server.log("Request timeout .* GET /slow-cleanup") == []
+    assert server.connect().request(f"/open?{name}").status == 200
+    server.wait_for_log(f"^{name} is clean$")
+    assert len(server.log("^logged GET /slow-cleanup")) == 1

@@ -13,6 +13,15 @@ pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.ever
 WAITS = ["in_a_sleep", "in_a_socket", "in_a_lock", "in_a_queue", "catching_exceptions"]
 #: Released requests delay the end of their server.
 LOG = ("--graceful-timeout", 2, "--access-logfile", "-", "--access-logformat", "logged %(r)s %(s)s")
+DEADLINE_IN_A_HOOK = """
+from os import write
+
+def post_request(worker, req, environ, resp):
+    try:
+        environ["gworkers.deadline"](0)
+    except RuntimeError as error:
+        write(2, b"refused: %s\\n" % str(error).encode())
+"""
 ENDED = "the request has ended with gworkers.errors.RequestTimeout"
 
 
@@ -60,9 +69,10 @@ def test_response_that_has_begun_is_reset(with_action, action):
         server.wait_for_log(f"^{ENDED}$")
 
 
-def test_released_request_runs_on_and_its_output_is_discarded(release):
+@pytest.mark.parametrize("path", ["until-opened", "started-until-opened"])
+def test_released_request_runs_on_and_its_output_is_discarded(release, path):
     name = release.word()
-    assert release.connect().request(f"/until-opened?{name}").status == 504
+    assert release.connect().request(f"/{path}?{name}").status == 504
     assert release.connect().request(f"/open?{name}").status == 200
     release.wait_for_log(f"^{name} has written$")
     assert release.log("Error handling") == []
@@ -92,6 +102,15 @@ def test_invalid_limit_is_an_error(release):
 def test_limit_of_another_greenlet_is_an_error(release):
     body = release.connect().request("/deadline-in-a-thread").body
     assert b"works in the greenlet of a request only" in body
+
+
+def test_limit_after_the_request_is_an_error(serve):
+    """It would limit the next request of the connection."""
+    server = serve("slow_requests:app", config=DEADLINE_IN_A_HOOK)
+    client = server.connect()
+    assert client.request("/short").status == 200
+    server.wait_for_log("^refused: this works in the greenlet of a request only")
+    assert client.request("/short").status == 200
 
 
 def test_exceptions_are_no_exceptions(release):
