@@ -41,6 +41,13 @@ class ServerFigures:
         """Add one to the master's counter *name*."""
         self._counters[name] += 1
 
+    def describe(self, worker: Any) -> None:
+        """Describe *worker*, of a class of another package, which does not do it itself."""
+        slot = state_of(worker).slot
+        with slot.writing():
+            store(slot, {"pid": worker.pid, "number": slot.index, "generation": SERVER_STATE.generation,
+                         "born": monotonic()})
+
     def retire(self, worker: Any) -> None:
         """Keep the counters of *worker*, which has ended, and free its slot."""
         state = state_of(worker)

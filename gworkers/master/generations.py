@@ -161,6 +161,7 @@ class Generations(ResilientArbiter):
                 return 0
         worker = self._known[pid] = self.WORKERS[pid]
         worker.born = monotonic()
+        self._observers.worker_forked(worker)
         return pid
 
     def reexec(self) -> None:

@@ -63,6 +63,11 @@ class Observers:
         """Show that the master runs. Call this during longer waits."""
         self._service_manager.keep_alive()
 
+    def worker_forked(self, worker: Any) -> None:
+        """*worker* has been forked."""
+        if not hasattr(worker, "identity"):
+            self._figures.describe(worker)
+
     def worker_gone(self, worker: Any) -> None:
         """*worker* has ended."""
         self._figures.log_aborted(worker, self._arbiter.log)
@@ -95,6 +100,9 @@ class Observers:
 
     def stop(self) -> None:
         """The server begins to stop."""
+        if os.getpid() != self._arbiter.pid:
+            # A forked process that has failed.
+            return
         self._figures.stop()
         self._publish()
         self._service_manager.stop()

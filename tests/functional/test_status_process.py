@@ -125,6 +125,17 @@ def test_status_stays_over_a_reload(start: Start) -> None:
     assert (worker["generation"], worker["number"]) == (2, 1)
 
 
+def test_workers_of_another_package_are_shown(start: Start) -> None:
+    config = "worker_class = 'sync'\nfrom gworkers.hooks import when_ready\n"
+    server = start("probe:app", worker_class="from config", config=config, settings=ON)
+    status = Status(server).wait_until_ready()
+    state = status.state()
+    (worker,) = state["workers"]
+    assert [worker["pid"]] == server.worker_pids()
+    assert (worker["number"], worker["phase"], worker["published"], worker["blocked"]) == (1, "ready", None, 0)
+    assert status.get("/live").status == 200
+
+
 def test_refused_reload_is_counted(start: Start) -> None:
     server = start("probe:app", settings=ON)
     status = Status(server)
