@@ -60,10 +60,20 @@ def command(kind):
 
 
 def victim(environ, start_response):
-    """Give commands until the request is cancelled."""
+    """Give commands until the time of the request is over."""
     limit = random.uniform(SHORTEST, LONGEST)
-    end = time.monotonic() + limit + 2
     environ["gworkers.deadline"](limit)
+    return give_commands(start_response, limit)
+
+
+def left(environ, start_response):
+    """Give commands until the client leaves, soon after it has sent the request."""
+    return give_commands(start_response, LONGEST)
+
+
+def give_commands(start_response, limit):
+    """Give commands until the request is cancelled, in so many seconds and a bit."""
+    end = time.monotonic() + limit + 4
     count["mixed"] += variable.get() != ""
     kind = ""
     try:
@@ -72,7 +82,7 @@ def victim(environ, start_response):
             command(kind)
         # The library has swallowed the exception.
         count["ignored"] += 1
-    except gworkers.RequestTimeout as error:
+    except (gworkers.RequestTimeout, gworkers.ClientGone) as error:
         count["cancelled"] += 1
         places[f"{kind}: {place(error)}"] += 1
         raise

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import resource
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.client import Client
+from support.client import Client, request
 from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
 from support.paths import ROOT
 from support.requirements import unavailable
@@ -128,7 +130,7 @@ def server_of(hub: str, start: Callable[..., Server], serve: Callable[..., Serve
             env["UPSTREAM"] = "http://{}:{}".format(*serve("cancelled_upstream:app").address)
         elif case.server:
             env["SERVER_DIRECTORY"] = str(database(case.server).directory)
-        settings = {"request_timeout_action": "cancel", "silence": "cancel-unsafe"}
+        settings = {"request_timeout_action": "cancel", "on_client_gone": "cancel", "silence": "cancel-unsafe"}
         if "psycopg2" in case.modules:
             settings["psycopg2"] = "wait"
         return start("cancelled:app", env=env, settings=settings)
@@ -136,18 +138,35 @@ def server_of(hub: str, start: Callable[..., Server], serve: Callable[..., Serve
     return server_of
 
 
-def cancel(server: Server, count: int, stop_if_failed: bool = False) -> dict[str, Any]:
+def time_out(client: Client) -> None:
+    """Send a request, which is cancelled after a random time."""
+    client.request("/victim")
+
+
+def leave(client: Client) -> None:
+    """Send a request, and leave after a random time."""
+    client.send(request("/left"))
+    time.sleep(random.uniform(0, 0.3))
+
+
+def stay(client: Client) -> None:
+    """Send a request that is not cancelled."""
+    client.request("/bystander")
+
+
+def cancel(server: Server, count: int, *, victim: Callable[[Client], None] = time_out,
+           stop_if_failed: bool = False) -> dict[str, Any]:
     """Let clients request until so many requests were cancelled; return what is left, and print it."""
     enough = threading.Event()
 
-    def ask(target: str) -> None:
+    def ask(once: Callable[[Client], None]) -> None:
         while not enough.is_set():
             client = Client.connect(server.address, 60)
-            client.request(target)
+            once(client)
             client.close()
 
-    threads = [threading.Thread(target=ask, args=["/victim"]) for _ in range(VICTIMS)]
-    threads += [threading.Thread(target=ask, args=["/bystander"]) for _ in range(BYSTANDERS)]
+    threads = [threading.Thread(target=ask, args=[victim]) for _ in range(VICTIMS)]
+    threads += [threading.Thread(target=ask, args=[stay]) for _ in range(BYSTANDERS)]
     for thread in threads:
         thread.start()
     try:
@@ -185,6 +204,11 @@ def test_library_fails_after_cancelled_requests(hub, server_of, case):
         pytest.skip(f"it fails on {case.hub} only")
     result = cancel(server_of(case), CANCELLED, stop_if_failed=True)
     assert result["wrong"] or result["failed"] or result["lent"] < result["size"]
+
+
+def test_library_survives_that_clients_leave(server_of):
+    """``on_client_gone`` cancels requests in the same way."""
+    assert_intact(cancel(server_of(SURVIVE[0]), CANCELLED, victim=leave))
 
 
 def test_many_cancelled_requests_leave_nothing_behind(server_of):

@@ -177,6 +177,13 @@ def test_blocking_driver_is_reported(ask: Run, place: Path) -> None:
     assert "MySQLdb" in result.finding("driver-blocks")["problem"]
 
 
+def test_library_that_cancelled_requests_damage_is_reported(ask: Run, place: Path) -> None:
+    (place / "httpx.py").write_text("")
+    result = ask(app=f"import httpx\n{HELLO}", env={"GWORKERS_ON_CLIENT_GONE": "cancel"})
+    assert result.report["ok"]
+    assert "httpx" in result.finding("cancel-unsafe")["problem"]
+
+
 def test_import_before_the_patch_is_reported(ask: Run, place: Path, hub: str) -> None:
     (place / "early.py").write_text("from time import sleep\n")
     result = ask(config="import early\n", hub=hub)
