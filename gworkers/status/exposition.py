@@ -120,5 +120,9 @@ def render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
 
     :param accept: the header field ``Accept`` of the request
     """
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):
+        # An invalid version, for example.
+        encode, content_type = choose_encoder("")
     return encode(Collector(snapshot)), content_type

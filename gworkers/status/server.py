@@ -6,6 +6,7 @@ the listening socket, and a file to lock while it serves.
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import signal
@@ -26,6 +27,8 @@ from gworkers.status.snapshot import Snapshot
 
 #: The most requests that are served at once.
 THREADS = 16
+#: The most bytes of the head of a request. What exceeds it is not read.
+HEAD_SIZE = 16384
 #: Seconds that a client may take to send its request, and to read the response.
 TIMEOUT = 5.0
 #: Seconds for the requests that are served when the process ends.
@@ -52,26 +55,36 @@ class StatusServer(ThreadingMixIn, HTTPServer):
         self.memory = memory
         listener.setblocking(False)
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(THREADS)
         #: the connections that are open, the oldest first
         self._open: list[Any] = []
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve *request* in a thread. If too many run, end the oldest, because its client is the slowest."""
+        if not self._free.acquire(blocking=False):
+            with self._lock, suppress(OSError, IndexError):
+                self._open.pop(0).shutdown(socket.SHUT_RDWR)
+            self._free.acquire()
         with self._lock:
-            if len(self._open) >= THREADS:
-                with suppress(OSError):
-                    self._open.pop(0).shutdown(socket.SHUT_RDWR)
             self._open.append(request)
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._ended(request)
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve *request*. Runs in its thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            with self._lock:
-                if request in self._open:
-                    self._open.remove(request)
+            self._ended(request)
+
+    def _ended(self, request: Any) -> None:
+        with self._lock:
+            if request in self._open:
+                self._open.remove(request)
+        self._free.release()
 
     def finish(self) -> None:
         """Accept no more connections, and serve those that are open, for at most :data:`FINISH` seconds each."""
@@ -96,6 +109,18 @@ class StatusHandler(BaseHTTPRequestHandler):
     timeout = TIMEOUT
     server_version = "gworkers"
     sys_version = ""
+
+    def setup(self) -> None:
+        """Read the head of the request. The standard library would accept several megabytes."""
+        super().setup()
+        head = b""
+        with self.rfile as file:
+            while not head.endswith((b"\n\n", b"\n\r\n")):
+                line = file.readline(HEAD_SIZE - len(head))
+                if not line:
+                    break
+                head += line
+        self.rfile = io.BytesIO(head)
 
     def do_GET(self) -> None:
         """Respond to GET."""

@@ -39,7 +39,8 @@ GRACE = 0.05
 CLIENT_INTERVAL = 20
 #: Seconds that SIGABRT waits for the report of the thread.
 ABORT_SECONDS = 0.5
-#: The most characters of a stack that is remembered.
+#: The most characters of a path, and of a stack, that are remembered. Five blocks must fit into the shared memory.
+PATH_LENGTH = 300
 STACK_LENGTH = 2000
 #: The number of blocks that are remembered.
 BLOCKS = 5
@@ -218,6 +219,8 @@ class Watchdog:
 
     def _record_block(self, began: float, running: RequestReport | None, stack: StackSummary) -> dict[str, object]:
         seconds = monotonic() - began
+        if running is not None:
+            running = running._replace(path=running.path[:PATH_LENGTH])
         block: dict[str, object] = {
             "at": round(time() - seconds, 3), "seconds": round(seconds, 3),
             "place": place(stack[-1]) if stack else "unknown code", "request": str(running or ""),

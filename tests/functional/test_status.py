@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.client import request
+from support.client import Client, request
 from support.deployment import Deployment
 from support.held_request import HeldRequest
 from support.server import Server
@@ -163,3 +163,13 @@ def test_hub_time_is_counted(start: Start) -> None:
     assert server.connect().request("/spin?seconds=0.2").status == 200
     until(lambda: status.requests() == 1, "a request")
     assert 0.1 < status.state()["workers"][0]["hub_time"] < 20
+
+
+@pytest.mark.parametrize("field", [
+    "Accept: application/openmetrics-text;version=x", "Accept: text/plain;version=1.0.0;escaping=x", "Accept", ": x"])
+def test_request_with_an_invalid_field_is_answered(start: Start, field: str) -> None:
+    """It must not cause an exception, which would be logged."""
+    pytest.importorskip("prometheus_client")
+    client = Client.connect(Status(start("probe:app", settings=ON)).address)
+    assert client.request("/metrics", version="1.0", headers=[field]).status == 200
+    client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -197,6 +199,28 @@ def test_clients_that_read_nothing_do_not_stop_others(start: Start) -> None:
     assert server.connect().request().status == 200
     for client in (*silent, *readers):
         client.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_head_of_a_request_is_limited(start: Start) -> None:
+    """Clients cannot use up the memory."""
+    server = start("probe:app", settings=ON)
+    status = Status(server).wait_until_ready()
+    pid = status_pid(server)
+    before = resident(pid)
+    clients = [Client.connect(status.address) for _ in range(8)]
+    for client in clients:
+        with suppress(OSError):
+            client.send(b"GET / HTTP/1.1\r\n" + (b"X: %s\r\n" % (b"x" * 65000)) * 90)
+    assert status.get("/live").status == 200
+    assert resident(pid) - before < 16_000_000
+    for client in clients:
+        client.close()
+
+
+def resident(pid: int) -> int:
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def test_blocked_worker_is_described_while_it_is_blocked(start: Start) -> None:
