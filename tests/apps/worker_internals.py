@@ -13,6 +13,8 @@ from typing import Any
 from app_support import answer, route_by_name, say, wait_at
 from greenlet import greenlet
 
+from gworkers.serving.server import Server
+
 
 def socket_class(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Answer with the module of the ``socket`` class in this module."""
@@ -29,6 +31,12 @@ def greenlets(environ: Any, start_response: Any) -> Iterable[bytes]:
 def descriptors(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Answer with the number of open file descriptors."""
     return answer(start_response, str(len(os.listdir("/dev/fd"))).encode())
+
+
+def connections(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Answer with the number of open connections."""
+    server = next(each for each in gc.get_objects() if type(each) is Server)
+    return answer(start_response, str(server.connection_count).encode())
 
 
 def hold(environ: Any, start_response: Any) -> Iterable[bytes]:
