@@ -45,6 +45,8 @@ class ClientWatch:
         self.cancels = cancels
         #: the watched connections; true if the client has left
         self._gone: dict[Connection, bool] = {}
+        #: those that the present check has not reached
+        self._unchecked: list[Connection] = []
         #: the connections that were probed after the end of the client's stream
         self._probed: set[Connection] = set()
         #: the greenlets that wait for a client to leave, and until when
@@ -108,18 +110,27 @@ class ClientWatch:
     def _sweep(self) -> None:
         self._sweeps += 1
         now = monotonic()
-        for connection in list(self._gone):
-            with contained(connection):
-                # A request that is resumed may end another one.
-                if connection not in self._gone:
-                    continue
-                gone = self._check(connection)
-                greenlet, end = self._waiting.get(connection, (None, inf))
-                if greenlet is not None and (gone or now >= end):
-                    greenlet.switch(gone)
-                elif gone and self.cancels:
-                    self._cancel(connection)
+        if not self._unchecked:
+            self._unchecked = list(self._gone)
+        while self._unchecked:
+            connection = self._unchecked.pop()
+            # A request that is resumed may end another one.
+            if connection in self._gone:
+                with contained(connection):
+                    self._resume_if_due(connection, now)
+            if monotonic() > now + self._server.time_slice:
+                # Thousands of clients may leave together. Other requests have their turn before the rest.
+                self._server.hub.call_later(0, self._sweep)
+                return
         self.recover()
+
+    def _resume_if_due(self, connection: Connection, now: float) -> None:
+        gone = self._check(connection)
+        greenlet, end = self._waiting.get(connection, (None, inf))
+        if greenlet is not None and (gone or now >= end):
+            greenlet.switch(gone)
+        elif gone and self.cancels:
+            self._cancel(connection)
 
     def _cancel(self, connection: Connection) -> None:
         greenlet = self._server.greenlets.greenlet_of(connection)
