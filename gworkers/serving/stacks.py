@@ -6,6 +6,8 @@ from time import monotonic
 from traceback import StackSummary
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import greenlet as greenlet_module
+
 from gworkers.serving import exchange
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from gworkers.serving.connection import Connection
     from gworkers.serving.server import Server
 
+#: On PyPy the code of the outermost frame of a greenlet. Its f_back leads to the greenlet that has resumed this one.
+GREENLET_START = getattr(getattr(greenlet_module, "_greenlet_start", None), "__code__", None)
 #: The most frames of a stack in a report, counted from the innermost one.
 DEPTH = 60
 
@@ -50,7 +54,8 @@ def stack_of(frame: FrameType | None) -> StackSummary:
     Source lines are read when the summary is formatted.
     """
     frames: list[FrameType] = []
-    while frame is not None and frame.f_code is not exchange.serve.__code__ and len(frames) < DEPTH:
+    outermost = (exchange.serve.__code__, GREENLET_START)
+    while frame is not None and frame.f_code not in outermost and len(frames) < DEPTH:
         frames.append(frame)
         frame = frame.f_back
     summary = StackSummary.extract(((each, each.f_lineno) for each in frames), lookup_lines=False)
@@ -89,11 +94,19 @@ def report_of(server: Server, greenlet: Greenlet, connection: Connection,
     response = connection.response
     if response is None or greenlet.dead:
         return None
-    # Only the greenlet that runs has no frame.
-    frame: Any = getattr(greenlet, "gr_frame", None)
-    state = "running" if frame is None else "overdue" if connection in server.limits.overdue else "waiting"
+    is_running = connection is served_by(running)
+    # On CPython the greenlet that runs has no frame.
+    frame: Any = running if is_running else getattr(greenlet, "gr_frame", None)
+    state = "running" if is_running else "overdue" if connection in server.limits.overdue else "waiting"
     return RequestReport(response.req.method, response.req.path, connection.peer_name, monotonic() - response.started,
-                         state, stack_of(running if frame is None else frame))
+                         state, stack_of(frame))
+
+
+def served_by(frame: FrameType | None) -> Connection | None:
+    """Return the connection of the request whose stack ends in *frame*; None if it is that of other code."""
+    while frame is not None and frame.f_code is not exchange.serve.__code__:
+        frame = None if frame.f_code is GREENLET_START else frame.f_back
+    return None if frame is None else frame.f_locals.get("connection")
 
 
 def hub_frame(thread_id: int) -> FrameType | None:

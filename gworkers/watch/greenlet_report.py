@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, cast
 
 from greenlet import greenlet
 
-from gworkers.serving.stacks import hub_frame, report_of, stack_of, text
+from gworkers.serving.stacks import GREENLET_START, hub_frame, report_of, stack_of, text
 from gworkers.watch.pause import Pause
 
 if TYPE_CHECKING:
@@ -105,6 +105,6 @@ class GreenletReport:
 
 def _is_of_server(frame: FrameType) -> bool:
     """Whether the outermost function of a stack is one of gworkers."""
-    while frame.f_back is not None:
+    while frame.f_back is not None and frame.f_back.f_code is not GREENLET_START:
         frame = frame.f_back
     return bool(frame.f_globals.get("__name__", "").startswith("gworkers."))

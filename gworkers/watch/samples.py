@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.serving import exchange
+from gworkers.serving.stacks import GREENLET_START, served_by
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -55,7 +56,9 @@ class Samples:
             frame = outer
             functions.append(frame.f_code)
             if frame.f_code is exchange.serve.__code__:
-                owner = self._current_path()
+                owner = self._current_path() or _path_of(frame)
+                break
+            if frame.f_code is GREENLET_START:
                 break
             outer = frame.f_back
         self._add((owner, *map(id, functions)), owner or self._greenlet_name(frame), functions, seconds)
@@ -86,6 +89,12 @@ class Samples:
             stacks.append([owner, numbers, round(self._seconds[key], 6)])
         return {"samples": self.count, "idle": self.idle, "stacks": stacks,
                 "functions": [[_name(each), each.co_filename, each.co_firstlineno] for each in indexes]}
+
+
+def _path_of(frame: FrameType) -> str:
+    """Return the path of the request whose stack ends in *frame*."""
+    connection = served_by(frame)
+    return "" if connection is None or connection.response is None else str(connection.response.req.path)
 
 
 def _name(function: CodeType) -> str:

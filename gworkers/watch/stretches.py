@@ -72,15 +72,9 @@ class Stretches:
         self._stopped = True
 
     def current_path(self) -> str:
-        """Return the path of the request that runs. Any thread may call this while one runs."""
+        """Return the path of the request that runs; empty if it is not known. Any thread may call this."""
         use = self._current()
-        if use is not None:
-            return use.path
-        for each, connection in list(self._active.items()):
-            # Only the greenlet that runs has no frame.
-            if getattr(each, "gr_frame", None) is None and not each.dead and connection.response is not None:
-                return str(connection.response.req.path)
-        return OTHER_PATHS
+        return "" if use is None else use.path
 
     def result(self) -> list[list[Any]]:
         """Return path, requests, seconds and longest stretch of each path."""

@@ -15,7 +15,8 @@ import time
 import app_support
 
 releases_lock = ctypes.CDLL(None)
-keeps_lock = ctypes.PyDLL(None)
+#: PyPy has none.
+keeps_lock = getattr(ctypes, "PyDLL", ctypes.CDLL)(None)
 
 
 def loop_in_python(seconds):

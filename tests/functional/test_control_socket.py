@@ -67,11 +67,15 @@ def response(sock):
         return received
 
 
-@pytest.mark.parametrize("sent", [b"\n", b"[]\n", b"{}\n", b"null\n", b'{"command": "x"}\n', b'{"command": []}\n',
-                                  b"\xff\n", b"[" * 4000 + b"\n", b"x" * (control.REQUEST_SIZE + 1)])
-def test_invalid_request_is_refused(connect, sent):
+INVALID = {"empty": b"\n", "list": b"[]\n", "no command": b"{}\n", "null": b"null\n", "unknown": b'{"command": "x"}\n',
+           "no text": b'{"command": []}\n', "no UTF-8": b"\xff\n", "deep": b"[" * 4000 + b"\n",
+           "too long": b"x" * (control.REQUEST_SIZE + 1)}
+
+
+@pytest.mark.parametrize("kind", INVALID)
+def test_invalid_request_is_refused(connect, kind):
     sock = connect()
-    sock.sendall(sent)
+    sock.sendall(INVALID[kind])
     assert "error" in json.loads(response(sock))
 
 
