@@ -91,8 +91,8 @@ def _why_silent(pid: int, seconds: float) -> str:
         state = ""
     if state in ("T", "t"):
         return f"worker {pid} is stopped by a signal or a debugger. Continue it with kill -CONT {pid}"
-    return (f"worker {pid} did not respond in {seconds:g} s, because C code keeps the lock of its interpreter. The "
-            f"interpreter itself writes the stack to the error log of the server: look for \"Timeout\" there")
+    return (f"worker {pid} did not respond in {seconds:g} s. Most likely C code keeps the lock of its interpreter. "
+            f"Then the interpreter itself writes the stack to the error log of the server: look for \"Timeout\" there")
 
 
 def _user_name(user: int) -> str:
