@@ -30,8 +30,7 @@ def workers_of(server: str) -> list[ControlAddress]:
     known = addresses()
     found = [each for each in known if each.pid == pid]
     if not found:
-        parents = _parents()
-        found = [each for each in known if parents.get(each.pid) == pid]
+        found = [each for each in known if _parent_of(each.pid) == pid]
     if not found:
         _raise_unknown(f"process {pid}", known)
     return found
@@ -67,10 +66,16 @@ def _read_pidfile(path: str) -> int:
         raise UnknownServerError(f"the pidfile {path} cannot be read: {error}") from None
 
 
-def _parents() -> dict[int, int]:
-    """Return the parent of each process."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], stdout=subprocess.PIPE, check=False).stdout
-    return {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
+def _parent_of(pid: int) -> int:
+    """Return the parent of a process; 0 if the process does not exist."""
+    try:
+        if os.path.isdir("/proc/self"):
+            # Images of containers often have no ps.
+            with open(f"/proc/{pid}/stat") as file:
+                return int(file.read().rpartition(")")[2].split()[1])
+        return int(subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], stdout=subprocess.PIPE, check=False).stdout)
+    except (OSError, ValueError):
+        return 0
 
 
 def _sockets_of(pid: int) -> set[str]:
