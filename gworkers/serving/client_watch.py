@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gworkers.errors import ClientGone
 from gworkers.hubs.guard import contained, hub_callback
+from gworkers.serving.release import release_gone
 
 if TYPE_CHECKING:
     from gworkers.hubs.base import Greenlet
@@ -135,7 +136,7 @@ class ClientWatch:
     def _cancel(self, connection: Connection) -> None:
         greenlet = self._server.greenlets.greenlet_of(connection)
         if greenlet is not None and not connection.released and not connection.taken_over:
-            self._server.release_gone_client(connection)
+            release_gone(connection)
             greenlet.throw(ClientGone("the client has left"))
 
     def _check(self, connection: Connection) -> bool:
@@ -186,22 +187,3 @@ def _stream_has_ended(fd: int) -> bool:
         return True
     finally:
         sock.detach()
-
-
-class CurrentClient:
-    """The value of ``environ["gworkers.client_gone"]``: true when the client of the current request has left.
-
-    The same object serves all requests, so that a request which does not ask pays nothing.
-
-    :raises RuntimeError: outside of a request's own greenlet
-    """
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __bool__(self) -> bool:
-        return self._server.clients.is_gone(self._server.current_connection())
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the client has left, for at most *timeout* seconds. Return whether it has."""
-        return self._server.clients.wait(self._server.current_connection(), timeout)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gworkers.http1.environ import Environs
 from gworkers.hubs.guard import contained, hub_callback
 from gworkers.serving.connection import Connection
+from gworkers.serving.current_request import entries
 
 if TYPE_CHECKING:
     import ssl
@@ -47,7 +48,7 @@ class Listener:
         self._batch = 1 if server.cfg.workers > 1 else BATCH
         # On Linux accepted sockets inherit TCP_NODELAY from Gunicorn's listening socket.
         self._set_no_delay = sys.platform != "linux" and self._native.family != _socket.AF_UNIX
-        self.environs = Environs(server.cfg, self._native.getsockname(), server.extensions)
+        self.environs = Environs(server.cfg, self._native.getsockname(), entries(server))
         self._watcher: Watcher = server.hub.watch_read(self._native.fileno())
         self._accepting = False
         self._closed = False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gworkers.errors import RequestTimeout
 from gworkers.hubs.guard import contained, hub_callback
 from gworkers.logs.loss_counter import LossCounter
+from gworkers.serving.release import release_late
 from gworkers.serving.stacks import stack_of, text
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class RequestLimits:
             "is cancelled" if self._cancels else "runs on, and its output is discarded",
             text(stack_of(frame)))
         del frame
-        self._server.expire(connection, response)
+        release_late(connection, response)
         if self._cancels:
             greenlet.throw(RequestTimeout("the request has exceeded its time limit"))
 

@@ -8,10 +8,10 @@ from heapq import merge
 from importlib import import_module
 from ipaddress import ip_address, ip_network
 from itertools import islice, takewhile
-from math import frexp, inf
+from math import inf
 from operator import itemgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Callable, cast
+from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.gunicorn_compat import optional
 from gworkers.http1.fast import fast_parser
@@ -23,7 +23,7 @@ from gworkers.logs.invalid_request_log import InvalidRequestLog
 from gworkers.logs.queue import LogQueue
 from gworkers.serving import access_log
 from gworkers.serving.access_log import AccessLog, FormattedAccessLog
-from gworkers.serving.client_watch import ClientWatch, CurrentClient
+from gworkers.serving.client_watch import ClientWatch
 from gworkers.serving.connection import Connection
 from gworkers.serving.counters import Counters
 from gworkers.serving.deadlines import Deadlines
@@ -35,7 +35,6 @@ from gworkers.serving.outbox import Outbox
 from gworkers.serving.request_limits import RequestLimits
 
 if TYPE_CHECKING:
-    from gworkers.http1.response import Response
     from gworkers.hubs.base import Hub
     from gworkers.serving.worker_process import WorkerProcess
     from gworkers.settings import Settings
@@ -250,71 +249,6 @@ class Server:
         """Report the end of the drain if this was the last connection or request."""
         if self._stopping and not self.is_busy:
             self._on_idle()
-
-    def current_connection(self) -> Connection:
-        """Return the connection of the request that the current greenlet serves.
-
-        :raises RuntimeError: if it serves none
-        """
-        connection = self.greenlets.active.get(self.hub.current_greenlet())
-        # There is no response in the hook post_request, which must not limit the next request.
-        if connection is None or cast("Connection", connection).response is None:
-            raise RuntimeError("this works in the greenlet of a request only, not in one that the request has started")
-        return cast("Connection", connection)
-
-    def set_deadline(self, seconds: float | None) -> None:
-        """Limit the time of the current request: ``environ["gworkers.deadline"]``.
-
-        :param seconds: from now on; None for no limit
-        :raises RuntimeError: outside of a request's own greenlet
-        :raises ValueError: if *seconds* is negative
-        """
-        if seconds is not None and not seconds >= 0:
-            raise ValueError(f"the deadline must be None or a number of seconds that is not negative, not {seconds!r}")
-        self.limits.set(self.current_connection(), seconds)
-
-    @property
-    def extensions(self) -> dict[str, object]:
-        """The entries of gworkers in each environ."""
-        client = CurrentClient(self)
-        return {"gworkers.deadline": self.set_deadline, "gworkers.client_gone": client,
-                "gworkers.wait_client_gone": client.wait}
-
-    def release_gone_client(self, connection: Connection) -> None:
-        """Close the connection of a client that has left. Its request may run on."""
-        response = connection.response
-        if response is not None:
-            if not response.headers_sent:
-                response.status, response.status_code = "499 Client Closed Request", 499
-            self._release(connection, response)
-            connection.close()
-
-    def expire(self, connection: Connection, response: Response) -> None:
-        """Release the client of a request that takes too long. The request's greenlet may run on."""
-        begun = response.headers_sent
-        if not begun:
-            response.status, response.status_code, response.headers = "504 Gateway Timeout", 504, []
-        self._release(connection, response)
-        if begun:
-            connection.reset()
-        else:
-            connection.send_error(504, "Gateway Timeout", "The request took too long.")
-
-    def _release(self, connection: Connection, response: Response) -> None:
-        """Separate a request that still runs from its connection, and log it as if it had ended."""
-        connection.released = True
-        self.released.add(connection)
-        elapsed = monotonic() - response.started
-        self.counters.request_seconds += elapsed
-        self.counters.request_times[frexp(elapsed)[1]] += 1
-        self.counters.statuses[response.status_code] += 1
-        if self.access is not None and response.environ:
-            # Not negative if the application has replaced the trace function before this wait.
-            if self.measures_hub_time and connection.waited < 0:
-                response.hub_time = -(connection.waited + response.started)
-            self.access.record(response, response.req, response.environ, elapsed)
-        response.discard_output()
-        response.req.body.end()
 
     def resume_accepting(self) -> None:
         """Accept connections again after the server was full."""
