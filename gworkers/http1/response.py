@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 JOIN_LIMIT = 32 * 1024
 
 
+NO_ENVIRON: Mapping[str, Any] = MappingProxyType({})
+
+
 class Response:
     """The response to one request.
 
@@ -59,8 +62,8 @@ class Response:
     started: float = 0.0
     #: seconds for which the request's greenlet has run; set at the end; None if this is not measured
     hub_time: float | None = None
-    #: the environ of the request; empty until it is made
-    environ: Mapping[str, Any] = MappingProxyType({})
+    #: the environ of the request; empty before it is made, and after the request
+    environ: Mapping[str, Any] = NO_ENVIRON
     #: the lines of the head for :attr:`headers`
     _lines: list[bytes]
 

@@ -12,7 +12,7 @@ from gworkers.errors import ClientError, ClientTimeout, Refusal, RequestInterrup
 from gworkers.gunicorn_compat import optional
 from gworkers.http1.body import EMPTY, Body, LengthBody
 from gworkers.http1.chunked import ChunkedBody
-from gworkers.http1.response import Response
+from gworkers.http1.response import NO_ENVIRON, Response
 from gworkers.serving import fork
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def serve(connection: Connection, request: Request) -> bool:
             fork.exit_forked_child(worker, None)
         response.ended = True
         connection.response = None
+        # The environ refers back to the response, and the garbage collector frees such a cycle late.
+        response.environ = NO_ENVIRON
         body.end()
         if connection.limited:
             server.clients.end(connection)
