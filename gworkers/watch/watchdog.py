@@ -44,6 +44,8 @@ PATH_LENGTH = 300
 STACK_LENGTH = 2000
 #: The number of blocks that are remembered.
 BLOCKS = 5
+#: The packages whose code runs in a worker between requests.
+OWN_PACKAGES = frozenset(("gworkers", "gunicorn"))
 #: Stands for the request, if the code that blocks the hub serves none.
 OUTSIDE = "code outside of requests"
 
@@ -196,12 +198,12 @@ class Watchdog:
         self._native.disarm()
         last = self._last_beat
         frame = hub_frame(self._thread_id)
-        if frame is not None and self._hub.is_polling(frame):
+        requests = requests_in_flight(self._server, frame)
+        running = next((request for request in requests if request.state == "running"), None)
+        if frame is not None and running is None and self._runs_no_application(frame):
             # The process was stopped, or the machine is overloaded. The hub runs now.
             self._sleep(CHECK)
             return
-        requests = requests_in_flight(self._server, frame)
-        running = next((request for request in requests if request.state == "running"), None)
         stack = running.stack if running is not None and running.stack else stack_of(frame)
         began = last if running is None else max(last, monotonic() - running.age)
         self._log_block(began, running, stack)
@@ -216,6 +218,10 @@ class Watchdog:
         if not self._stopped:
             self._log.warning("The hub runs again. It was blocked for %.1f s by %s.", self._last_beat - began,
                               OUTSIDE if running is None else running.name)
+
+    def _runs_no_application(self, frame: FrameType) -> bool:
+        """Whether the hub polls, or the worker itself runs, for example its heartbeat."""
+        return self._hub.is_polling(frame) or frame.f_globals.get("__name__", "").partition(".")[0] in OWN_PACKAGES
 
     def _record_block(self, began: float, running: RequestReport | None, stack: StackSummary) -> dict[str, object]:
         seconds = monotonic() - began
