@@ -11,7 +11,7 @@ import pytest
 
 from support.client import request
 
-pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 #: Seconds of ``block_warning`` and half a second, and a margin for a busy machine.
 LIMIT = 1.5 + 0.5
@@ -39,6 +39,7 @@ def test_code_that_blocks_the_hub_is_named(server, kind):
     assert len(server.log("The hub is blocked")) == 1
 
 
+@pytest.mark.smoke
 def test_c_code_that_keeps_the_lock_of_the_interpreter_is_named(server):
     client = server.connect()
     began = time.monotonic()

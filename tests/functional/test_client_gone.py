@@ -6,7 +6,7 @@ import pytest
 
 from support.client import request
 
-pytestmark = [pytest.mark.only(parser="fast"), pytest.mark.every_hub]
+pytestmark = pytest.mark.only(parser="fast")
 GONE = "^the client is gone: True$"
 LOG = ("--access-logfile", "-", "--access-logformat", "logged %(r)s %(s)s")
 
@@ -40,6 +40,7 @@ def test_client_that_stays_is_there(server):
     assert server.connect().request("/wait-for-client?0.5").body == b"False"
 
 
+@pytest.mark.smoke
 def test_request_is_cancelled(serve):
     server = serve("slow_requests:app", *LOG, settings={"on_client_gone": "cancel"})
     client = server.connect()

@@ -17,7 +17,7 @@ from gworkers.watch.control_address import addresses
 from support.client import request
 from support.waiting import until
 
-pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 
 @pytest.fixture

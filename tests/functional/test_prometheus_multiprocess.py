@@ -36,6 +36,7 @@ def app(environ, start_response):
 """
 
 
+@pytest.mark.full
 def test_files_do_not_pile_up(start: Callable[..., Server], deployment: Deployment, tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
     directory = tmp_path / "metrics"

@@ -8,7 +8,7 @@ import pytest
 
 from support.client import Client, request
 
-pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 WAITS = ["in_a_sleep", "in_a_socket", "in_a_lock", "in_a_queue", "catching_exceptions"]
 #: Released requests delay the end of their server.
@@ -84,6 +84,7 @@ def test_keep_alive_connection_serves_requests_that_are_in_time(release):
         assert client.request("/short").body == b"unset"
 
 
+@pytest.mark.smoke
 def test_request_sets_its_own_limit(serve):
     server = serve("slow_requests:app", *LOG)
     assert server.connect().request("/with-a-deadline?0.3").status == 504
@@ -132,6 +133,7 @@ def test_drain_waits_for_an_overdue_request(start):
     server.wait_for_log(f"^{name} has written$")
 
 
+@pytest.mark.full
 def test_many_timeouts_leave_nothing_behind(start):
     """Connections, greenlets and memory are released."""
     server = start("slow_requests:app", settings={"request_timeout": 0.2, "request_timeout_action": "cancel"})

@@ -115,6 +115,7 @@ def test_watchdog_of_systemd_gets_signs_of_life(start: Start, deployment: Deploy
     until(lambda: len(systemd.matching("^WATCHDOG=1$")) > count, "a sign of life")
 
 
+@pytest.mark.full
 def test_watchdog_of_another_process_gets_none(start: Start, systemd: Receiver, env: dict[str, str]) -> None:
     start("probe:app", env={**env, "WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"})
     until(lambda: systemd.matching("^STATUS="), "a status")

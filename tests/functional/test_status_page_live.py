@@ -12,7 +12,7 @@ from support.client import Client, request
 from support.status import ON
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"),
-              pytest.mark.every_hub, pytest.mark.slow]
+              pytest.mark.slow]
 
 #: Workers wait at their boot while this file exists.
 CONFIG = """
