@@ -69,6 +69,8 @@ class Watchdog:
         self.interval = min(BEAT, block_warning * BEAT) if block_warning else BEAT
         self._thread_id = self._hub.native_thread_id()
         self._last_beat = monotonic()
+        #: whether the next beat arms the interpreter's traceback, because the thread may not run before the next block
+        self._arms_at_beat = block_warning > 0
         #: the functions to call at the next beat
         self._calls: deque[Callable[[], object]] = deque()
         self._pipe = posix.pipe()
@@ -101,6 +103,9 @@ class Watchdog:
     def beat(self) -> None:
         """Record that the hub runs. The main greenlet calls this at least each :attr:`interval` seconds."""
         self._last_beat = monotonic()
+        if self._arms_at_beat:
+            self._arms_at_beat = False
+            self._native.arm(self.interval + self._limit + GRACE)
         while self._calls:
             self._calls.popleft()()
 
@@ -177,9 +182,11 @@ class Watchdog:
 
     def _wait(self, seconds: float) -> None:
         """Wait for a wake-up, for at most *seconds*."""
+        until = monotonic() + seconds
         if self._limit:
             self._native.arm(seconds + GRACE)
-        self._sleep(seconds + 0.001)
+        # Code that keeps the interpreter's lock may have delayed this thread here.
+        self._sleep(max(0.0, until - monotonic()) + 0.001)
         if not self._stopped:
             self._report_abort_if_due()
 
@@ -195,17 +202,19 @@ class Watchdog:
 
     def _watch_block(self) -> None:
         """Report that the hub is blocked, then wait for the end of the block."""
-        self._native.disarm()
         last = self._last_beat
         frame = hub_frame(self._thread_id)
         requests = requests_in_flight(self._server, frame)
         running = next((request for request in requests if request.state == "running"), None)
         if frame is not None and running is None and self._runs_no_application(frame):
-            # The process was stopped, or the machine is overloaded. The hub runs now.
+            # The process was stopped, or the machine is overloaded. The hub runs now, and may be blocked at once.
+            self._native.arm(self.interval + self._limit + GRACE)
             self._sleep(CHECK)
             return
+        self._native.disarm()
         stack = running.stack if running is not None and running.stack else stack_of(frame)
         began = last if running is None else max(last, monotonic() - running.age)
+        self._arms_at_beat = True
         self._log_block(began, running, stack)
         block = self._record_block(began, running, stack)
         if self.on_block is not None and frame is not None:
