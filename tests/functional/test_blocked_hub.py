@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
@@ -39,6 +40,7 @@ def test_code_that_blocks_the_hub_is_named(server, kind):
     assert len(server.log("The hub is blocked")) == 1
 
 
+@pytest.mark.skipif(not hasattr(ctypes, "PyDLL"), reason="C calls of this interpreter release its lock")
 @pytest.mark.smoke
 def test_c_code_that_keeps_the_lock_of_the_interpreter_is_named(server):
     client = server.connect()
