@@ -13,8 +13,6 @@ from typing import Any
 from app_support import answer, route_by_name, say, wait_at
 from greenlet import greenlet
 
-from gworkers.serving.server import Server
-
 
 def socket_class(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Answer with the module of the ``socket`` class in this module."""
@@ -35,7 +33,7 @@ def descriptors(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 def connections(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Answer with the number of open connections."""
-    server = next(each for each in gc.get_objects() if type(each) is Server)
+    server = environ["gunicorn.socket"]._connection.server
     return answer(start_response, str(server.connection_count).encode())
 
 
