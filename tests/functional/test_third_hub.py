@@ -67,4 +67,6 @@ def test_worker_class_with_an_unknown_hub_is_refused(start: Start) -> None:
 
 def test_driver_that_blocks_has_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyodbc", ModuleType("pyodbc"))
-    assert [finding.fix for finding in drivers.check("toy", set())] == [drivers.OTHER_FIX]
+    # Another test may have imported another driver.
+    found = [finding for finding in drivers.check("toy", set()) if "pyodbc" in finding.problem]
+    assert [finding.fix for finding in found] == [drivers.OTHER_FIX]

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -99,11 +100,16 @@ def test_pipe_gets_one_snapshot(address):
     assert "Workers" in top(address.address).stdout
 
 
+def enable_interrupts() -> None:
+    """A shell starts its background jobs with SIGINT ignored, and their children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_terminal_is_updated_until_an_interrupt(address):
     pytest.importorskip("rich")
     terminal, theirs = pty.openpty()
     process = subprocess.Popen(command(address.address), stdin=theirs, stdout=theirs, stderr=theirs,
-                               env=environment(TERM="xterm"), start_new_session=True)
+                               env=environment(TERM="xterm"), start_new_session=True, preexec_fn=enable_interrupts)
     os.close(theirs)
     shown = b""
 
