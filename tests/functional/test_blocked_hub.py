@@ -96,6 +96,7 @@ def test_abort_logs_the_stack_and_all_requests_in_flight(start, kind):
     server.wait_for_log(r"Booting worker with pid", since=server.mark, count=1)
 
 
+@pytest.mark.full
 def test_idle_worker_wakes_up_at_most_five_times_a_second(start):
     server = start("blocking:app")
     client = server.connect()

@@ -126,6 +126,7 @@ def test_boot_timeout(start: Start, deployment: Deployment) -> None:
     assert server.log(r"WORKER TIMEOUT \(pid:\d+\): the worker did not boot within 5 s")
 
 
+@pytest.mark.full
 def test_boot_timeout_of_a_worker_that_blocks_signals(start: Start, deployment: Deployment) -> None:
     # The worker ignores even the signal that aborts it.
     unstoppable = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGABRT, signal.SIGTERM])\n"

@@ -98,6 +98,7 @@ def test_systemd_is_notified_of_reloads(start: Start, systemd: Receiver, env: di
     assert len(systemd.matching("^RELOADING=1\n")) == 2
 
 
+@pytest.mark.full
 def test_systemd_gets_a_line_of_figures(start: Start, systemd: Receiver, env: dict[str, str]) -> None:
     start("probe:app", env=env, workers=2)
     (status, *_) = until(lambda: systemd.matching("^STATUS="), "a status")

@@ -132,6 +132,7 @@ def test_unknown_path_is_not_found(start: Start) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the length of the queue")
+@pytest.mark.full
 def test_accept_queue_of_a_blocked_worker(start: Start) -> None:
     server = start("probe:app", settings=ON)
     status = Status(server)

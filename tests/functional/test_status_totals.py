@@ -63,6 +63,7 @@ def has_reloaded(status: Status, times: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_totals_are_those_of_the_clients_over_reloads_and_recycled_workers(start: Start) -> None:
     server = start("probe:app", "--max-requests", 60, workers=2, settings=ON)
     status = Status(server)

@@ -79,6 +79,7 @@ def test_second_master_reloads(start: Start, pidfile: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["none", "reload", "reload without a pidfile"])
+@pytest.mark.sample(1)
 def test_second_master_takes_the_pidfile_of_a_killed_one(start: Start, pidfile: Path, change: str) -> None:
     """Until it is reaped, its process id still exists, so its pidfile is not replaced."""
     config = f"pidfile = {str(pidfile)!r}\n"
