@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gworkers.errors import ClientGone
-from gworkers.hubs.guard import contained, hub_callback
+from gworkers.serving.periodic_check import PeriodicCheck
 from gworkers.serving.release import release_gone
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _HALF_CLOSED = getattr(select, "POLLRDHUP", 0)
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
-class ClientWatch:
+class ClientWatch(PeriodicCheck):
     """Watches the clients of one server.
 
     :param server: the server
@@ -41,33 +41,28 @@ class ClientWatch:
     """
 
     def __init__(self, server: Server, *, cancels: bool) -> None:
-        self._server = server
-        self.log = server.log
+        super().__init__(server, INTERVAL)
         self.cancels = cancels
         #: the watched connections; true if the client has left
         self._gone: dict[Connection, bool] = {}
-        #: those that the present check has not reached
-        self._unchecked: list[Connection] = []
         #: the connections that were probed after the end of the client's stream
         self._probed: set[Connection] = set()
         #: the greenlets that wait for a client to leave, and until when
         self._waiting: dict[Connection, tuple[Greenlet, float]] = {}
         #: the number of clients so far that have left while a request was watched
         self.count = 0
-        self._scheduled = False
-        self._sweeps = 0
 
     def watch(self, connection: Connection) -> None:
         """Watch the client of *connection* until its request ends."""
         if connection not in self._gone:
             connection.limited = True
             self._gone[connection] = False
-            self._schedule()
+            self._start()
 
     def is_gone(self, connection: Connection) -> bool:
         """Return whether the client of *connection* has left, and watch it from now on."""
         self.watch(connection)
-        return self._check(connection)
+        return self._examine(connection)
 
     def wait(self, connection: Connection, seconds: float | None) -> bool:
         """Wait in a request greenlet until the client of *connection* has left.
@@ -92,41 +87,17 @@ class ClientWatch:
         self._gone.pop(connection, None)
         self._probed.discard(connection)
 
-    def next_step(self) -> object:
-        """Return the number of the next check, or None if no client is watched."""
-        return self._sweeps + 1 if self._gone else None
+    def _has_connections(self) -> bool:
+        return bool(self._gone)
 
-    def recover(self) -> None:
-        """Check again later if a client is watched."""
-        self._scheduled = False
-        if self._gone:
-            self._schedule()
+    def _due(self, now: float) -> list[Connection]:
+        return list(self._gone)
 
-    def _schedule(self) -> None:
-        if not self._scheduled:
-            self._server.hub.call_later(INTERVAL, self._sweep)
-            self._scheduled = True
-
-    @hub_callback
-    def _sweep(self) -> None:
-        self._sweeps += 1
-        now = monotonic()
-        if not self._unchecked:
-            self._unchecked = list(self._gone)
-        while self._unchecked:
-            connection = self._unchecked.pop()
-            # A request that is resumed may end another one.
-            if connection in self._gone:
-                with contained(connection):
-                    self._resume_if_due(connection, now)
-            if monotonic() > now + self._server.time_slice:
-                # Thousands of clients may leave together. Other requests have their turn before the rest.
-                self._server.hub.call_later(0, self._sweep)
-                return
-        self.recover()
-
-    def _resume_if_due(self, connection: Connection, now: float) -> None:
-        gone = self._check(connection)
+    def _check(self, connection: Connection, now: float) -> None:
+        # A request that was resumed before may have ended this one.
+        if connection not in self._gone:
+            return
+        gone = self._examine(connection)
         greenlet, end = self._waiting.get(connection, (None, inf))
         if greenlet is not None and (gone or now >= end):
             greenlet.switch(gone)
@@ -139,7 +110,7 @@ class ClientWatch:
             release_gone(connection)
             greenlet.throw(ClientGone("the client has left"))
 
-    def _check(self, connection: Connection) -> bool:
+    def _examine(self, connection: Connection) -> bool:
         if not self._gone[connection] and self._has_left(connection):
             self._gone[connection] = True
             if not connection.released:

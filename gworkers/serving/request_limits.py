@@ -12,8 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gworkers.errors import RequestTimeout
-from gworkers.hubs.guard import contained, hub_callback
 from gworkers.logs.loss_counter import LossCounter
+from gworkers.serving.periodic_check import PeriodicCheck
 from gworkers.serving.release import release_late
 from gworkers.serving.stacks import stack_of, text
 
@@ -27,7 +27,7 @@ TICK = 0.1
 RETRY_AFTER = 1
 
 
-class RequestLimits:
+class RequestLimits(PeriodicCheck):
     """The limits of one server.
 
     :param server: the server
@@ -37,8 +37,7 @@ class RequestLimits:
     """
 
     def __init__(self, server: Server, seconds: float, *, cancels: bool, max_active: int) -> None:
-        self._server = server
-        self.log = server.log
+        super().__init__(server, TICK)
         self.seconds = seconds
         self._cancels = cancels
         self.max_active = max_active or inf
@@ -49,8 +48,6 @@ class RequestLimits:
         #: the number of requests so far that were refused, and of those that took too long
         self.shed = self.timed_out = 0
         self._refused = LossCounter()
-        self._scheduled = False
-        self._sweeps = 0
 
     # How long
 
@@ -61,8 +58,7 @@ class RequestLimits:
         elif connection not in self.overdue:
             connection.limited = True
             self._ends[connection] = monotonic() + seconds
-            if not self._scheduled:
-                self._schedule(TICK)
+            self._start()
 
     def end(self, connection: Connection) -> None:
         """The request of *connection* is over."""
@@ -70,34 +66,17 @@ class RequestLimits:
         self._ends.pop(connection, None)
         self.overdue.discard(connection)
 
-    def next_step(self) -> object:
-        """Return the number of the next check, or None if no request has a limit."""
-        return self._sweeps + 1 if self._ends else None
+    def _has_connections(self) -> bool:
+        return bool(self._ends)
 
-    def recover(self) -> None:
-        """Check again later if a request has a limit."""
-        self._scheduled = False
-        if self._ends:
-            self._schedule(TICK)
+    def _due(self, now: float) -> list[Connection]:
+        return [connection for connection, end in self._ends.items() if end <= now]
 
-    def _schedule(self, seconds: float) -> None:
-        self._server.hub.call_later(seconds, self._sweep)
-        self._scheduled = True
-
-    @hub_callback
-    def _sweep(self) -> None:
-        self._sweeps += 1
-        now = monotonic()
-        for connection in [connection for connection, end in self._ends.items() if end <= now]:
-            # A request that is cancelled runs, and may end another one.
-            if self._ends.pop(connection, None) is not None:
-                with contained(connection):
-                    self._expire(connection)
-            if monotonic() > now + self._server.time_slice:
-                # Thousands of requests may wait for the same database. Others have their turn before the rest.
-                self._schedule(0)
-                return
-        self.recover()
+    def _check(self, connection: Connection, now: float) -> None:
+        # A request that was cancelled before may have ended this one, or another one has taken its place.
+        if self._ends.get(connection, inf) <= now:
+            del self._ends[connection]
+            self._expire(connection)
 
     def _expire(self, connection: Connection) -> None:
         response = connection.response

@@ -91,6 +91,8 @@ class SelfCheck:
             (server.greenlets, "requests are not started"),
             (server.outbox, "responses are not sent"),
             (server.deadlines, "connection timeouts are not checked"),
+            (server.limits, "time limits of requests are not checked"),
+            (server.clients, "clients that leave are not detected"),
             (server.log, "log records are not passed on"),
             *((listener, "a listener does not accept connections") for listener in server.listeners))
         for part, description in parts:

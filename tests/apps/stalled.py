@@ -60,6 +60,18 @@ def lose_the_log(environ, start_response):
     return app_support.answer(start_response)
 
 
+def lose_the_time_limits(environ, start_response):
+    server().limits._scheduled = True
+    environ["gworkers.deadline"](0.1)
+    time.sleep(15)
+    return app_support.answer(start_response)
+
+
+def lose_the_client_watch(environ, start_response):
+    server().clients._scheduled = True
+    return app_support.answer(start_response, str(environ["gworkers.wait_client_gone"](0.1)).encode())
+
+
 def lose_a_connection(environ, start_response):
     """Stop watcher and deadline of all idle connections."""
     for connection in server().connections:

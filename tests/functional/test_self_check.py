@@ -34,6 +34,16 @@ def test_stalled_part_is_repaired(server, stall, said):
     assert server.worker_pids() == worker
 
 
+def test_stalled_time_limits_are_repaired(server):
+    assert server.connect().request("/lose-the-time-limits").status == 504
+    server.wait_for_log(STALLED.format("time limits of requests are not checked"))
+
+
+def test_stalled_watch_for_clients_is_repaired(server):
+    assert server.connect().request("/lose-the-client-watch").body == b"False"
+    server.wait_for_log(STALLED.format("clients that leave are not detected"))
+
+
 def test_stalled_connection_is_closed(server):
     idle = server.connect()
     assert idle.request("/").body == b"ok"
