@@ -1,7 +1,6 @@
 """Requests and the stacks of their greenlets, for reports. All functions may be called in any native thread."""
 from __future__ import annotations
 
-import sys
 from time import monotonic
 from traceback import StackSummary
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -107,11 +106,6 @@ def served_by(frame: FrameType | None) -> Connection | None:
     while frame is not None and frame.f_code is not exchange.serve.__code__:
         frame = None if frame.f_code is GREENLET_START else frame.f_back
     return None if frame is None else frame.f_locals.get("connection")
-
-
-def hub_frame(thread_id: int) -> FrameType | None:
-    """Return the innermost frame of the native thread *thread_id*, in which the hub runs."""
-    return sys._current_frames().get(thread_id)
 
 
 def place(frame: FrameSummary) -> str:

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Any, Callable, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from greenlet import greenlet
 
-from gworkers.serving.stacks import GREENLET_START, hub_frame, report_of, stack_of, text
+from gworkers.serving.stacks import GREENLET_START, report_of, stack_of, text
 from gworkers.watch.pause import Pause
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gworkers.hubs.base import Greenlet
     from gworkers.serving.connection import Connection
     from gworkers.serving.server import Server
+    from gworkers.watch.hub_thread import HubThread
 
 #: The most requests, and the most different stacks of other greenlets, in a report.
 REQUESTS, GROUPS = 1000, 200
@@ -27,16 +28,12 @@ class GreenletReport:
     """Describes all greenlets. Create it in the hub's thread, and call :meth:`make` in another one.
 
     :param server: the server of the worker
-    :param thread_id: the native thread of the hub
-    :param call_in_hub: calls a function in the thread of the hub later
+    :param hub_thread: the native thread of the hub
     """
 
-    def __init__(self, server: Server, thread_id: int, call_in_hub: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, server: Server, hub_thread: HubThread) -> None:
         self._server = server
-        self._thread_id = thread_id
-        self._call_in_hub = call_in_hub
-        #: the greenlet of the hub, which is the parent of all others in this thread
-        self._hub_greenlet: Any = cast("Any", server.hub.create_greenlet(lambda: None)).parent
+        self._hub_thread = hub_thread
 
     def make(self, request: dict[str, Any], client: object) -> dict[str, Any]:
         """Return the report. This is the command ``stacks`` of the control socket."""
@@ -46,14 +43,14 @@ class GreenletReport:
         requests = list(self._requests(active, pause))
         requests.sort(key=lambda report: -report["age"])
         idle = set(self._server.greenlets.idle)
-        groups, count = self._groups({*map(id, active), *map(id, idle), id(self._hub_greenlet)}, pause)
+        groups, count = self._groups({*map(id, active), *map(id, idle), id(self._hub_thread.greenlet)}, pause)
         return {"requests": requests[:REQUESTS], "request_count": len(requests), "groups": groups,
                 "greenlet_count": count, "idle": len(idle), "queued": self._server.greenlets.queued}
 
     def _requests(self, active: dict[Greenlet, Connection], pause: Pause) -> Iterator[dict[str, Any]]:
         for each, connection in active.items():
             pause()
-            report = report_of(self._server, each, connection, hub_frame(self._thread_id))
+            report = report_of(self._server, each, connection, self._hub_thread.frame())
             if report is not None:
                 yield {**report._asdict(), "stack": text(report.stack)}
 
@@ -75,7 +72,7 @@ class GreenletReport:
                 continue
             state = "waiting" if frame is not None else "running"
             if frame is None:
-                frame = hub_frame(self._thread_id)
+                frame = self._hub_thread.frame()
             if frame is None or _is_of_server(frame):
                 continue
             key = (state, text(stack_of(frame)))
@@ -86,7 +83,7 @@ class GreenletReport:
         return [{"state": state, "count": count, "stack": stack} for (state, stack), count in ordered], total
 
     def _is_below_hub(self, each: Any) -> bool:
-        while each is not None and each is not self._hub_greenlet:
+        while each is not None and each is not self._hub_thread.greenlet:
             each = each.parent
         return each is not None
 
@@ -99,7 +96,7 @@ class GreenletReport:
             found += [each for each in objects[start:start + CHUNK] if issubclass(type(each), greenlet)]
             pause()
         # An object that has no other reference by now ends in the hub's thread, where its finalizer may use the hub.
-        self._call_in_hub(objects.clear)
+        self._hub_thread.call_later(objects.clear)
         return found
 
 

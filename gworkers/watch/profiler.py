@@ -6,14 +6,14 @@ import time
 from random import randint
 from select import POLLIN
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Callable, cast
+from typing import TYPE_CHECKING, Any, Callable
 
-from gworkers.serving.stacks import hub_frame
 from gworkers.watch.samples import Samples
 from gworkers.watch.stretches import Stretches
 
 if TYPE_CHECKING:
     from gworkers.serving.server import Server
+    from gworkers.watch.hub_thread import HubThread
 
 #: Milliseconds between two samples, at random, because a fixed time could match the period of a task. 100 a second.
 PERIOD = (5, 15)
@@ -28,15 +28,12 @@ class Profiler:
     """Profiles one worker. Create it in the hub's thread.
 
     :param server: the server of the worker
-    :param thread_id: the native thread of the hub
-    :param call_in_hub: calls a function in the thread of the hub later
+    :param hub_thread: the native thread of the hub
     """
 
-    def __init__(self, server: Server, thread_id: int, call_in_hub: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, server: Server, hub_thread: HubThread) -> None:
         self._server = server
-        self._thread_id = thread_id
-        self._call_in_hub = call_in_hub
-        self._hub_greenlet: Any = cast("Any", server.hub.create_greenlet(lambda: None)).parent
+        self._hub_thread = hub_thread
         self._free = server.hub.native_lock()
         self._stretches: Stretches | None = None
 
@@ -50,10 +47,10 @@ class Profiler:
             return {"error": f"seconds must be a number above 0, and at most {SECONDS:g}"}
         if not self._free.acquire(False):
             return {"error": "another profile of this worker runs"}
-        stretches = self._stretches = Stretches(self._server, self._hub_greenlet)
+        stretches = self._stretches = Stretches(self._server, self._hub_thread.greenlet)
         interval = sys.getswitchinterval() if hasattr(sys, "getswitchinterval") else 0.0
         try:
-            self._call_in_hub(stretches.start)
+            self._hub_thread.call_later(stretches.start)
             if interval:
                 sys.setswitchinterval(SWITCH_INTERVAL)
             return self._sample(stretches, seconds, client)
@@ -72,19 +69,19 @@ class Profiler:
         samples = Samples(self._server.hub, stretches.current_path)
         poll = self._server.hub.native_poll()
         poll.register(client.fileno(), POLLIN)
-        cpu_clock = _cpu_clock(self._thread_id)
+        cpu_clock = _cpu_clock(self._hub_thread.id)
         cpu_began = cpu_last = cpu_clock()
         began = last = monotonic()
         # A client sends nothing after its request, so an event means that it has left.
         while last - began < seconds and not poll.poll(randint(*PERIOD)):
             now, cpu = monotonic(), cpu_clock()
-            frame = hub_frame(self._thread_id)
+            frame = self._hub_thread.frame()
             if frame is not None:
                 samples.add(frame, now - last, cpu - cpu_last)
-            if hub_frame(self._thread_id) is not frame:
+            if self._hub_thread.frame() is not frame:
                 # The function has returned meanwhile. Its local variables must end in the hub's thread, because their
                 # finalizers may use the hub.
-                self._call_in_hub([frame].clear)
+                self._hub_thread.call_later([frame].clear)
             del frame
             last, cpu_last = now, cpu
         return {"seconds": last - began, "cpu": cpu_last - cpu_began, **samples.result(),

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.error_text import print_traceback
 from gworkers.logs.thread_log import ThreadLog
-from gworkers.serving.stacks import RequestReport, hub_frame, place, requests_in_flight, stack_of, text
+from gworkers.serving.stacks import RequestReport, place, requests_in_flight, stack_of, text
 from gworkers.watch.control import ControlSocket
 from gworkers.watch.greenlet_report import GreenletReport
+from gworkers.watch.hub_thread import HubThread
 from gworkers.watch.native_traceback import NativeTraceback
 from gworkers.watch.profiler import Profiler
 
@@ -67,19 +68,17 @@ class Watchdog:
         self._limit = block_warning
         #: seconds between two beats
         self.interval = min(BEAT, block_warning * BEAT) if block_warning else BEAT
-        self._thread_id = self._hub.native_thread_id()
+        self._hub_thread = HubThread(self._hub, server.log)
         self._last_beat = monotonic()
         #: whether the next beat arms the interpreter's traceback, because the thread may not run before the next block
         self._arms_at_beat = block_warning > 0
-        #: the functions to call at the next beat
-        self._calls: deque[Callable[[], object]] = deque()
         self._pipe = posix.pipe()
         for fd in self._pipe:
             os.set_blocking(fd, False)
         self._poll, self._wake_up_poll = self._hub.native_poll(), self._hub.native_poll()
         for poll in (self._poll, self._wake_up_poll):
             poll.register(self._pipe[0], POLLIN)
-        self._profiler = Profiler(server, self._thread_id, self.call_in_hub)
+        self._profiler = Profiler(server, self._hub_thread)
         self._control = self._open_control()
         self._native = NativeTraceback(logger)
         self._stopped = False
@@ -106,12 +105,7 @@ class Watchdog:
         if self._arms_at_beat:
             self._arms_at_beat = False
             self._native.arm(self.interval + self._limit + GRACE)
-        while self._calls:
-            self._calls.popleft()()
-
-    def call_in_hub(self, function: Callable[[], object]) -> None:
-        """Call *function* in the hub's thread at the next beat. It must not raise. Any thread may call this."""
-        self._calls.append(function)
+        self._hub_thread.make_calls()
 
     def recent_blocks(self) -> list[dict[str, object]]:
         """Return descriptions of the last blocks, the latest first. Any thread may call this."""
@@ -147,7 +141,7 @@ class Watchdog:
 
     def _open_control(self) -> ControlSocket | None:
         """Open the control socket. The worker also serves without it."""
-        report = GreenletReport(self._server, self._thread_id, self.call_in_hub)
+        report = GreenletReport(self._server, self._hub_thread)
         try:
             control = ControlSocket({"stacks": report.make, "profile": self._profiler.run}, self._hub.start_thread)
         except OSError as error:
@@ -203,7 +197,7 @@ class Watchdog:
     def _watch_block(self) -> None:
         """Report that the hub is blocked, then wait for the end of the block."""
         last = self._last_beat
-        frame = hub_frame(self._thread_id)
+        frame = self._hub_thread.frame()
         requests = requests_in_flight(self._server, frame)
         running = next((request for request in requests if request.state == "running"), None)
         if frame is not None and running is None and self._runs_no_application(frame):
@@ -259,7 +253,7 @@ class Watchdog:
         if self._abort_reported or (self._aborted_frame is None and not self._state.aborted):
             return
         self._abort_reported = self._state.reported = True
-        frame = self._aborted_frame or hub_frame(self._thread_id)
+        frame = self._aborted_frame or self._hub_thread.frame()
         requests = requests_in_flight(self._server, frame)
         described = "".join(f"\n{request}, {request.state}:\n{text(request.stack)}" for request in requests)
         try:
