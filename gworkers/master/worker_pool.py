@@ -33,7 +33,7 @@ class WorkerPool:
 
     @property
     def is_settled(self) -> bool:
-        """Whether no worker boots, and none of an earlier generation serves."""
+        """Whether all workers have booted and none waits for its successor."""
         return not self.current_booting and all(worker in self.current_ready for worker in self.serving)
 
     @property

@@ -1,4 +1,7 @@
-"""What a worker counts while it serves. Most counts are one addition per request, so none of them is a call."""
+"""The counters of a worker.
+
+The code that serves a request adds to them directly, because a call would cost more than the addition.
+"""
 from __future__ import annotations
 
 #: The number of binary exponents that are counted: from -32 to 31.

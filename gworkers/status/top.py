@@ -40,6 +40,7 @@ def top(words: list[str]) -> int:
         if find_spec("rich") is None:
             return _error("the package rich is not installed; run pip install 'gworkers[doctor]', or use --json", 2)
         if options.once or not sys.stdout.isatty():
+            # A rate needs two snapshots.
             time.sleep(PERIOD)
             print_once(state, fetch(options.address))
         else:

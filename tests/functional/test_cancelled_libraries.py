@@ -13,7 +13,6 @@ import json
 import os
 import random
 import re
-import resource
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ import pytest
 
 from support.client import Client, request
 from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
+from support.memory import resident
 from support.paths import ROOT
 from support.requirements import unavailable
 from support.server import Server
@@ -224,14 +224,6 @@ def test_many_cancelled_requests_leave_nothing_behind(server_of):
     assert_intact(result)
     assert resident(pid) - before < 4 * 1024 * 1024
     assert server.worker_pids() == [pid]
-
-
-def resident(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except FileNotFoundError:
-        pytest.skip("memory is read from /proc")
 
 
 @pytest.mark.only(hub="gevent")

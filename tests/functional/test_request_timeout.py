@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-
 import pytest
 
 from support.client import Client, request
+from support.memory import resident
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -159,14 +158,6 @@ def test_many_timeouts_leave_nothing_behind(start):
 def read_until_reset(client: Client) -> None:
     while client.receive_once():
         pass
-
-
-def resident(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except FileNotFoundError:
-        pytest.skip("memory is read from /proc")
 
 
 def test_requests_above_max_active_requests_get_503(start):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -19,6 +18,7 @@ import pytest
 
 from support.client import Client, request
 from support.masters import LONG, reconfigure, upgraded
+from support.memory import resident
 from support.server import Server
 from support.status import ON, Status
 from support.waiting import is_alive, until, until_gone
@@ -216,11 +216,6 @@ def test_head_of_a_request_is_limited(start: Start) -> None:
     assert resident(pid) - before < 16_000_000
     for client in clients:
         client.close()
-
-
-def resident(pid: int) -> int:
-    with open(f"/proc/{pid}/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def test_blocked_worker_is_described_while_it_is_blocked(start: Start) -> None:
