@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
+from functools import wraps
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 from gworkers.master.figures import ServerFigures
 from gworkers.master.service_manager import ServiceManager
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 
 #: Seconds between two reports to systemd and statsd.
 INTERVAL = 5.0
+
+M = TypeVar("M", bound=Callable[..., None])
+
+
+def contained(method: M) -> M:
+    """Decorate a method of :class:`Observers`: an exception is logged, and the arbiter's loop continues."""
+    @wraps(method)
+    def guarded(self: Observers, *args: Any, **named: Any) -> None:
+        try:
+            method(self, *args, **named)
+        except Exception:
+            self.log_failure()
+
+    return cast("M", guarded)
 
 
 class Observers:
@@ -37,6 +52,14 @@ class Observers:
         self._statsd = Statsd(arbiter.log)
         self._last_report = monotonic()
         self._requests = 0.0
+        self._failed = False
+
+    def log_failure(self) -> None:
+        """Log the exception that is being handled. The first one is enough, because it would be repeated."""
+        if not self._failed:
+            self._failed = True
+            self._arbiter.log.error("The state of the server cannot be reported. The server continues, but its "
+                                    "status, systemd and statsd may get wrong figures.", exc_info=True)
 
     def begin(self, status_address: str | None) -> None:
         """The server starts.
@@ -45,6 +68,7 @@ class Observers:
         """
         self._status.begin(status_address)
 
+    @contained
     def update(self, pool: WorkerPool, *, settled: bool) -> None:
         """Tell the observers the present state. Call this at least once a second.
 
@@ -59,35 +83,42 @@ class Observers:
         if monotonic() - self._last_report >= INTERVAL:
             self._report()
 
+    @contained
     def keep_alive(self) -> None:
         """Show that the master runs. Call this during longer waits."""
         self._service_manager.keep_alive()
 
+    @contained
     def worker_forked(self, worker: Any) -> None:
         """*worker* has been forked."""
         if not hasattr(worker, "identity"):
             self._figures.describe(worker)
 
+    @contained
     def worker_gone(self, worker: Any) -> None:
         """*worker* has ended."""
         self._figures.log_aborted(worker, self._arbiter.log)
         self._figures.retire(worker)
 
+    @contained
     def boot_failed(self) -> None:
         """An attempt to boot a worker has failed."""
         self._figures.count("failed_boots")
 
+    @contained
     def reload_begins(self) -> None:
         """A reload begins."""
         self._figures.begin_reload()
         self._publish()
         self._service_manager.reload_begins()
 
+    @contained
     def reload_ends(self, outcome: str) -> None:
         """The reload has ended. :meth:`ServerFigures.end_reload` describes the *outcome*."""
         self._figures.end_reload(outcome)
         self._service_manager.reload_ends()
 
+    @contained
     def change_status_address(self, address: str | None) -> None:
         """A reload has set ``status_address`` to *address*."""
         self._status.change(address)
@@ -98,6 +129,7 @@ class Observers:
         NOTIFIER.release(environ)
         return self._status.left_to_second_master(environ)
 
+    @contained
     def stop(self) -> None:
         """The server begins to stop."""
         if os.getpid() != self._arbiter.pid:
@@ -107,6 +139,7 @@ class Observers:
         self._publish()
         self._service_manager.stop()
 
+    @contained
     def end(self) -> None:
         """All workers have stopped."""
         self._status.end()
