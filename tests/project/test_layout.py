@@ -108,4 +108,5 @@ def test_tests_import_no_other_test() -> None:
 
 
 def test_each_test_is_in_a_folder() -> None:
-    assert {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")} == {"functional", "project", "unit"}
+    folders = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert folders == {"compatibility", "functional", "project", "unit"}

@@ -16,28 +16,23 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import pytest
 
 from support.client import Client, request
-from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
+from support.databases import DatabaseServer
 from support.memory import resident
 from support.paths import ROOT
 from support.requirements import unavailable
 from support.server import Server
 
-pytestmark = [pytest.mark.servers, pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
-
 #: How many requests have to be cancelled.
 CANCELLED = int(os.environ.get("TEST_CANCELLED", "1000"))
 #: Clients at the same time: of requests that are cancelled, and of others.
 VICTIMS, BYSTANDERS = 40, 4
-
-DATABASES: dict[str, type[DatabaseServer]] = {"postgres": Postgres, "mariadb": MariaDB, "redis": Redis}
 
 
 class Case(NamedTuple):
@@ -98,23 +93,6 @@ def class_name(case: Case) -> str:
     return case.use.partition(":")[2]
 
 
-@pytest.fixture(scope="session")
-def database() -> Iterator[Callable[[str], DatabaseServer]]:
-    """Returns the running server of that name."""
-    with ExitStack() as stack:
-        running: dict[str, DatabaseServer] = {}
-
-        def database(name: str) -> DatabaseServer:
-            if name not in running:
-                try:
-                    running[name] = stack.enter_context(DATABASES[name]())
-                except Missing as error:
-                    unavailable(str(error))
-            return running[name]
-
-        yield database
-
-
 @pytest.fixture
 def server_of(hub: str, start: Callable[..., Server], serve: Callable[..., Server],
               database: Callable[[str], DatabaseServer]) -> Callable[..., Server]:
@@ -123,7 +101,7 @@ def server_of(hub: str, start: Callable[..., Server], serve: Callable[..., Serve
     def server_of(case: Case, commands: str = "little much transaction") -> Server:
         for module in case.modules:
             if find_spec(module) is None:
-                unavailable(f"{module} is not installed: pip install -e '.[servers]'")
+                unavailable(f"{module} is not installed: pip install -e '.[compatibility]'")
         # psycopg 3 waits in C on eventlet otherwise.
         env = {"LIBRARY": case.use, "COMMANDS": commands, "HUB": hub, "PSYCOPG_WAIT_FUNC": "wait_selector"}
         if case.server == "http":

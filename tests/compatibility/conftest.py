@@ -1,0 +1,94 @@
+"""What the tests of libraries share. Each test here has the mark ``servers`` and runs on each hub, over TCP.
+
+A test names the libraries that it is about::
+
+    @pytest.mark.library("psycopg", "psycopg-pool", area="Databases", note="On eventlet set ...")
+    def test_queries_wait_on_the_hub(...):
+        \"\"\"200 requests that each wait 100 ms in PostgreSQL finish in less than a second.\"\"\"
+
+The names are those of distributions. The first one names the row in the table of ``python -m tests.compatibility``,
+which has the first line of the docstring. The test is skipped if one of them is not installed. ``works=False`` says
+that the test shows a library that does not work.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compatibility.results import RecordResults, missing
+from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
+from support.paths import APPS, ROOT
+from support.requirements import unavailable
+from support.server import Server
+
+#: Applications that need a library.
+LIBRARY_APPS = Path(__file__).with_name("apps")
+
+DATABASES: dict[str, type[DatabaseServer]] = {"postgres": Postgres, "mariadb": MariaDB, "redis": Redis}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(RecordResults(os.environ.get("TEST_RESULTS", "")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makemodule() -> Generator[None, pytest.Module, pytest.Module]:
+    module = yield
+    module.add_marker(pytest.mark.servers)
+    module.add_marker(pytest.mark.every_hub)
+    module.add_marker(pytest.mark.only(transport="tcp", parser="fast"))
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _libraries(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    mark = request.node.get_closest_marker("library")
+    if mark is None:
+        return
+    record_property("library", list(mark.args))
+    record_property("claim", (request.function.__doc__ or "").strip().partition("\n")[0])
+    record_property("hub", request.getfixturevalue("hub") if "hub" in request.fixturenames else "")
+    for name, default in (("area", ""), ("note", ""), ("works", True)):
+        record_property(name, mark.kwargs.get(name, default))
+    absent = missing(mark.args)
+    if absent:
+        unavailable(f"{', '.join(absent)} is not installed: pip install -e '.[compatibility]'")
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Callable[[str], DatabaseServer]]:
+    """``database("postgres")``: the running server of that name, which later tests share."""
+    with ExitStack() as stack:
+        running: dict[str, DatabaseServer] = {}
+
+        def database(name: str) -> DatabaseServer:
+            if name not in running:
+                try:
+                    running[name] = stack.enter_context(DATABASES[name]())
+                except Missing as error:
+                    unavailable(str(error))
+            return running[name]
+
+        yield database
+
+
+@pytest.fixture
+def library_app(start: Callable[..., Server]) -> Callable[..., Server]:
+    """``library_app("falcon_api:app")``: a server of the test's own with an application in apps/ here or in an example.
+
+    By name, besides what ``start`` takes: ``example``, a directory in examples/.
+    """
+
+    def library_app(app: str, *options: object, example: str = "", env: dict[str, str] | None = None,
+                    **more: Any) -> Server:
+        directory = ROOT / "examples" / example if example else LIBRARY_APPS
+        return start(app, *options, env={"PYTHONPATH": f"{directory}{os.pathsep}{APPS}", **(env or {})}, **more)
+
+    return library_app
