@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gworkers.errors import ClientGone, RequestTimeout
+    from gworkers.script import serve
     from gworkers.worker.green import EventletWorker, GeventWorker
 
-__all__ = ["ClientGone", "EventletWorker", "GeventWorker", "RequestTimeout", "__version__"]
+__all__ = ["ClientGone", "EventletWorker", "GeventWorker", "RequestTimeout", "__version__", "serve"]
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,17 @@ def __getattr__(name: str) -> object:
         from gworkers import errors
 
         return getattr(errors, name)
+    if name == "serve":
+        from gworkers.errors import RequirementError
+        from gworkers.gunicorn_compat import incompatible
+        from gworkers.gunicorn_internals import Feature
+
+        finding = incompatible(Feature.SCRIPT)
+        if finding is not None:
+            raise RequirementError(finding)
+        from gworkers import script
+
+        return script.serve
     # These look-ups are normal: the import system tries submodules, and tools try names with an underscore.
     expected = name.startswith("_") or find_spec(f"{__name__}.{name}") is not None
     by_gunicorn = sys._getframe(1).f_globals.get("__name__") == "gunicorn.util"

@@ -33,7 +33,7 @@ def known_settings() -> tuple[Any, ...]:
 
 def check() -> list[Finding]:
     """Return the findings about the installed Gunicorn that matter when a server starts."""
-    found = [incompatible(feature) for feature in Feature if feature is not Feature.DOCTOR]
+    found = [incompatible(feature) for feature in Feature if feature not in (Feature.DOCTOR, Feature.SCRIPT)]
     return [*_untested(), *filter(None, found)]
 
 

@@ -43,6 +43,7 @@ class Feature(Enum):
     ERROR_PAGE = "The error page of the setting reload is off", "a worker ends if its application cannot be loaded"
     ADVICE = "Some advice is off", "some mistakes in the configuration are not reported, and errors are less clear"
     DOCTOR = "The command doctor is off", "it loads the configuration as Gunicorn does"
+    SCRIPT = "gworkers.serve() is off", "a script cannot start a server"
 
     def __init__(self, state: str, loss: str) -> None:
         #: what is turned off, as a sentence
@@ -226,4 +227,13 @@ NEEDS = (
     Need("gunicorn.util", Feature.DOCTOR, "doctor/",
          calls=_mapping(load_class="uri", set_owner_process="uid gid initgroups=")),
     Need("gunicorn.workers", Feature.DOCTOR, "doctor/", names="SUPPORTED_WORKERS"),
+
+    # A server that a script starts
+
+    Need("gunicorn.app.base:Application", Feature.SCRIPT, "script.py",
+         names="cfg", calls=_mapping(chdir="self", load_default_config="self"),
+         overrides=_mapping(do_load_config="self", load_config="self", load="self"),
+         relies={"*": "do_load_config load"}),
+    Need(_CONFIG, Feature.SCRIPT, "script.py", calls=_mapping(set="self name value")),
+    Need("gunicorn.util", Feature.SCRIPT, "script.py", calls=_mapping(import_app="module")),
 )

@@ -127,6 +127,8 @@ class ServerState:
         self.reloading = False
         #: Whether the master replaces workers by generations. If not, a worker cannot wait for a successor.
         self.reloads_managed = False
+        #: Whether a script has started the server with :func:`gworkers.serve`.
+        self.started_by_script = False
         #: The generation of the workers that the master makes next.
         self.generation = 1
         #: The number of the worker that the master makes next. 0: the index of its slot.

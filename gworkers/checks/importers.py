@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
+from gworkers.shared_state import SERVER_STATE
+
 #: The maximum number of importers in a finding.
 MAX_IMPORTERS = 6
 #: The module name of gunicorn.conf.py, chosen by Gunicorn.
 CONFIGURATION = "__config__"
+#: The module name of a script.
+SCRIPT = "__main__"
 #: Types besides classes whose objects have the attribute ``__module__``.
 WITH_MODULE = (FunctionType, BuiltinFunctionType)
 
@@ -32,20 +36,26 @@ def importers(name: str, using: Mapping[str, Sequence[str]]) -> list[str]:
             other for other in using.get(package, ()) if other not in chain and other.partition(".")[0] != package]
         if not candidates:
             break
-        # Gunicorn lists its configuration module before it executes it.
-        chain.append(CONFIGURATION if CONFIGURATION in candidates else
+        # These modules are listed before they are executed.
+        start = configuration_module()
+        chain.append(start if start in candidates else
                      min(candidates, key=lambda other: (position[other] < position[last], position[other])))
     return [display_name(importer) for importer in chain[1:]]
 
 
+def configuration_module() -> str:
+    """Return the name of the module with the server's configuration: gunicorn.conf.py, or the script."""
+    return SCRIPT if SERVER_STATE.started_by_script else CONFIGURATION
+
+
 def display_name(module: str) -> str:
-    """Return the name of *module* that is familiar to a user: the file name for Gunicorn's configuration."""
-    return configuration_file_name() if module == CONFIGURATION else module
+    """Return the name of *module* that is familiar to a user: the file name for the configuration and the script."""
+    return configuration_file_name() if module == configuration_module() else module
 
 
 def configuration_file_name() -> str:
-    """Return the name of the file that Gunicorn has read its configuration from."""
-    file = getattr(sys.modules.get(CONFIGURATION), "__file__", None)
+    """Return the name of the file that has the server's configuration."""
+    file = getattr(sys.modules.get(configuration_module()), "__file__", None)
     return "your configuration file" if file is None else os.path.basename(file)
 
 

@@ -17,6 +17,7 @@ from gworkers.checks import importers
 from gworkers.checks.originals import IMPACTS, NAMES, OBJECTS, Original, Originals, is_replaced, origin
 from gworkers.findings import Finding
 from gworkers.hubs import HUBS, patched_parts, unpatched_parts
+from gworkers.shared_state import SERVER_STATE
 
 #: Packages that handle patched names correctly.
 TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
@@ -145,15 +146,19 @@ def _finding(references: Sequence[StaleReference], using: Mapping[str, Sequence[
     more = f" and {len(references) - 1} more" if len(references) > 1 else ""
     file = importers.configuration_file_name()
     # Empty if a library other than that of a hub has patched this process.
-    patch = "".join(f"; or begin {file} with: {row.master_patch_code}" for hub, row in HUBS.items()
-                    if patched_parts(hub))
-    if worst.module == importers.CONFIGURATION:
-        return Finding(
-            "imported-too-early", f"{file} has {worst.description}{more} from before the patch", worst.impact,
-            f"Move it to the application, or to a hook that runs in a worker{patch}")
+    patch = [f"begin {file} with: {row.master_patch_code}" for hub, row in HUBS.items() if patched_parts(hub)]
     chain = importers.importers(worst.module, using)
-    importer = f"imported by {' <- '.join(chain)}" if chain else "importer unknown"
-    return Finding(
-        "imported-too-early",
-        f"{importers.display_name(worst.module)} was imported before the patch and keeps {worst.description}{more} "
-        f"({importer})", worst.impact, f"Import it in the application, not in {file}{patch}")
+    in_configuration = worst.module == importers.configuration_module()
+    if SERVER_STATE.started_by_script:
+        advice = "; or ".join([*patch, "pass the application by its name, 'module:app'"])
+        advice = advice[0].upper() + advice[1:]
+    else:
+        advice = "; or ".join(["Move it to the application, or to a hook that runs in a worker" if in_configuration
+                               else f"Import it in the application, not in {file}", *patch])
+    if in_configuration:
+        problem = f"{file} has {worst.description}{more} from before the patch"
+    else:
+        importer = f"imported by {' <- '.join(chain)}" if chain else "importer unknown"
+        problem = (f"{importers.display_name(worst.module)} was imported before the patch and keeps "
+                   f"{worst.description}{more} ({importer})")
+    return Finding("imported-too-early", problem, worst.impact, advice)

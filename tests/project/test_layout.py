@@ -18,7 +18,7 @@ LAYERS = {"": 0, "hubs": 1, "status": 1, "logs": 2, "http1": 3, "checks": 4, "se
           "worker": 6, "doctor": 7, "inspection": 7}
 
 #: Entry points stand at the top, and import what they start.
-ENTRY_POINTS = {"__init__", "__main__", "cli", "hooks"}
+ENTRY_POINTS = {"__init__", "__main__", "cli", "hooks", "script"}
 
 #: Gunicorn tells only the worker class that it starts, so the class has to reach the arbiter.
 EXCEPTIONS = {("worker.configurable", "master.install")}
