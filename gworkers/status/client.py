@@ -11,7 +11,7 @@ TIMEOUT = 5.0
 #: The most bytes of a response. Each worker contributes at most one slot of the shared memory.
 MAX_BYTES = 64 * 1024 * 1024
 
-#: The content of state.json. docs/operations.md describes the fields.
+#: The content of state.json. docs/status.md describes the fields.
 State = dict[str, Any]
 
 

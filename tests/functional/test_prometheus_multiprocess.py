@@ -1,4 +1,4 @@
-"""The multiprocess mode of prometheus_client with the slots of workers, as docs/operations.md shows it."""
+"""The multiprocess mode of prometheus_client with the slots of workers, as docs/worker-numbers.md shows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.waiting import until_gone
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 #: The two blocks of code of the page: for the application, and for gunicorn.conf.py.
-SECTION = (ROOT / "docs" / "operations.md").read_text().partition("### Metrics of the application\n")[2]
+SECTION = (ROOT / "docs" / "worker-numbers.md").read_text().partition("## Metrics of the application\n")[2]
 APPLICATION, CONFIG = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)[:2]
 
 METRICS = """

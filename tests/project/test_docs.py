@@ -14,7 +14,7 @@ from support.paths import ROOT
 
 pytestmark = pytest.mark.smoke
 
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "examples/README.md", *DOCS]
 WIDTH = 100
 

@@ -1,4 +1,4 @@
-"""docs/operations.md lists every metric, with its type and its labels."""
+"""docs/status.md lists every metric, with its type and its labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gworkers.status.figures import store
 from gworkers.status.snapshot import Snapshot
 from support.paths import ROOT
 
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+PAGE = (ROOT / "docs" / "status.md").read_text()
 
 
 def documented() -> dict[str, tuple[str, frozenset[str]]]:
