@@ -7,7 +7,7 @@ from dataclasses import dataclass
 CODES = frozenset((
     "application", "cancel-unsafe", "configuration", "contexts-shared", "driver-blocks", "eventlet-ends",
     "greenlet-broken", "greenlet-missing", "greenlet-old", "gunicorn-incompatible", "gunicorn-untested",
-    "imported-too-early", "invalid-setting", "keepalive-short",
+    "imported-at-startup", "imported-too-early", "invalid-setting", "keepalive-short",
     "library-broken", "library-incompatible", "library-missing", "library-old", "metrics-missing", "not-wsgi",
     "open-file-limit", "patched-by-other-library", "preload-unpatched", "pypy-old", "root", "setting-ignored",
     "trusts-everyone", "worker-setup-failed",

@@ -13,14 +13,14 @@ from threading import Condition
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import NamedTuple
 
-from gworkers.checks import importers
+from gworkers.checks import importers, startup
 from gworkers.checks.originals import IMPACTS, NAMES, OBJECTS, Original, Originals, is_replaced, origin
 from gworkers.findings import Finding
 from gworkers.hubs import HUBS, patched_parts, unpatched_parts
 from gworkers.shared_state import SERVER_STATE
 
-#: Packages that handle patched names correctly.
-TRUSTED = ("eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "dns")
+#: Packages that handle patched names correctly. The threads of ddtrace are native and use its own copies of modules.
+TRUSTED = ("ddtrace", "dns", "eventlet", "gevent", "greenlet", "gunicorn", "gworkers")
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 FUNCTIONS = (FunctionType, BuiltinFunctionType)
 #: The attribute of each wrapper type that holds the wrapped function.
@@ -47,21 +47,27 @@ def modules_before_patch(hub: str, parts: Sequence[str]) -> list[str]:
 
 
 def check(imported: Iterable[str]) -> list[Finding]:
-    """Return a finding for each package with originals in a module of *imported*. Call it after the patch."""
+    """Return findings about originals in the modules *imported*. Call it after the patch.
+
+    There is one finding for each package, and one for all modules that Python has imported at its own start.
+    """
     scanner = _Scanner()
+    at_startup = startup.modules()
+    early: list[StaleReference] = []
     packages: dict[str, list[StaleReference]] = {}
     for name in imported:
         module = sys.modules.get(name)
         # Some packages also list modules of other packages under a name of their own.
         if isinstance(module, ModuleType) and module.__name__ == name and not _is_exempt(name, module):
-            for reference in scanner.scan(module):
-                packages.setdefault(name.partition(".")[0], []).append(reference)
-    using = importers.modules_by_package() if packages else {}
-    return [_finding(references, using) for references in packages.values()]
+            references = early if name in at_startup else packages.setdefault(name.partition(".")[0], [])
+            references.extend(scanner.scan(module))
+    using = importers.modules_by_package() if any(packages.values()) else {}
+    return [*_startup_finding(early, at_startup),
+            *(_finding(references, using) for references in packages.values() if references)]
 
 
 def _is_exempt(name: str, module: ModuleType) -> bool:
-    if name.partition(".")[0] in TRUSTED:
+    if name.partition(".")[0] in TRUSTED or name in startup.HARMLESS:
         return True
     file = getattr(module, "__file__", None)
     # The hub's library handles the modules of the interpreter.
@@ -141,9 +147,31 @@ def _values(module: ModuleType) -> Iterator[object]:
             yield from list(vars(value).values())
 
 
-def _finding(references: Sequence[StaleReference], using: Mapping[str, Sequence[str]]) -> Finding:
+def _startup_finding(references: Sequence[StaleReference], imported: frozenset[str]) -> list[Finding]:
+    """Return the finding for *references* in the modules *imported* at the start of Python."""
+    if not references:
+        return []
+    worst, more = _worst(references)
+    agent = startup.agent(imported)
+    hub = next((hub for hub in HUBS if patched_parts(hub)), "")
+    fix = agent.fix.get(hub) if agent is not None else None
+    if fix is None:
+        patch = f"; or begin this file with: {HUBS[hub].master_patch_code}" if hub else ""
+        fix = f"Import it in the application, not in sitecustomize, usercustomize or a .pth file{patch}"
+    return [Finding(
+        "imported-at-startup",
+        f"{'sitecustomize or a .pth file' if agent is None else agent.name} has imported modules when Python started, "
+        f"before the patch: {worst.module} keeps {worst.description}{more}", worst.impact, fix)]
+
+
+def _worst(references: Sequence[StaleReference]) -> tuple[StaleReference, str]:
+    """Return the reference with the worst impact, and the number of the others as text."""
     worst = min(references, key=lambda reference: IMPACTS.index(reference.impact))
-    more = f" and {len(references) - 1} more" if len(references) > 1 else ""
+    return worst, f" and {len(references) - 1} more" if len(references) > 1 else ""
+
+
+def _finding(references: Sequence[StaleReference], using: Mapping[str, Sequence[str]]) -> Finding:
+    worst, more = _worst(references)
     file = importers.configuration_file_name()
     # Empty if a library other than that of a hub has patched this process.
     patch = [f"begin {file} with: {row.master_patch_code}" for hub, row in HUBS.items() if patched_parts(hub)]
