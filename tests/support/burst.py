@@ -41,3 +41,19 @@ def burst(server: Server, targets: Iterable[str], timeout: float = 60) -> Burst:
     complete = [response for response in responses if response is not None]
     assert len(complete) == len(wanted), f"{len(wanted) - len(complete)} of {len(wanted)} requests have no response"
     return Burst(complete, seconds)
+
+
+def burst_within(server: Server, targets: Iterable[str], seconds: float, tries: int = 5) -> list[str]:
+    """Repeat the burst until it takes less than *seconds*; return the bodies, each with status 200.
+
+    The first burst opens connections, and other processes of the machine may delay a burst.
+    """
+    wanted = list(targets)
+    took = []
+    for _ in range(tries):
+        responses, last = burst(server, wanted)
+        assert {response.status for response in responses} == {200}
+        took.append(last)
+        if last < seconds:
+            return [response.text for response in responses]
+    raise AssertionError(f"no burst took less than {seconds} s: {took}")

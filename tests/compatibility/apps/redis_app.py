@@ -1,14 +1,50 @@
-"""A request waits in Redis: ``/?seconds`` blocks on a list that stays empty."""
+"""redis-py: lists, transactions, publishing and subscribing."""
 
 import os
+import time
 
 import redis
+from app_support import answer, route_by_name
 
-POOL = redis.BlockingConnectionPool.from_url(f"unix://{os.environ['SERVER_SOCKET']}", max_connections=250, timeout=20)
+URL = f"unix://{os.environ['SERVER_SOCKET']}"
+#: For commands that wait.
+WAITING = redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(URL, max_connections=250, timeout=20))
+#: For all others.
+SMALL = redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(URL, max_connections=10, timeout=20))
 
 
-def app(environ, start_response):
-    connection = redis.Redis(connection_pool=POOL)
-    found = connection.blpop("empty", timeout=float(environ["QUERY_STRING"]))
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [repr(found).encode()]
+def wait(environ, start_response):
+    """/wait?SECONDS for an element of a list that stays empty"""
+    found = WAITING.blpop("empty", timeout=float(environ["QUERY_STRING"]))
+    return answer(start_response, repr(found).encode())
+
+
+def transaction(environ, start_response):
+    """/transaction?NUMBER gets the number back"""
+    number = environ["QUERY_STRING"]
+    with SMALL.pipeline(transaction=True) as pipeline:
+        pipeline.set(f"number:{number}", number, ex=60)
+        pipeline.get(f"number:{number}")
+        pipeline.delete(f"number:{number}")
+        stored, found, deleted = pipeline.execute()
+    assert (stored, deleted) == (True, 1)
+    return answer(start_response, found)
+
+
+def subscribe(environ, start_response):
+    """/subscribe?CHANNEL gets the next message"""
+    with WAITING.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe(environ["QUERY_STRING"])
+        message = next(subscription.listen())
+    return answer(start_response, message["data"])
+
+
+def publish(environ, start_response):
+    """/publish?CHANNEL=COUNT=MESSAGE once the channel has so many subscribers"""
+    channel, count, message = environ["QUERY_STRING"].split("=")
+    while SMALL.pubsub_numsub(channel)[0][1] < int(count):
+        time.sleep(0.01)
+    return answer(start_response, str(SMALL.publish(channel, message)).encode())
+
+
+app = route_by_name(globals())
