@@ -89,6 +89,7 @@ def library_app(start: Callable[..., Server]) -> Callable[..., Server]:
     def library_app(app: str, *options: object, example: str = "", env: dict[str, str] | None = None,
                     **more: Any) -> Server:
         directory = ROOT / "examples" / example if example else LIBRARY_APPS
-        return start(app, *options, env={"PYTHONPATH": f"{directory}{os.pathsep}{APPS}", **(env or {})}, **more)
+        path = os.pathsep.join(map(str, [directory, LIBRARY_APPS, APPS]))
+        return start(app, *options, env={"PYTHONPATH": path, **(env or {})}, **more)
 
     return library_app

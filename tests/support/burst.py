@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from support.client import Client, Response
@@ -18,8 +18,14 @@ class Burst(NamedTuple):
     seconds: float
 
 
-def burst(server: Server, targets: Iterable[str], timeout: float = 60) -> Burst:
-    """Connect once for each target, then send all requests at once."""
+def get(client: Client, target: str) -> Response:
+    """Send the only request of a client."""
+    return client.request(target, headers=["Connection: close"])
+
+
+def burst(server: Server, targets: Iterable[str], timeout: float = 60,
+          send: Callable[[Client, str], Response] = get) -> Burst:
+    """Connect once for each target, then call *send* for all of them at once."""
     wanted = list(targets)
     clients = [Client.connect(server.address, timeout) for _ in wanted]
     responses: list[Response | None] = [None] * len(wanted)
@@ -27,7 +33,7 @@ def burst(server: Server, targets: Iterable[str], timeout: float = 60) -> Burst:
 
     def ask(number: int) -> None:
         began.wait()
-        responses[number] = clients[number].request(wanted[number], headers=["Connection: close"])
+        responses[number] = send(clients[number], wanted[number])
         clients[number].close()
 
     threads = [threading.Thread(target=ask, args=[number], daemon=True) for number in range(len(wanted))]
