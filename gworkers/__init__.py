@@ -11,11 +11,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gworkers.coroutines.runner import run_async
     from gworkers.errors import ClientGone, RequestTimeout
     from gworkers.script import serve
     from gworkers.worker.green import EventletWorker, GeventWorker
 
-__all__ = ["ClientGone", "EventletWorker", "GeventWorker", "RequestTimeout", "__version__", "serve"]
+__all__ = ["ClientGone", "EventletWorker", "GeventWorker", "RequestTimeout", "__version__", "run_async", "serve"]
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,10 @@ def __getattr__(name: str) -> object:
         from gworkers import script
 
         return script.serve
+    if name == "run_async":
+        from gworkers.coroutines.runner import run_async
+
+        return run_async
     # These look-ups are normal: the import system tries submodules, and tools try names with an underscore.
     expected = name.startswith("_") or find_spec(f"{__name__}.{name}") is not None
     by_gunicorn = sys._getframe(1).f_globals.get("__name__") == "gunicorn.util"

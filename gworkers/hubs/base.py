@@ -14,6 +14,7 @@ callback must never block. It may switch to another greenlet, which switches bac
 """
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 from types import FrameType
@@ -123,6 +124,12 @@ class Hub(Protocol):
 
     def native_poll(self) -> Any:
         """Return a ``select.poll`` object that blocks the native thread."""
+
+    def thread_selector(self) -> selectors.BaseSelector:
+        """Return a selector for an asyncio loop in another native thread.
+
+        Greenlets that the patch makes of threads, if they are started in that thread, run while it waits.
+        """
 
     def is_polling(self, frame: FrameType) -> bool:
         """Whether *frame*, the innermost one of the hub's thread, is that of a poll. Any thread may call this."""

@@ -1,6 +1,7 @@
 """The hub on eventlet. No other module imports eventlet."""
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import ssl
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from math import inf
 from select import POLLIN, POLLOUT
 from time import monotonic
@@ -22,6 +24,7 @@ import eventlet.patcher
 from greenlet import getcurrent, greenlet
 
 from gworkers.hubs.base import Hub, LoopInfo, Watcher
+from gworkers.hubs.thread_selector import ThreadSelector
 
 
 def patch(parts: Sequence[str]) -> None:
@@ -132,6 +135,9 @@ class EventletHub:
     def native_poll(self) -> Any:
         return eventlet.patcher.original("select").poll()
 
+    def thread_selector(self) -> ThreadSelector:
+        return ThreadSelector(_unpatched_selectors().DefaultSelector(), self.wait_readable)
+
     def is_polling(self, frame: FrameType) -> bool:
         return bool(frame.f_globals.get("__name__", "").startswith("eventlet.hubs."))
 
@@ -164,6 +170,25 @@ class EventletHub:
         # The flag belongs to the greenlet, which serves other requests later.
         wsgi.WSGI_LOCAL.already_handled = False
         return True
+
+
+@cache
+def _unpatched_selectors() -> Any:
+    """Return a copy of the module :mod:`selectors` that uses the original :mod:`select`.
+
+    ``eventlet.patcher.original("selectors")`` uses the patched one.
+    """
+    spec = importlib.util.find_spec("selectors")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    patched = sys.modules["select"]
+    sys.modules["select"] = eventlet.patcher.original("select")
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.modules["select"] = patched
+    return module
 
 
 class EventletWatcher:

@@ -21,6 +21,7 @@ from greenlet import getcurrent, greenlet
 
 from gworkers.hubs import HUBS
 from gworkers.hubs.base import Hub, LoopInfo, Watcher
+from gworkers.hubs.thread_selector import ThreadSelector
 
 READ, WRITE = 1, 2
 
@@ -124,6 +125,9 @@ class GeventHub:
 
     def native_poll(self) -> Any:
         return gevent.monkey.get_original("select", "poll")()
+
+    def thread_selector(self) -> ThreadSelector:
+        return ThreadSelector(gevent.monkey.get_original("selectors", "DefaultSelector")(), self.wait_readable)
 
     def is_polling(self, frame: FrameType) -> bool:
         # libev's loop is an extension module, which has no frame of its own. Other loops are Python modules.

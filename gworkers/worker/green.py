@@ -11,6 +11,7 @@ from random import randint
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gworkers.coroutines import runner
 from gworkers.serving import fork
 from gworkers.shared_state import SERVER_STATE, Order, Phase
 from gworkers.worker import drain
@@ -63,6 +64,7 @@ class GreenWorker(ConfigurableWorker):
             if isinstance(sock, OwnSocket):
                 sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
+        runner.install(self.hub, self.server.log)
         self._self_check = SelfCheck(self.server)
         self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning)
         self._publisher = Publisher(self.server, self.watchdog, self.state, self.identity)

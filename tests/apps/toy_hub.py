@@ -215,6 +215,9 @@ class ToyHub:
     def native_poll(self) -> Any:
         return select.poll()
 
+    def thread_selector(self) -> selectors.BaseSelector:
+        return selectors.DefaultSelector()
+
     def is_polling(self, frame: FrameType) -> bool:
         return frame.f_globals.get("__name__") == "selectors"
 

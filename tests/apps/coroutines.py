@@ -1,0 +1,110 @@
+"""Requests that wait for coroutines with ``gworkers.run_async``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+
+from app_support import answer, gates, route_by_name, say
+
+import gworkers
+
+number = contextvars.ContextVar("number", default="unset")
+
+
+class ApplicationError(Exception):
+    pass
+
+
+async def double(value):
+    number.set(number.get() + value)
+    await asyncio.sleep(0.1)
+    return number.get()
+
+
+def concurrent(environ, start_response):
+    """A coroutine has a copy of the context of its request."""
+    value = environ["QUERY_STRING"]
+    number.set(value)
+    found = gworkers.run_async(double(value))
+    return answer(start_response, f"{number.get()} {found}".encode())
+
+
+async def fail(error):
+    await asyncio.sleep(0)
+    raise error
+
+
+def failing(environ, start_response):
+    """Exceptions arrive in the request, and the loop continues."""
+    found = []
+    for error in (ApplicationError("no"), SystemExit(3), asyncio.CancelledError()):
+        try:
+            gworkers.run_async(fail(error))
+        except BaseException as caught:
+            found.append(type(caught).__name__)
+    return answer(start_response, " ".join(found).encode())
+
+
+async def loop_and_thread():
+    return id(asyncio.get_running_loop()), threading.get_ident()
+
+
+def same_loop(environ, start_response):
+    return answer(start_response, repr(gworkers.run_async(loop_and_thread())).encode())
+
+
+async def wait_for_threads(open_gate):
+    """Wait for a function in another thread, a thread that a library starts, and a name."""
+    loop = asyncio.get_running_loop()
+    asleep = threading.Thread(target=time.sleep, args=(0.05,))
+    asleep.start()
+    opened = loop.run_in_executor(None, gates["thread"].wait, 15)
+    await asyncio.to_thread(open_gate) if hasattr(asyncio, "to_thread") else open_gate()
+    while asleep.is_alive():
+        await asyncio.sleep(0.01)
+    await loop.getaddrinfo("127.0.0.1", 80)
+    return await opened
+
+
+def threads(environ, start_response):
+    """Blocking functions of a coroutine do not block the loop."""
+    found = gworkers.run_async(wait_for_threads(gates["thread"].set))
+    return answer(start_response, str(found).encode())
+
+
+async def wait_until_cancelled(name):
+    say(f"{name} waits")
+    try:
+        await asyncio.sleep(30)
+    finally:
+        await asyncio.sleep(0.05)
+        say(f"{name} is cancelled")
+
+
+def cancelled(environ, start_response):
+    name = environ["QUERY_STRING"]
+    try:
+        gworkers.run_async(wait_until_cancelled(name))
+    except BaseException as error:
+        say(f"{name} has ended with {type(error).__name__}")
+        raise
+
+
+def in_a_coroutine(environ, start_response):
+    """The loop's thread cannot wait for itself."""
+    async def nested():
+        coroutine = loop_and_thread()
+        try:
+            gworkers.run_async(coroutine)
+        except RuntimeError as error:
+            return str(error)
+        finally:
+            coroutine.close()
+
+    return answer(start_response, gworkers.run_async(nested()).encode())
+
+
+app = route_by_name(globals())

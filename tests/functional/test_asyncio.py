@@ -1,0 +1,57 @@
+"""Coroutines run in one asyncio loop of the worker, while greenlets wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import gworkers
+from support.burst import burst
+
+pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
+
+
+@pytest.fixture
+def server(serve):
+    return serve("coroutines:app")
+
+
+def test_many_coroutines_run_at_the_same_time_in_the_contexts_of_their_requests(server):
+    found = burst(server, [f"/concurrent?{number}" for number in range(100)])
+    assert [response.body.decode() for response in found.responses] == [f"{n} {n}{n}" for n in range(100)]
+    assert found.seconds < 5  # one after another: 10 s
+
+
+def test_exceptions_arrive_in_the_request(server):
+    assert server.connect().request("/failing").body == b"ApplicationError SystemExit CancelledError"
+    assert server.connect().request("/concurrent?1").body == b"1 11"
+
+
+def test_all_coroutines_share_a_loop(server):
+    assert len({response.body for response in burst(server, ["/same-loop"] * 5).responses}) == 1
+
+
+def test_blocking_functions_and_threads_do_not_block_the_loop(server):
+    assert server.connect().request("/threads").body == b"True"
+
+
+def test_a_coroutine_cannot_block_its_own_loop(server):
+    assert b"cannot be called from a running event loop" in server.connect().request("/in-a-coroutine").body
+
+
+def test_a_cancelled_request_cancels_its_coroutine_and_waits_for_its_end(serve):
+    server = serve("coroutines:app", settings={"request_timeout": 0.3, "request_timeout_action": "cancel"})
+    name = server.word()
+    assert server.connect().request(f"/cancelled?{name}").status == 504
+    server.wait_for_log(f"^{name} has ended with RequestTimeout$")
+    lines = [line for line in server.log(name) if "GET" not in line]
+    assert lines == [f"{name} waits", f"{name} is cancelled", f"{name} has ended with RequestTimeout"]
+
+
+def test_outside_of_a_worker_it_is_asyncio_run():
+    async def coroutine() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    assert gworkers.run_async(coroutine()) == 1
