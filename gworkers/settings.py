@@ -24,7 +24,7 @@ from gworkers.gunicorn_compat import known_settings
 PREFIX = "GWORKERS_"
 
 #: Variables that are no settings: a worker sets them for its application, and a master for the second master.
-RESERVED = frozenset(("GWORKERS_NUMBER", "GWORKERS_SLOT", "GWORKERS_STATUS_SOCKET"))
+RESERVED = frozenset(("GWORKERS_BACKGROUND_FILE", "GWORKERS_NUMBER", "GWORKERS_SLOT", "GWORKERS_STATUS_SOCKET"))
 
 #: The names of Gunicorn's own settings.
 GUNICORN_SETTINGS = frozenset(known.name for known in known_settings())

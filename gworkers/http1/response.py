@@ -58,6 +58,8 @@ class Response:
     _warned_of_excess: bool = False
     #: whether the request is over: nothing more may be sent, because the connection serves another request now
     ended: bool = False
+    #: functions without arguments that are called in the request's greenlet after the response; None for none
+    callbacks: list[Callable[[], object]] | None = None
     #: when a greenlet began to serve the request, as ``time.monotonic()``
     started: float = 0.0
     #: seconds for which the request's greenlet has run; set at the end; None if this is not measured

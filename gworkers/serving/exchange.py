@@ -16,8 +16,11 @@ from gworkers.http1.response import NO_ENVIRON, Response
 from gworkers.serving import fork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from gworkers.http1.request import Request
     from gworkers.serving.connection import Connection
+    from gworkers.serving.server import Server
 
 #: The class in ``wsgi.file_wrapper``. The kernel may send the file of an instance.
 FILE_WRAPPER = optional("gunicorn.http.wsgi:FileWrapper", ())
@@ -118,7 +121,20 @@ def serve(connection: Connection, request: Request) -> bool:
                 if server.ends_process(error):
                     raise
                 server.log.exception("Exception in post_request hook")
+        if response.callbacks:
+            _call_back(server, response.callbacks)
     return keep
+
+
+def _call_back(server: Server, callbacks: Iterable[Callable[[], object]]) -> None:
+    """Call what was to be called after the response. An exception is logged, and the others are called."""
+    for callback in callbacks:
+        try:
+            callback()
+        except BaseException as error:
+            if server.ends_process(error):
+                raise
+            server.log.exception("Exception in a function that was to be called after the response")
 
 
 def _fail(connection: Connection, response: Response, error: BaseException) -> None:

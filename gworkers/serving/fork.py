@@ -29,6 +29,7 @@ def _release(worker: WorkerProcess) -> None:
     worker.forking_greenlet = _current()
     signal.set_wakeup_fd(-1)
     worker.watchdog.release_after_fork()
+    worker.scheduler.release_after_fork()
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
     worker.server.release_after_fork()

@@ -50,10 +50,12 @@ class SelfCheck:
     """Checks one server.
 
     :param server: the server
+    :param scheduler: the scheduler of background functions
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, scheduler: Part) -> None:
         self._server = server
+        self._scheduler = scheduler
         self._due = monotonic() + INTERVAL
         #: for each state in the last check: when it was first seen or repaired, and whether it was repaired
         self._seen: dict[object, tuple[float, bool]] = {}
@@ -94,6 +96,8 @@ class SelfCheck:
             (server.limits, "time limits of requests are not checked"),
             (server.clients, "clients that leave are not detected"),
             (server.log, "log records are not passed on"),
+            (server.runs, "background functions are not started"),
+            (self._scheduler, "timers and signals of the application are not checked"),
             *((listener, "a listener does not accept connections") for listener in server.listeners))
         for part, description in parts:
             state = part.next_step()

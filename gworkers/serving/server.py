@@ -33,6 +33,7 @@ from gworkers.serving.json_access_log import JsonAccessLog
 from gworkers.serving.listener import Listener
 from gworkers.serving.outbox import Outbox
 from gworkers.serving.request_limits import RequestLimits
+from gworkers.serving.runs import Runs
 
 if TYPE_CHECKING:
     from gworkers.hubs.base import Hub
@@ -75,6 +76,8 @@ class Server:
         self.time_slice = settings.time_slice or inf
         self.greenlets = RequestGreenlets(hub, self.log, copy_context(), reuse=settings.request_greenlets == "reused",
                                           time_slice=self.time_slice)
+        #: the functions of the application that run outside of requests
+        self.runs = Runs(worker, hub, self.log, self.time_slice)
 
         #: see :attr:`gworkers.hubs.base.Hub.pop_taken_flag`
         self.pop_taken_flag = hub.pop_taken_flag
@@ -168,6 +171,7 @@ class Server:
             connection.release_after_fork()
         self.connections.clear()
         self.deadlines.clear()
+        self.runs.release_after_fork()
 
     @property
     def connection_count(self) -> int:

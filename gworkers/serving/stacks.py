@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import greenlet as greenlet_module
 
 from gworkers.serving import exchange
+from gworkers.serving.runs import Runs
 
 if TYPE_CHECKING:
     from traceback import FrameSummary
@@ -53,7 +54,7 @@ def stack_of(frame: FrameType | None) -> StackSummary:
     Source lines are read when the summary is formatted.
     """
     frames: list[FrameType] = []
-    outermost = (exchange.serve.__code__, GREENLET_START)
+    outermost = (exchange.serve.__code__, Runs._call.__code__, GREENLET_START)
     while frame is not None and frame.f_code not in outermost and len(frames) < DEPTH:
         frames.append(frame)
         frame = frame.f_back

@@ -31,6 +31,7 @@ class WorkerProcess(Protocol):
     hub: Hub
     server: Server
     watchdog: ReleasedAfterFork
+    scheduler: ReleasedAfterFork
     #: the number of requests so far
     nr: int
     #: the number of requests after which to call :meth:`recycle`
@@ -39,6 +40,9 @@ class WorkerProcess(Protocol):
     aborting: bool
     #: the greenlet that has forked this process from a worker; None in a worker
     forking_greenlet: Any
+
+    def wake(self) -> None:
+        """Let the main greenlet run soon. Any native thread may call this."""
 
     def recycle(self) -> None:
         """Stop as soon as there is a successor. Further calls do nothing."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 
-from gworkers.status.figures import RECYCLE_REASONS, STATUS_CLASSES
+from gworkers.status.figures import BACKGROUND_KINDS, BACKGROUND_OUTCOMES, RECYCLE_REASONS, STATUS_CLASSES
 from gworkers.status.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -64,6 +64,12 @@ class Collector:
         for reason in RECYCLE_REASONS:
             recycles.add_metric([reason], totals.get(f"recycled_{reason}", 0))
         yield recycles
+        runs = CounterMetricFamily("gworkers_background_runs", "Runs of background functions that have ended, or were "
+                                   "skipped.", labels=["kind", "outcome"])
+        for kind in BACKGROUND_KINDS:
+            for outcome in BACKGROUND_OUTCOMES:
+                runs.add_metric([kind, outcome], totals.get(f"background_{outcome}_{kind}", 0))
+        yield runs
         for figure, name, description in COUNTERS:
             yield CounterMetricFamily(name, description, value=totals.get(figure, 0))
         for figure, name, description in HISTOGRAMS:
@@ -106,13 +112,17 @@ class Collector:
         connections = GaugeMetricFamily("gworkers_connections", "Connections: all that are open, those of them that "
                                         "wait for a request, and those that applications have taken over.",
                                         labels=[*labels, "state"])
+        running = GaugeMetricFamily("gworkers_background_running", "Functions that run in the background, or are about "
+                                    "to.", labels=[*labels, "kind"])
         for values, worker in workers:
+            for kind in BACKGROUND_KINDS:
+                running.add_metric([*values, kind], worker.figures[f"background_running_{kind}"])
             phase.add_metric([*values, worker.phase.name.lower()], 1)
             age.add_metric(values, worker.now - worker.figures["born"])
             blocked.add_metric(values, worker.blocked)
             for state in ("open", "idle", "taken_over"):
                 connections.add_metric([*values, state], worker.figures[f"connections_{state}"])
-        yield from (phase, age, blocked, connections)
+        yield from (phase, age, blocked, connections, running)
 
 
 def render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:

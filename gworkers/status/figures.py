@@ -12,6 +12,9 @@ from gworkers.shared_memory import Slot, SlotCopy
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
 #: The reasons why a worker is recycled. Each is the name of a setting.
 RECYCLE_REASONS = ("max_requests", "max_rss")
+#: The kinds of functions that run in the background, and how a run ends; ``skipped`` ones do not begin.
+BACKGROUND_KINDS = ("spawn", "timer", "cron", "file", "signal")
+BACKGROUND_OUTCOMES = ("done", "failed", "abandoned", "skipped")
 #: The upper bounds of the buckets of a histogram, in seconds: powers of two, from 0.1 ms to about a minute.
 EXPONENTS = range(-13, 7)
 BOUNDS = tuple(2.0 ** exponent for exponent in EXPONENTS)
@@ -23,11 +26,13 @@ COUNTERS = (
     "reloads", "failed_reloads", "failed_boots", *(f"recycled_{reason}" for reason in RECYCLE_REASONS),
     *(f"{name}_{index}" for name in ("request_time", "lag") for index in range(len(BOUNDS) + 1)),
     "request_time_sum", "lag_sum",
+    *(f"background_{outcome}_{kind}" for outcome in BACKGROUND_OUTCOMES for kind in BACKGROUND_KINDS),
 )
 #: The present state of a worker. ``born`` and ``beat`` are times of the monotonic clock, which all processes share.
 GAUGES = (
     "pid", "number", "generation", "born", "beat", "rss", "in_flight", "overdue", "connections_open",
     "connections_idle", "connections_taken_over", "greenlets", "lag_p50", "lag_p99", "lag_max",
+    *(f"background_running_{kind}" for kind in BACKGROUND_KINDS),
 )
 NAMES = (*COUNTERS, *GAUGES)
 

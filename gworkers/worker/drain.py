@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gworkers.serving.runs import text_of
 from gworkers.worker import exit_deadline
 
 if TYPE_CHECKING:
@@ -30,13 +31,19 @@ def drain(worker: GreenWorker) -> None:
     abort_time = end - min(allowed * ABORT_SHARE, ABORT_SECONDS)
 
     def busy() -> bool:
-        return server.is_busy
+        return server.is_busy or server.runs.is_busy
 
+    worker.scheduler.stop()
     if worker.settings.drain_delay and not worker.is_replaced:
         _beat_while(worker, lambda: True, min(monotonic() + worker.settings.drain_delay, abort_time))
     server.stop()
+    server.runs.on_idle = worker.wake
     _beat_while(worker, busy, abort_time)
     if busy():
+        abandoned = server.runs.abandon()
+        if abandoned:
+            server.log.warning("Worker graceful timeout (pid:%s). Background functions that have not ended: %s. Set "
+                               "graceful_timeout above the longest one.", worker.pid, text_of(abandoned))
         aborted = server.abort()
         if aborted:
             server.log.warning("Worker graceful timeout (pid:%s). Aborted requests: %s. "

@@ -11,6 +11,7 @@ from random import randint
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gworkers.background.shared_file import SHARED_FILE
 from gworkers.coroutines import runner
 from gworkers.serving import fork
 from gworkers.shared_state import SERVER_STATE, Order, Phase
@@ -22,6 +23,7 @@ from gworkers.worker.own_sockets import OwnSocket
 if TYPE_CHECKING:
     from types import FrameType
 
+    from gworkers.background.scheduler import Scheduler
     from gworkers.serving.server import Server
     from gworkers.watch.watchdog import Watchdog
     from gworkers.worker.publisher import Publisher
@@ -36,12 +38,15 @@ class GreenWorker(ConfigurableWorker):
     #: whether the worker continues to serve; signals and hooks clear it
     alive: bool
     server: Server
+    scheduler: Scheduler
     watchdog: Watchdog
     _publisher: Publisher
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.worker_connections = self.cfg.worker_connections
+        # In the master, before the fork.
+        SHARED_FILE.open()
         self._max_rss = 0
         self._quit_requested = False
         #: false once the self-check has found a problem that it cannot repair; then the heartbeat stops
@@ -52,6 +57,8 @@ class GreenWorker(ConfigurableWorker):
 
     def run(self) -> None:
         """Serve, then drain. Gunicorn calls this after the application is loaded."""
+        from gworkers.background.current import CURRENT_WORKER
+        from gworkers.background.scheduler import Scheduler
         from gworkers.serving.self_check import SelfCheck
         from gworkers.serving.server import Server
         from gworkers.watch.watchdog import Watchdog
@@ -65,7 +72,8 @@ class GreenWorker(ConfigurableWorker):
                 sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
         runner.install(self.hub, self.server.log)
-        self._self_check = SelfCheck(self.server)
+        self.scheduler = Scheduler(self.server, self.number)
+        self._self_check = SelfCheck(self.server, self.scheduler)
         self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning)
         self._publisher = Publisher(self.server, self.watchdog, self.state, self.identity)
         self.watchdog.on_block = self._publisher.publish
@@ -73,6 +81,8 @@ class GreenWorker(ConfigurableWorker):
         fork.watch(self)
         self._init_memory_limit()
         self._reopen_logs_if_asked()
+        CURRENT_WORKER.server = self.server
+        self.scheduler.start()
         self.server.start()
         self.watchdog.start()
         self._enter(Phase.READY)
@@ -123,6 +133,8 @@ class GreenWorker(ConfigurableWorker):
             self.notify()
         self.watchdog.beat()
         self._publisher.beat()
+        # Functions that another native thread has added.
+        self.server.runs.schedule()
         seconds = min(seconds, self.watchdog.interval)
         if self.timeout:
             # Gunicorn passes half of the configured timeout, so this leaves a margin.

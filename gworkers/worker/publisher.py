@@ -113,7 +113,7 @@ class Publisher:
             "connections_open": server.connection_count, "connections_idle": server.waiting_count,
             "connections_taken_over": sum(connection.taken_over for connection in self._active().values()
                                           if not connection.is_closed),
-            "greenlets": server.greenlets.total,
+            "greenlets": server.greenlets.total, **server.runs.figures(),
         }
 
     def _active(self) -> dict[Greenlet, Connection]:

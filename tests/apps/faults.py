@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 import app_support
 
 import gworkers
+from gworkers import background
 from gworkers.hubs.guard import hub_callback
 
 
@@ -129,6 +130,21 @@ def install(worker):
                          ("logs.invalid_request_log", "INTERVAL"), ("serving.listener", "BACKOFF")):
         setattr(sys.modules[f"gworkers.{module}"], name, 0.1)
     globals()["worker"] = worker
+
+
+@background.timer(3600)
+def never():
+    """Let the scheduler run."""
+
+
+def run_background(environ, start_response):
+    """Cause calls of the callbacks of the scheduler, and of those that start a function."""
+    worker.scheduler.recover()  # noqa: F821
+    done = threading.Event()
+    background.spawn(done.set)
+    threading.Thread(target=background.spawn, args=(done.set,)).start()
+    done.wait(5)
+    return app_support.answer(start_response)
 
 
 def arm(environ, start_response):

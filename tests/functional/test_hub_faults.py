@@ -111,8 +111,14 @@ def wait_for_client(server):
     client.close()
 
 
+def run_background(server):
+    client = server.connect(timeout=5)
+    assert client.request("/run-background").body == b"ok"
+    client.close()
+
+
 STEPS = [keep_alive, pipeline, read_large_response_slowly, read_pipelined_responses_slowly, send_invalid_request,
-         leave_a_reader, wait_for_client]
+         leave_a_reader, wait_for_client, run_background]
 
 
 def exercise(server):

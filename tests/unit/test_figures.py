@@ -85,7 +85,8 @@ def publisher(requests: int, path: str = "/", peer: str = "192.0.2.1") -> tuple[
     server: Any = SimpleNamespace(
         counters=Counters(), hub=SimpleNamespace(native_lock=Lock), limits=SimpleNamespace(
             shed=1, timed_out=2, overdue=[]), clients=SimpleNamespace(count=3), connection_count=5, waiting_count=4,
-        greenlets=SimpleNamespace(active=active, count=requests, total=requests + 1), measures_hub_time=False)
+        greenlets=SimpleNamespace(active=active, count=requests, total=requests + 1), measures_hub_time=False,
+        runs=SimpleNamespace(figures=lambda: {"background_running_spawn": 1}))
     watchdog: Any = SimpleNamespace(block_count=0, recent_blocks=list)
     slot = MemoryFile().take(1)
     state: Any = SimpleNamespace(slot=slot)

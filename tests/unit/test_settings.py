@@ -76,7 +76,8 @@ def test_defaults():
 
 
 def test_variables_that_a_worker_sets_are_no_settings():
-    variables = {"GWORKERS_NUMBER": "1", "GWORKERS_SLOT": "x", "GWORKERS_STATUS_SOCKET": "5,6,unix:/x"}
+    variables = {"GWORKERS_NUMBER": "1", "GWORKERS_SLOT": "x", "GWORKERS_STATUS_SOCKET": "5,6,unix:/x",
+                 "GWORKERS_BACKGROUND_FILE": "5,6,7"}
     assert resolve(variables) == Settings()
 
 
