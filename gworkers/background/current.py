@@ -39,10 +39,8 @@ class CurrentWorker:
         response = None if connection is None else connection.response
         if response is None:
             server.runs.start(run)
-        elif response.callbacks is None:
-            response.callbacks = [partial(server.runs.start, run)]
         else:
-            response.callbacks.append(partial(server.runs.start, run))
+            response.call_after(partial(server.runs.start, run))
 
 
 def _name_of(function: Callable[..., object]) -> str:

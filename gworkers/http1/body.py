@@ -7,9 +7,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from gworkers.errors import ClientDisconnected, ClientError, ClientTimeout, Refusal
+from gworkers.http1.response_head import field_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from gworkers.http1.client_connection import RequestConnection, TimeLimit
     from gworkers.http1.request import Request
@@ -96,6 +97,23 @@ class Body:
             raise StopIteration
         return line
 
+    # The names of these two are those of eventlet's server.
+
+    def set_hundred_continue_response_headers(self, headers: Iterable[tuple[str, str]],
+                                              capitalize_response_headers: bool = True) -> None:
+        """Set the header fields of the 100 response that the first read sends, if the client expects one.
+
+        :param headers: names and values
+        :param capitalize_response_headers: whether to send ``x-name`` as ``X-Name``
+        :raises ValueError: if one of them has characters that would change the meaning of the head
+        """
+
+    def send_hundred_continue_response(self) -> None:
+        """Send a 100 response now, if the client expects one and no final response has begun.
+
+        A further call sends another one.
+        """
+
     def discard(self, limit: int, time_limit: TimeLimit) -> bool:
         """Read the rest of the body, at most *limit* bytes and within *time_limit*, and discard it.
 
@@ -111,6 +129,8 @@ class StreamedBody(Body, ABC):
     """A body that is read from a connection. Subclasses implement its framing."""
 
     complete = False
+    #: the lines of the header fields of a 100 response
+    _continue_fields = b""
 
     def __init__(self, connection: RequestConnection, request: Request) -> None:
         self._connection = connection
@@ -134,7 +154,7 @@ class StreamedBody(Body, ABC):
             data, connection.buffer = bytes(connection.buffer), b""
             return data
         if expects_continue:
-            connection.send_continue()
+            connection.send_continue(self._continue_fields)
         connection.yield_if_due()
         self._check()
         if monotonic() > self._end:
@@ -143,6 +163,19 @@ class StreamedBody(Body, ABC):
         if not data:
             raise ClientDisconnected("the client closed the connection before its request body was complete")
         return data
+
+    def set_hundred_continue_response_headers(self, headers: Iterable[tuple[str, str]],
+                                              capitalize_response_headers: bool = True) -> None:
+        if capitalize_response_headers:
+            headers = [("-".join(map(str.capitalize, name.split("-"))), value) for name, value in headers]
+        self._continue_fields = b"".join(field_line(field)[0] for field in headers)
+
+    def send_hundred_continue_response(self) -> None:
+        request = self._request
+        expects = "HTTP_EXPECT" in request.fields and request.version >= (1, 1)
+        if expects and not self._connection.response.headers_sent:
+            request.expects_continue = False
+            self._connection.send_continue(self._continue_fields)
 
     def _part(self) -> bytes:
         if self.complete:

@@ -38,8 +38,15 @@ class RequestConnection(Protocol):
         :raises ClientDisconnected: if the connection is broken
         """
 
-    def send_continue(self) -> None:
-        """Send a 100 response, which asks the client for the request body (RFC 9110 section 15.2.1)."""
+    @property
+    def response(self) -> Any:
+        """The response to the request that is served; None if there is none."""
+
+    def send_continue(self, fields: bytes) -> None:
+        """Send a 100 response, which asks the client for the request body (RFC 9110 section 15.2.1).
+
+        :param fields: the lines of its header fields
+        """
 
     def yield_if_due(self) -> None:
         """Let other requests run if this one has run for its ``time_slice``."""

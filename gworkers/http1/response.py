@@ -310,6 +310,12 @@ class Response:
         elif self.chunked:
             self._connection.send_last(b"0\r\n\r\n")
 
+    def call_after(self, callback: Callable[[], object]) -> None:
+        """Call *callback* in the greenlet of the request, after the response was sent and the request was logged."""
+        if self.callbacks is None:
+            self.callbacks = []
+        self.callbacks.append(callback)
+
     def discard_output(self) -> None:
         """Discard everything that the application still sends. The client has got another response, or a reset."""
         self._connection = DISCARD

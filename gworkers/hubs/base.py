@@ -17,6 +17,7 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any, Callable, NamedTuple, Protocol
 
@@ -57,6 +58,28 @@ class LoopInfo(NamedTuple):
     resolver: str
 
 
+class CurrentRequest(Protocol):
+    """The request that the calling greenlet serves. All members raise RuntimeError if it serves none."""
+
+    @property
+    def environ(self) -> Mapping[str, Any]:
+        """Its environ."""
+
+    @property
+    def body(self) -> Any:
+        """The value of ``wsgi.input``."""
+
+    @property
+    def socket(self) -> Any:
+        """The value of ``gunicorn.socket``."""
+
+    def call_after(self, callback: Callable[[], object]) -> None:
+        """Call *callback* in the greenlet of the request when the response is sent."""
+
+    def end_in_drain(self) -> None:
+        """Disconnect the client when a drain begins, instead of waiting for the request."""
+
+
 class Hub(Protocol):
     """The event loop of one worker process."""
 
@@ -70,6 +93,12 @@ class Hub(Protocol):
 
     def loop_info(self) -> LoopInfo:
         """Describe the parts of the hub."""
+
+    def environ_entries(self, request: CurrentRequest) -> dict[str, object]:
+        """Return the entries that the library's own WSGI server has in each environ, and Gunicorn's has not.
+
+        The same objects are in all environs, and act on *request*.
+        """
 
     def watch_read(self, fd: int) -> Watcher:
         """Return a watcher for the readability of *fd*, not started yet."""

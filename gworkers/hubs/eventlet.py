@@ -23,7 +23,8 @@ import eventlet.hubs
 import eventlet.patcher
 from greenlet import getcurrent, greenlet
 
-from gworkers.hubs.base import Hub, LoopInfo, Watcher
+from gworkers.hubs.base import CurrentRequest, Hub, LoopInfo, Watcher
+from gworkers.hubs.eventlet_environ import entries
 from gworkers.hubs.thread_selector import ThreadSelector
 
 
@@ -79,6 +80,9 @@ class EventletHub:
         backend = type(self._hub).__module__.rpartition(".")[2]
         greendns = eventlet.green.socket.getaddrinfo.__module__.endswith("greendns")
         return LoopInfo(backend, "greendns" if greendns else "C library (blocks the hub)")
+
+    def environ_entries(self, request: CurrentRequest) -> dict[str, object]:
+        return entries(request)
 
     def watch_read(self, fd: int) -> Watcher:
         # The application may have closed a file descriptor of the same number while a greenlet waited for it.

@@ -20,7 +20,7 @@ import gevent.ssl
 from greenlet import getcurrent, greenlet
 
 from gworkers.hubs import HUBS
-from gworkers.hubs.base import Hub, LoopInfo, Watcher
+from gworkers.hubs.base import CurrentRequest, Hub, LoopInfo, Watcher
 from gworkers.hubs.thread_selector import ThreadSelector
 
 READ, WRITE = 1, 2
@@ -69,6 +69,10 @@ class GeventHub:
         # For example gevent.libev.corecext or gevent.libuv.loop.
         library = type(self._loop).__module__.split(".")[1]
         return LoopInfo(f"{library} ({self._loop.backend})", self._resolver)
+
+    def environ_entries(self, request: CurrentRequest) -> dict[str, object]:
+        # Gunicorn has the only one, wsgi.input_terminated.
+        return {}
 
     def watch_read(self, fd: int) -> Watcher:
         return self._loop.io(fd, READ)  # type: ignore[no-any-return]

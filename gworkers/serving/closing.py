@@ -30,13 +30,15 @@ class ClosableTransport(Transport):
     :param sock: the non-blocking socket of the connection
     """
 
-    __slots__ = ("_deadline", "_lingered", "buffer", "state")
+    __slots__ = ("_deadline", "_lingered", "buffer", "ends_in_drain", "state")
 
     def __init__(self, server: Server, sock: Any) -> None:
         super().__init__(server, sock)
         self.state: State = IDLE
         #: bytes received and not yet consumed; a bytearray only while a head arrives in pieces
         self.buffer: bytes | bytearray = b""
+        #: whether the running request is ended when a drain begins
+        self.ends_in_drain = False
         #: the deadline of the present state; None in a state without one
         self._deadline: Deadline[Any] | None = None
         #: bytes discarded while lingering
@@ -106,6 +108,8 @@ class ClosableTransport(Transport):
 
         Closing it at once could fail a request that is on its way.
         """
+        if self.ends_in_drain:
+            self.abort()
         if self.state is IDLE and not self.buffer:
             self._readable()
         if self.state is HANDSHAKE or (self.state is IDLE and not self.buffer):

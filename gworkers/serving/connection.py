@@ -245,9 +245,9 @@ class Connection(ClosableTransport):
     def _closed(self) -> None:
         self.server.closed(self)
 
-    def send_continue(self) -> None:
+    def send_continue(self, fields: bytes) -> None:
         """Send a 100 response, which asks the client for the request body (RFC 9110 section 15.2.1)."""
-        self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.send(b"HTTP/1.1 100 Continue\r\n%s\r\n" % fields)
 
     # Errors
 

@@ -1,21 +1,26 @@
-"""The entries of gworkers in each environ. They act on the request that the calling greenlet serves.
+"""The entries of gworkers in each environ, and of the hub's library. They act on the request of the calling greenlet.
 
 The same objects serve all requests, so a request that does not use them pays nothing.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gworkers.http1.response import Response
     from gworkers.serving.connection import Connection
     from gworkers.serving.server import Server
+    from gworkers.serving.taken_socket import OfferedSocket
 
 
 def entries(server: Server) -> dict[str, object]:
     """Return the entries for the environs of *server*."""
     client = CurrentClient(server)
     return {"gworkers.deadline": CurrentDeadline(server).set, "gworkers.client_gone": client,
-            "gworkers.wait_client_gone": client.wait}
+            "gworkers.wait_client_gone": client.wait, **server.hub.environ_entries(CurrentRequest(server))}
 
 
 def _connection(server: Server) -> Connection:
@@ -63,3 +68,44 @@ class CurrentClient:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the client has left, for at most *timeout* seconds. Return whether it has."""
         return self._server.clients.wait(_connection(self._server), timeout)
+
+
+class CurrentRequest:
+    """See :class:`gworkers.hubs.base.CurrentRequest`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    @property
+    def _response(self) -> Response:
+        response = _connection(self._server).response
+        assert response is not None
+        return response
+
+    @property
+    def environ(self) -> Mapping[str, Any]:
+        """Its environ."""
+        return self._response.environ
+
+    @property
+    def body(self) -> Any:
+        """The value of ``wsgi.input``."""
+        return self._response.req.body
+
+    @property
+    def socket(self) -> OfferedSocket:
+        """The value of ``gunicorn.socket``."""
+        return _connection(self._server).offer
+
+    def call_after(self, callback: Callable[[], object]) -> None:
+        """Call *callback* in the greenlet of the request when the response is sent."""
+        response = self._response
+        # Otherwise a callback that takes long would delay the response.
+        response.call_after(self._server.outbox.flush_before_send)
+        response.call_after(callback)
+
+    def end_in_drain(self) -> None:
+        """Disconnect the client when a drain begins, instead of waiting for the request."""
+        connection = _connection(self._server)
+        connection.ends_in_drain = True
+        self._response.call_after(partial(setattr, connection, "ends_in_drain", False))

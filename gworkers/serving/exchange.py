@@ -16,7 +16,7 @@ from gworkers.http1.response import NO_ENVIRON, Response
 from gworkers.serving import fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Iterator
 
     from gworkers.http1.request import Request
     from gworkers.serving.connection import Connection
@@ -121,20 +121,23 @@ def serve(connection: Connection, request: Request) -> bool:
                 if server.ends_process(error):
                     raise
                 server.log.exception("Exception in post_request hook")
-        if response.callbacks:
-            _call_back(server, response.callbacks)
+        if response.callbacks is not None:
+            _call_after(server, response)
     return keep
 
 
-def _call_back(server: Server, callbacks: Iterable[Callable[[], object]]) -> None:
-    """Call what was to be called after the response. An exception is logged, and the others are called."""
-    for callback in callbacks:
+def _call_after(server: Server, response: Response) -> None:
+    """Call the functions that the application has left for the time after the response."""
+    callbacks, response.callbacks = response.callbacks, None
+    for callback in callbacks or ():
         try:
             callback()
         except BaseException as error:
             if server.ends_process(error):
                 raise
             server.log.exception("Exception in a function that was to be called after the response")
+        if server.worker.forking_greenlet is not None:
+            fork.exit_forked_child(server.worker, None)
 
 
 def _fail(connection: Connection, response: Response, error: BaseException) -> None:
@@ -165,7 +168,8 @@ def _send(connection: Connection, response: Response, result: Any) -> bool:
         elif isinstance(result, FILE_WRAPPER):
             response.write_file(result)
         else:
-            for data in result:
+            minimum = response.environ.get("eventlet.minimum_write_chunk_size")
+            for data in joined(result, int(minimum)) if minimum else result:
                 response.write(data)
             pop_taken_flag = connection.server.pop_taken_flag
             if pop_taken_flag is not None and pop_taken_flag():
@@ -177,6 +181,20 @@ def _send(connection: Connection, response: Response, result: Any) -> bool:
     finally:
         _close(result)
     return True
+
+
+def joined(parts: Iterable[bytes], minimum: int) -> Iterator[bytes]:
+    """Yield *parts*, joined so that each one but the last has at least *minimum* bytes."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= minimum:
+            yield b"".join(waiting)
+            waiting.clear()
+            size = 0
+    yield b"".join(waiting)
 
 
 def _is_already_handled(result: object) -> bool:

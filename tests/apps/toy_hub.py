@@ -21,7 +21,7 @@ from typing import Any, Callable
 from greenlet import getcurrent, greenlet
 
 from gworkers.hubs import HUBS, HubLibrary
-from gworkers.hubs.base import Greenlet, Hub, LoopInfo, Watcher
+from gworkers.hubs.base import CurrentRequest, Greenlet, Hub, LoopInfo, Watcher
 from gworkers.worker.green import GreenWorker
 
 HUBS["toy"] = HubLibrary(
@@ -135,6 +135,9 @@ class ToyHub:
 
     def loop_info(self) -> LoopInfo:
         return LoopInfo(type(self._selector).__name__, "C library (blocks the hub)")
+
+    def environ_entries(self, request: CurrentRequest) -> dict[str, object]:
+        return {}
 
     def watch_read(self, fd: int) -> Watcher:
         return ToyWatcher(self, fd, selectors.EVENT_READ)

@@ -178,7 +178,7 @@ class Source:
     def receive(self, deadline: object = None) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
-    def send_continue(self) -> None:
+    def send_continue(self, fields: bytes) -> None:
         pass
 
     def yield_if_due(self) -> None:

@@ -45,7 +45,7 @@ class Wire(Source):
             raise data
         return data
 
-    def send_continue(self):
+    def send_continue(self, fields):
         self.done.append("continue")
 
     def log_client_error(self, error):
