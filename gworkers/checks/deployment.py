@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from datetime import date
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 
 #: Seconds that load balancers usually keep an idle connection to a server open.
 BALANCER_KEEPALIVE = 60
+#: The same for Heroku's router. https://devcenter.heroku.com/articles/http-routing#keepalives
+HEROKU_KEEPALIVE = 90
 #: File descriptors of a worker besides its connections.
 OTHER_FILES = 32
+#: Bytes in the path of a Unix socket. Linux allows 107, macOS 103.
+MAX_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
 #: The values in ``forwarded_allow_ips`` that stand for all addresses.
 ALL_ADDRESSES = frozenset(("*", "0.0.0.0/0", "::/0"))
 EVENTLET_END_OF_SUPPORT = date(2027, 4, 1)
@@ -25,7 +30,8 @@ EVENTLET_END_OF_SUPPORT = date(2027, 4, 1)
 
 def check(cfg: Any, library: str) -> list[Finding]:
     """Return warnings about *cfg*, Gunicorn's configuration, for a worker that runs on *library*."""
-    return [*_root(cfg), *_trust(cfg), *_keepalive(cfg), *_files(cfg), *_end_of_support(library)]
+    return [*_root(cfg), *_trust(cfg), *_keepalive(cfg), *_files(cfg), *_control_socket(cfg),
+            *_end_of_support(library)]
 
 
 def check_status(settings: Settings) -> list[Finding]:
@@ -62,13 +68,17 @@ def _trust(cfg: Any) -> list[Finding]:
 
 def _keepalive(cfg: Any) -> list[Finding]:
     remote = [bind for bind in cfg.address if isinstance(bind, tuple) and not _is_loopback(bind[0])]
-    if not remote or not 0 < cfg.keepalive < BALANCER_KEEPALIVE:
+    # Heroku sets this variable in each of its containers.
+    heroku = "DYNO" in os.environ
+    balancer, limit = ("Heroku's router keeps", HEROKU_KEEPALIVE) if heroku else (
+        "load balancers keep", BALANCER_KEEPALIVE)
+    if not remote or not 0 < cfg.keepalive < limit:
         return []
     return [Finding(
-        "keepalive-short", f"keepalive is {cfg.keepalive} s, but load balancers keep idle connections open for "
-        f"{BALANCER_KEEPALIVE} s",
-        "a load balancer answers a request with 502 if the worker closes the connection at the same time",
-        "Set keepalive to more than the timeout of the load balancer, for instance --keep-alive 75")]
+        "keepalive-short", f"keepalive is {cfg.keepalive} s, but {balancer} idle connections open for {limit} s",
+        f"{'it' if heroku else 'a load balancer'} answers a request with {503 if heroku else 502} if the worker closes "
+        "the connection at the same time",
+        f"Set keepalive to more than the timeout of the load balancer, for instance --keep-alive {limit + 15}")]
 
 
 def _files(cfg: Any) -> list[Finding]:
@@ -82,6 +92,29 @@ def _files(cfg: Any) -> list[Finding]:
         "connections above this limit are not accepted",
         f"Raise the limit (ulimit -n {cfg.worker_connections + OTHER_FILES}, or LimitNOFILE= in systemd), "
         f"or set worker_connections to {max(limit - OTHER_FILES, 1)}")]
+
+
+def _control_socket(cfg: Any) -> list[Finding]:
+    # Gunicorn before 25.1 has no control socket.
+    path = getattr(cfg, "control_socket", None)
+    if not path or getattr(cfg, "control_socket_disable", True):
+        return []
+    path = os.path.abspath(path)
+    directory = os.path.dirname(path)
+    # Gunicorn creates the directory.
+    while not os.path.exists(directory):
+        directory = os.path.dirname(directory)
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        reason = f"the path has more than {MAX_SOCKET_PATH} bytes"
+    elif os.path.isdir(directory) and os.access(
+            directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return []
+    else:
+        reason = f"Gunicorn may not write to {directory}"
+    return [Finding(
+        "control-socket", f"the control socket {path} cannot be created, because {reason}",
+        "gunicornc cannot connect, and Gunicorn logs an error after each fork of a worker",
+        "Turn it off with --no-control-socket, or choose another path: --control-socket /run/hello/gunicorn.ctl")]
 
 
 def _end_of_support(library: str) -> list[Finding]:

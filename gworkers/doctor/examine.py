@@ -11,7 +11,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from gworkers import gunicorn_compat, hubs
-from gworkers.checks import application, cancellation, config_file, configuration, deployment, drivers, requirements
+from gworkers.checks import application, config_file, configuration, deployment, libraries, requirements
 from gworkers.doctor import installed
 from gworkers.doctor.gunicorn_application import GunicornApplication, SettingValue, UsageError
 from gworkers.doctor.report import Report, plain
@@ -111,7 +111,7 @@ def _boot_worker(
         report.findings += application.check(app.wsgi(), app)
     except (Exception, SystemExit) as error:
         report.findings.append(application.load_failure(error, app, _traceback_fix(app)))
-    report.findings += drivers.check(worker.hub_name, set()) + cancellation.check(worker.settings, set())
+    report.findings += libraries.check(worker.hub_name, worker.settings, set())
 
 
 def _setup_failure(problem: str, fix: str) -> Finding:

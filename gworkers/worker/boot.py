@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gworkers import hubs
-from gworkers.checks import application, cancellation, configuration, drivers, patching
+from gworkers.checks import application, configuration, libraries, patching
 from gworkers.error_text import AppImportError, describe, print_traceback
 from gworkers.errors import SettingsError, StartError
 from gworkers.findings import Finding
@@ -57,9 +57,9 @@ class BootableWorker(InterruptibleWorker):
         self.aborting = False
         #: the greenlet of the application that has forked this process from a worker; None in a worker
         self.forking_greenlet: Any = None
-        #: the number of imported modules at the last check for drivers
+        #: the number of imported modules at the last check of libraries
         self._module_count = 0
-        self._reported_drivers: set[str] = set()
+        self._reported_libraries: set[str] = set()
 
     def init_process(self) -> None:
         """Become a worker: patch, load the application, and serve until a signal stops the worker."""
@@ -168,17 +168,16 @@ class BootableWorker(InterruptibleWorker):
         conflict = configuration.other_patch_finding(self.hub_name)
         if conflict is not None:
             raise StartError(conflict)
-        findings = self.check_new_drivers()
+        findings = self.check_new_libraries()
         if self.logs_shared_findings:
             self.log_warnings(self.log, findings)
 
-    def check_new_drivers(self) -> list[Finding]:
-        """Return findings about drivers and other libraries that were imported since the last call."""
+    def check_new_libraries(self) -> list[Finding]:
+        """Return findings about libraries that were imported since the last call."""
         if len(sys.modules) == self._module_count:
             return []
         self._module_count = len(sys.modules)
-        return [*drivers.check(self.hub_name, self._reported_drivers),
-                *cancellation.check(self.settings, self._reported_drivers)]
+        return libraries.check(self.hub_name, self.settings, self._reported_libraries)
 
     def log_warnings(self, log: Any, findings: Iterable[Finding]) -> None:
         """Log *findings* to *log*, except those that are silenced."""

@@ -152,7 +152,7 @@ class GreenWorker(ConfigurableWorker):
             posix.read(self.PIPE[0], 4096)
         self._reopen_logs_if_asked()
         # Some drivers are imported by the first request that uses them.
-        self.log_warnings(self.server.log, self.check_new_drivers())
+        self.log_warnings(self.server.log, self.check_new_libraries())
         self.exit_if_asked()
 
     def _write_pending_log(self) -> None:

@@ -24,7 +24,17 @@ import pytest
 from gunicorn.config import Config
 
 import gworkers
-from gworkers.checks import cancellation, config_file, deployment, drivers, importers, originals, patching, requirements
+from gworkers.checks import (
+    cancellation,
+    config_file,
+    deployment,
+    drivers,
+    engineio,
+    importers,
+    originals,
+    patching,
+    requirements,
+)
 from gworkers.checks.application import check as check_application
 from gworkers.checks.configuration import check_gunicorn
 from gworkers.checks.requirements import Runtime
@@ -163,6 +173,42 @@ def test_deployment_warnings(settings: dict[str, object], found: list[str]) -> N
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] == resource.RLIM_INFINITY and "open-file-limit" in found:
         pytest.skip("open files are not limited here")
     assert codes(deployment.check(configuration(**settings), "gevent")) == found
+
+
+@pytest.mark.parametrize(("keepalive", "found"), [(75, ["keepalive-short"]), (100, [])])
+def test_keepalive_is_compared_with_that_of_heroku(
+        monkeypatch: pytest.MonkeyPatch, keepalive: int, found: list[str]) -> None:
+    monkeypatch.setenv("DYNO", "web.1")
+    findings = deployment.check(configuration(bind="0.0.0.0:80", keepalive=keepalive), "gevent")
+    assert codes(findings) == found
+    for finding in findings:
+        assert "Heroku's router keeps idle connections open for 90 s" in finding.problem
+        assert finding.fix.endswith("--keep-alive 105")
+
+
+@pytest.mark.skipif(gunicorn.version_info < (25, 1), reason="this Gunicorn has no control socket")
+@pytest.mark.parametrize(("path", "disabled", "reason"), [
+    ("gunicorn.ctl", False, None), ("new/directory/gunicorn.ctl", False, None), (f"{'x' * 200}/ctl", True, None),
+    (f"{'x' * 200}/ctl", False, "the path has more than"), ("file/gunicorn.ctl", False, "Gunicorn may not write to"),
+])
+def test_control_socket_that_cannot_be_created_is_a_warning(
+        tmp_path: Path, path: str, disabled: bool, reason: str | None) -> None:
+    (tmp_path / "file").touch()
+    config = configuration(control_socket=str(tmp_path / path), control_socket_disable=disabled)
+    findings = deployment.check(config, "gevent")
+    assert codes(findings) == ["control-socket"] * (reason is not None)
+    for finding in findings:
+        assert reason in finding.problem
+
+
+@pytest.mark.skipif(gunicorn.version_info < (25, 1), reason="this Gunicorn has no control socket")
+def test_control_socket_in_a_directory_of_another_user_is_a_warning() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o555)
+        config = configuration(control_socket=f"{directory}/.gunicorn/gunicorn.ctl")
+        with not_root():
+            (finding,) = deployment.check(config, "gevent")
+    assert f"Gunicorn may not write to {directory}" in finding.problem
 
 
 @pytest.mark.parametrize(("address", "installed", "found"), [
@@ -465,6 +511,44 @@ def test_every_impact_has_a_rank() -> None:
     """An impact without a rank would raise an exception."""
     assert {original.impact for original in [*originals.NAMES.values(), *originals.OBJECTS.values()]} <= {
         *originals.IMPACTS}
+
+
+# engineio
+
+
+def find_engineio(monkeypatch: pytest.MonkeyPatch, library: str, *names: str) -> list[Finding]:
+    for name in ("engineio.async_drivers.gevent", "engineio.async_drivers.eventlet", "geventwebsocket"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    known: set[str] = set()
+    found = engineio.check(library, known)
+    assert engineio.check(library, known) == [], "it is reported once"
+    return found
+
+
+@pytest.mark.parametrize(("library", "modules", "fix"), [
+    ("gevent", ["engineio.async_drivers.eventlet"], "async_mode='gevent'"),
+    ("eventlet", ["engineio.async_drivers.gevent"], "async_mode='eventlet'"),
+    ("toy", ["engineio.async_drivers.eventlet"], "async_mode='threading'"),
+    ("gevent", ["engineio.async_drivers.gevent", "geventwebsocket"], "pip uninstall gevent-websocket"),
+])
+def test_driver_of_engineio_that_fails_is_reported(
+        monkeypatch: pytest.MonkeyPatch, library: str, modules: list[str], fix: str) -> None:
+    (finding,) = find_engineio(monkeypatch, library, *modules)
+    assert finding.code == "engineio-driver"
+    assert fix in finding.fix
+
+
+@pytest.mark.parametrize(("library", "modules"), [
+    ("gevent", []), ("eventlet", []), ("gevent", ["engineio.async_drivers.gevent"]), ("gevent", ["geventwebsocket"]),
+    ("eventlet", ["engineio.async_drivers.eventlet"]),
+    ("eventlet", ["engineio.async_drivers.eventlet", "geventwebsocket"]),
+    ("gevent", ["engineio.async_drivers.threading", "geventwebsocket"]),
+])
+def test_driver_of_engineio_that_works_is_not_reported(
+        monkeypatch: pytest.MonkeyPatch, library: str, modules: list[str]) -> None:
+    assert find_engineio(monkeypatch, library, *modules) == []
 
 
 # all findings
