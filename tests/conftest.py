@@ -38,6 +38,7 @@ from support.heads import no_fast_parser
 from support.launch import LOG_HANDLER, Setup, hubs, parsers
 from support.paths import APPS, ROOT
 from support.server import Server
+from support.tls import Certificates
 from support.waiting import WAIT_LIMIT
 
 # For the clients and the scenarios of benchmarks/; behind what is installed, which is what is tested.
@@ -220,3 +221,18 @@ def start(hub: str, transport: str, parser: str) -> Iterator[Callable[..., Serve
             problems.append("tracebacks that the test did not expect:\n" + "\n".join(server.log()))
     if problems:
         pytest.fail("\n\n".join(problems))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """For 127.0.0.1 and localhost, of an authority of their own."""
+    trustme = pytest.importorskip("trustme")
+    directory = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    paths = Certificates(directory / "cert", directory / "key", directory / "both", directory / "ca", authority)
+    issued.cert_chain_pems[0].write_to_path(str(paths.certfile))
+    issued.private_key_pem.write_to_path(str(paths.keyfile))
+    issued.private_key_and_cert_chain_pem.write_to_path(str(paths.both))
+    authority.cert_pem.write_to_path(str(paths.ca_certs))
+    return paths

@@ -24,6 +24,7 @@ import pytest
 from compatibility.results import RecordResults, missing
 from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
 from support.paths import APPS, ROOT
+from support.program import Program
 from support.requirements import unavailable
 from support.server import Server
 
@@ -93,3 +94,21 @@ def library_app(start: Callable[..., Server]) -> Callable[..., Server]:
         return start(app, *options, env={"PYTHONPATH": path, **(env or {})}, **more)
 
     return library_app
+
+
+@pytest.fixture
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Program]]:
+    """``program("celery", "-A", "celery_app", "worker", env={...})``: a process that the test ends with.
+
+    It finds the modules in apps/ here. See :class:`support.program.Program`.
+    """
+    started = []
+
+    def program(*words: str, env: dict[str, str] | None = None) -> Program:
+        started.append(Program(tmp_path_factory.mktemp("program"), *words,
+                               env={"PYTHONPATH": str(LIBRARY_APPS), **(env or {})}))
+        return started[-1]
+
+    yield program
+    for each in started:
+        each.stop()

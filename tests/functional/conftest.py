@@ -69,21 +69,6 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """For 127.0.0.1 and localhost, of an authority of their own."""
-    trustme = pytest.importorskip("trustme")
-    directory = tmp_path_factory.mktemp("certificates")
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1", "localhost")
-    paths = Certificates(directory / "cert", directory / "key", directory / "both", directory / "ca", authority)
-    issued.cert_chain_pems[0].write_to_path(str(paths.certfile))
-    issued.private_key_pem.write_to_path(str(paths.keyfile))
-    issued.private_key_and_cert_chain_pem.write_to_path(str(paths.both))
-    authority.cert_pem.write_to_path(str(paths.ca_certs))
-    return paths
-
-
 @pytest.fixture
 def certificate(certificates: Certificates) -> Path:
     """The path of a file with the server's certificate and its key."""

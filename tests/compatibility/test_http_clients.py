@@ -1,0 +1,41 @@
+"""HTTP clients with a server that is slow to respond."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.burst import burst_within
+from support.startup import findings
+
+NUMBERS = [str(number) for number in range(100)]
+
+
+@pytest.fixture(params=["http", "https"])
+def client_server(request, library_app, serve, certificates):
+    """A server whose requests ask another one, by name."""
+    upstream = serve("cancelled_upstream:app", *(certificates.options if request.param == "https" else ()))
+    return library_app("http_clients_app:app", env={
+        "UPSTREAM": f"{request.param}://localhost:{upstream.address[1]}", "CA_CERTS": str(certificates.ca_certs)})
+
+
+def assert_concurrent(server, library):
+    assert burst_within(server, [f"/{library}?{number}" for number in NUMBERS], 1) == NUMBERS
+    assert findings(server) == []
+
+
+@pytest.mark.library("requests", area="Clients")
+def test_requests_waits_on_the_hub(client_server):
+    """100 calls to a server that takes 100 ms finish in less than a second, with and without TLS, by host name."""
+    assert_concurrent(client_server, "requests")
+
+
+@pytest.mark.library("urllib3", area="Clients")
+def test_urllib3_waits_on_the_hub(client_server):
+    """100 calls to a server that takes 100 ms finish in less than a second, with and without TLS, by host name."""
+    assert_concurrent(client_server, "urllib3")
+
+
+@pytest.mark.library("httpx", area="Clients")
+def test_httpx_waits_on_the_hub(client_server):
+    """100 calls to a server that takes 100 ms finish in less than a second, with and without TLS, by host name."""
+    assert_concurrent(client_server, "httpx")
