@@ -23,6 +23,7 @@ import pytest
 
 from compatibility.results import RecordResults, missing
 from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
+from support.http_sink import HttpSink
 from support.paths import APPS, ROOT
 from support.program import Program
 from support.requirements import unavailable
@@ -112,3 +113,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     yield program
     for each in started:
         each.stop()
+
+
+@pytest.fixture
+def http_sink() -> Iterator[HttpSink]:
+    """A server that keeps what clients of a monitoring service send."""
+    with HttpSink() as sink:
+        yield sink

@@ -14,7 +14,9 @@ def test_objects_are_stored_and_read(library_app, program, put, get, count):
     """20 requests at once each store and read 5 MB in S3 (moto's server), and 4 requests 12 MB in parts."""
     url = program("moto.server", "-H", "127.0.0.1", "-p", "0").wait_for(r"Running on (http://127\.0\.0\.1:\d+)")[1]
     server = library_app("boto3_app:app", env={"S3_URL": url})
-    stored = [response.text for response in burst(server, [f"/{put}?{name}" for name in range(count)]).responses]
-    assert len(set(stored)) == count
-    assert [response.text for response in burst(server, [f"/{get}?{name}" for name in range(count)]).responses] == stored
+    names = range(count)
+    stored = burst(server, [f"/{put}?{name}" for name in names]).responses
+    assert len({response.text for response in stored}) == count
+    found = burst(server, [f"/{get}?{name}" for name in names]).responses
+    assert [response.text for response in found] == [response.text for response in stored]
     assert findings(server) == []

@@ -30,7 +30,7 @@ def test_grpc_waits_on_gevent(grpc_client):
 
 @pytest.mark.only(hub="eventlet", transport="tcp", parser="fast")
 @pytest.mark.library("grpcio", area="Clients", works=False,
-                     note="There is no way to use it on eventlet: a call in a thread of `eventlet.tpool` never returns.")
+                     note="On eventlet there is no way: a call in a thread of `eventlet.tpool` never returns.")
 def test_grpc_blocks_eventlet(grpc_client):
     """On eventlet each call blocks the worker, which warns at its start."""
     server = grpc_client()

@@ -18,7 +18,7 @@ def results(server, count):
     """Enqueue *count* numbers at once; return the responses that have their results."""
     ids = [response.text for response in burst(server, [f"/enqueue?{number}" for number in range(count)]).responses]
     assert len(set(ids)) == count
-    return [response.text for response in burst(server, [f"/result?{id}" for id in ids]).responses]
+    return [response.text for response in burst(server, [f"/result?{name}" for name in ids]).responses]
 
 
 @pytest.mark.library("celery", area="Task queues")
