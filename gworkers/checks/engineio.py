@@ -26,12 +26,6 @@ def check(library: str, reported: set[str]) -> list[Finding]:
                 "engineio-driver", f"python-engineio waits with {other}, but the worker runs on {library}",
                 "each request of a Socket.IO client that waits blocks all other requests of the worker",
                 f"Create SocketIO() or socketio.Server() with async_mode='{mode}'"))
-    # With gevent-websocket the driver takes a socket that gevent-websocket's own server puts into the environ.
-    if library == "gevent" and "geventwebsocket" in sys.modules and _is_new(f"{DRIVER}gevent", reported):
-        found.append(Finding(
-            "engineio-driver", "python-engineio uses gevent-websocket, because it is installed",
-            "every WebSocket fails with RuntimeError, because this package works with its own server only",
-            "pip uninstall gevent-websocket; python-engineio then uses simple-websocket, which it requires"))
     return found
 
 

@@ -21,6 +21,7 @@ from greenlet import getcurrent, greenlet
 
 from gworkers.hubs import HUBS
 from gworkers.hubs.base import CurrentRequest, Hub, LoopInfo, Watcher
+from gworkers.hubs.gevent_websocket import with_websockets
 from gworkers.hubs.thread_selector import ThreadSelector
 
 READ, WRITE = 1, 2
@@ -73,6 +74,9 @@ class GeventHub:
     def environ_entries(self, request: CurrentRequest) -> dict[str, object]:
         # Gunicorn has the only one, wsgi.input_terminated.
         return {}
+
+    def adapt_application(self, application: Callable[..., Any]) -> Callable[..., Any]:
+        return with_websockets(application)
 
     def watch_read(self, fd: int) -> Watcher:
         return self._loop.io(fd, READ)  # type: ignore[no-any-return]

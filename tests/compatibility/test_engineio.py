@@ -1,4 +1,4 @@
-"""python-engineio with packages that make its driver fail in a worker."""
+"""python-engineio with a driver that fails in a worker."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.broken_installs import path
-from support.client import request
 from support.launch import importable
 from support.requirements import unavailable
 from support.server import Server
 from support.startup import findings
-from support.websocket import HANDSHAKE
 
 Start = Callable[..., Server]
 
@@ -44,15 +42,3 @@ def test_mode_of_the_hub_is_not_reported(start_chat: Start, hub: str) -> None:
 def test_mode_of_the_other_hub_is_reported(start_chat: Start, hub: str) -> None:
     other = {"gevent": "eventlet", "eventlet": "gevent"}[hub]
     assert findings(start_chat(other)) == ["engineio-driver"]
-
-
-@pytest.mark.only(hub="gevent", transport="tcp", parser="fast")
-def test_gevent_websocket_is_reported_and_fails(start_chat: Start, tmp_path: Path) -> None:
-    assert findings(start_chat("gevent")) == []
-    (tmp_path / "geventwebsocket.py").touch()
-    server = start_chat("gevent")
-    assert findings(server) == ["engineio-driver"]
-    client = server.connect()
-    client.send(request("/socket.io/?transport=websocket&EIO=4", headers=HANDSHAKE))
-    assert client.receive().status == 500
-    server.expect_traceback("RuntimeError: The gevent-websocket server is not configured")

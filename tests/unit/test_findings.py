@@ -517,7 +517,7 @@ def test_every_impact_has_a_rank() -> None:
 
 
 def find_engineio(monkeypatch: pytest.MonkeyPatch, library: str, *names: str) -> list[Finding]:
-    for name in ("engineio.async_drivers.gevent", "engineio.async_drivers.eventlet", "geventwebsocket"):
+    for name in ("engineio.async_drivers.gevent", "engineio.async_drivers.eventlet"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     for name in names:
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
@@ -531,7 +531,6 @@ def find_engineio(monkeypatch: pytest.MonkeyPatch, library: str, *names: str) ->
     ("gevent", ["engineio.async_drivers.eventlet"], "async_mode='gevent'"),
     ("eventlet", ["engineio.async_drivers.gevent"], "async_mode='eventlet'"),
     ("toy", ["engineio.async_drivers.eventlet"], "async_mode='threading'"),
-    ("gevent", ["engineio.async_drivers.gevent", "geventwebsocket"], "pip uninstall gevent-websocket"),
 ])
 def test_driver_of_engineio_that_fails_is_reported(
         monkeypatch: pytest.MonkeyPatch, library: str, modules: list[str], fix: str) -> None:
@@ -541,10 +540,9 @@ def test_driver_of_engineio_that_fails_is_reported(
 
 
 @pytest.mark.parametrize(("library", "modules"), [
-    ("gevent", []), ("eventlet", []), ("gevent", ["engineio.async_drivers.gevent"]), ("gevent", ["geventwebsocket"]),
+    ("gevent", []), ("eventlet", []), ("gevent", ["engineio.async_drivers.gevent"]),
     ("eventlet", ["engineio.async_drivers.eventlet"]),
-    ("eventlet", ["engineio.async_drivers.eventlet", "geventwebsocket"]),
-    ("gevent", ["engineio.async_drivers.threading", "geventwebsocket"]),
+    ("gevent", ["engineio.async_drivers.threading"]),
 ])
 def test_driver_of_engineio_that_works_is_not_reported(
         monkeypatch: pytest.MonkeyPatch, library: str, modules: list[str]) -> None:
