@@ -139,6 +139,11 @@ class Settings:
     """How to treat psycopg2, which blocks the hub by default. ``report``: log a finding. ``wait``: make
     it wait on the hub."""
 
+    asyncio_thread: Switch = False
+    """Whether ``asyncio.run`` and asgiref's ``async_to_sync``, and so async views of Flask and Django, use the asyncio
+    loop of the worker, which runs in another native thread: :func:`gworkers.run_async`. Otherwise they fail if two
+    requests use them at the same time."""
+
     access_log_json: Switch = False
     """Whether the access log has a JSON object for each request, in place of ``access_log_format``, with its hub time
     and its waiting time."""

@@ -2,18 +2,22 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Condition
+import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from gworkers.coroutines.inbox import Inbox
+from gworkers.coroutines.greenlet_executor import GreenletExecutor, HubExecutor
 from gworkers.coroutines.thread_calls import ThreadCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from gworkers.hubs.base import Hub
     from gworkers.logs.queue import LogQueue
+
+#: The tasks that were created since the start of :func:`cancel_tasks_at_end`.
+_tasks: ContextVar[WeakSet[asyncio.Task[Any]]] = ContextVar("_tasks")
 
 
 class LoopThread:
@@ -41,6 +45,7 @@ class LoopThread:
         # The loop is created in this thread, because sockets belong to the hub of the thread that creates them.
         self.loop = asyncio.SelectorEventLoop(self._selector)
         self.loop.set_default_executor(HubExecutor(self._hub, self.calls))
+        self.loop.set_task_factory(_create_task)
         asyncio.set_event_loop(self.loop)
         self.loop.call_soon(on_start)
         while True:
@@ -50,9 +55,12 @@ class LoopThread:
                 # A coroutine has raised it. Its task has it, too, and passes it to the greenlet that waits.
                 pass
 
-    def inbox(self) -> Inbox:
-        """Return an inbox for the current greenlet."""
-        return Inbox(self._hub, self.calls)
+    def executor(self, outer: GreenletExecutor | None = None) -> GreenletExecutor:
+        """Return an executor for the current greenlet.
+
+        :param outer: the executor of the same greenlet that takes over when the new one has ended
+        """
+        return GreenletExecutor(self._hub, self.calls, outer)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run *coroutine* in a copy of the current context, wait for its end in a greenlet, and return its result.
@@ -62,68 +70,48 @@ class LoopThread:
 
         :raises BaseException: the exception of the coroutine, or the one that is raised in the greenlet
         """
-        inbox = self.inbox()
+        executor = self.executor()
+        tasks = self.start(coroutine, executor)
+        executor.run_until_done()
+        return tasks[0].result()
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], executor: GreenletExecutor) -> list[asyncio.Task[Any]]:
+        """Start *coroutine* in a copy of the current context. *executor* runs until it has ended, and can cancel it.
+
+        :returns: a list that contains its task from the start of the task on
+        """
         tasks: list[asyncio.Task[Any]] = []
 
         def start() -> None:
+            asgiref = sys.modules.get("asgiref.sync")
+            if asgiref is not None:
+                # Then sync_to_async in the coroutine calls its function in the greenlet that waits.
+                asgiref.AsyncToSync.executors.current = executor
             task = self.loop.create_task(coroutine)
             tasks.append(task)
-            task.add_done_callback(inbox.put)
+            task.add_done_callback(executor.finish)
 
+        executor.cancel = lambda: self.loop.call_soon_threadsafe(lambda: tasks[0].cancel())
         self.loop.call_soon_threadsafe(start)
-        try:
-            return inbox.get().result()
-        except BaseException:
-            if not (tasks and tasks[0].done()):
-                self.loop.call_soon_threadsafe(lambda: tasks[0].cancel())
-                inbox.get()
-            raise
+        return tasks
 
 
-class HubExecutor(ThreadPoolExecutor):
-    """Runs the blocking functions of coroutines in greenlets of the hub, as requests run them.
-
-    It is the default executor of the loop, for ``asyncio.to_thread`` and for name lookups. asyncio requires the class.
-
-    :param hub: the hub
-    :param calls: wakes up the hub
-    """
-
-    def __init__(self, hub: Hub, calls: ThreadCalls) -> None:
-        super().__init__(1)
-        self._hub = hub
-        self._calls = calls
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        work = Work(self._hub, function, args, kwargs)
-        self._calls.call(lambda: self._hub.create_greenlet(work.run).switch())
-        return work.future
+def _create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    tasks = _tasks.get(None)
+    if tasks is not None:
+        tasks.add(task)
+    return task
 
 
-class Work:
-    """A function that another thread calls, and the future of its result."""
-
-    def __init__(self, hub: Hub, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.future = NativeFuture(hub)
-        self._function = function
-        self._args = args
-        self._kwargs = kwargs
-
-    def run(self) -> None:
-        """Call the function, and set the result."""
-        if not self.future.set_running_or_notify_cancel():
-            return
-        try:
-            result = self._function(*self._args, **self._kwargs)
-        except BaseException as error:
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
-
-
-class NativeFuture(Future):  # type: ignore[type-arg]
-    """A future whose result is set in another thread. A patched lock would be one for greenlets of one thread."""
-
-    def __init__(self, hub: Hub) -> None:
-        super().__init__()
-        self._condition = Condition(hub.native_lock())
+async def cancel_tasks_at_end(awaitable: Awaitable[Any]) -> Any:
+    """Return the result of *awaitable*. At its end cancel the tasks that it has created, as :func:`asyncio.run`."""
+    tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+    _tasks.set(tasks)
+    try:
+        return await awaitable
+    finally:
+        left = [task for task in tasks if not task.done()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

@@ -22,7 +22,7 @@ class Runner:
     """
 
     def __init__(self, hub: Hub, log: LogQueue) -> None:
-        self._hub = hub
+        self.hub = hub
         self._log = log
         self._hub_thread = hub.native_thread_id()
         self._thread: LoopThread | None = None
@@ -31,7 +31,7 @@ class Runner:
     @property
     def is_usable(self) -> bool:
         """Whether the caller can wait on the hub: it is in the hub's thread, and this process is the worker."""
-        return not self._forked and self._hub.native_thread_id() == self._hub_thread
+        return not self._forked and self.hub.native_thread_id() == self._hub_thread
 
     @property
     def thread(self) -> LoopThread:
@@ -39,7 +39,7 @@ class Runner:
         if self._thread is None:
             from gworkers.coroutines.loop_thread import LoopThread
 
-            self._thread = LoopThread(self._hub, self._log)
+            self._thread = LoopThread(self.hub, self._log)
             os.register_at_fork(after_in_child=self._release_after_fork)
         return self._thread
 
@@ -60,6 +60,11 @@ def install(hub: Hub, log: LogQueue) -> Runner:
     return _runner
 
 
+def current() -> Runner | None:
+    """Return the runner that the caller can use; None outside of a worker and in other threads than the hub's."""
+    return _runner if _runner is not None and _runner.is_usable else None
+
+
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run *coroutine* and return its result. Other requests are served meanwhile.
 
@@ -72,8 +77,9 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     :raises BaseException: the exception of the coroutine
     :raises RuntimeError: if the caller runs in an asyncio loop. Use ``await`` there.
     """
-    if _runner is not None and _runner.is_usable:
-        return _runner.thread.run(coroutine)  # type: ignore[no-any-return]
+    runner = current()
+    if runner is not None:
+        return runner.thread.run(coroutine)  # type: ignore[no-any-return]
     import asyncio
 
     return asyncio.run(coroutine)

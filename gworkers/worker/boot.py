@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gworkers import hubs
-from gworkers.checks import application, configuration, libraries, patching
+from gworkers.checks import application, async_views, configuration, libraries, patching
 from gworkers.error_text import AppImportError, describe, print_traceback
 from gworkers.errors import SettingsError, StartError
 from gworkers.findings import Finding
@@ -57,6 +57,8 @@ class BootableWorker(InterruptibleWorker):
         self.aborting = False
         #: the greenlet of the application that has forked this process from a worker; None in a worker
         self.forking_greenlet: Any = None
+        #: whether async views were found at boot that need the setting asyncio_thread
+        self.has_async_views = False
         #: the number of imported modules at the last check of libraries
         self._module_count = 0
         self._reported_libraries: set[str] = set()
@@ -127,6 +129,9 @@ class BootableWorker(InterruptibleWorker):
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         if self.settings.psycopg2 == "wait":
             psycopg.install_wait_callback()
+        if self.settings.asyncio_thread:
+            asyncio_patch = import_module("gworkers.coroutines.asyncio_patch")
+            asyncio_patch.install()
         if self.settings.post_patch is not None:
             self._call_post_patch()
         findings = patching.check(imported) if self.logs_shared_findings else []
@@ -168,7 +173,9 @@ class BootableWorker(InterruptibleWorker):
         conflict = configuration.other_patch_finding(self.hub_name)
         if conflict is not None:
             raise StartError(conflict)
-        findings = self.check_new_libraries()
+        views = async_views.check(self.wsgi, self.settings.asyncio_thread)
+        self.has_async_views = bool(views)
+        findings = [*self.check_new_libraries(), *views]
         if self.logs_shared_findings:
             self.log_warnings(self.log, findings)
 

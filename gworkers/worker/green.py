@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gworkers.background.shared_file import SHARED_FILE
 from gworkers.coroutines import runner
+from gworkers.coroutines.probe import AsyncioProbe
 from gworkers.serving import fork
 from gworkers.shared_state import SERVER_STATE, Order, Phase
 from gworkers.worker import drain
@@ -72,6 +73,11 @@ class GreenWorker(ConfigurableWorker):
                 sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
         runner.install(self.hub, self.server.log)
+        self._asyncio_probe = AsyncioProbe(
+            self.hub, lambda: list(self.server.greenlets.active),
+            lambda finding: self.log_warnings(self.server.log, [finding]),
+            asyncio_thread=self.settings.asyncio_thread, already_reported=self.has_async_views)
+        self._asyncio_probe.install()
         self.scheduler = Scheduler(self.server, self.number)
         self._self_check = SelfCheck(self.server, self.scheduler)
         self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning)
@@ -151,6 +157,7 @@ class GreenWorker(ConfigurableWorker):
         if woken:
             posix.read(self.PIPE[0], 4096)
         self._reopen_logs_if_asked()
+        self._asyncio_probe.install()
         # Some drivers are imported by the first request that uses them.
         self.log_warnings(self.server.log, self.check_new_libraries())
         self.exit_if_asked()

@@ -107,4 +107,34 @@ def in_a_coroutine(environ, start_response):
     return answer(start_response, gworkers.run_async(nested()).encode())
 
 
+async def leave_task_behind(name):
+    async def task():
+        try:
+            await asyncio.sleep(30)
+        finally:
+            say(f"{name}: the task is cancelled")
+
+    left = asyncio.create_task(task())
+    await asyncio.sleep(0)
+    return left
+
+
+def asyncio_run(environ, start_response):
+    """As /concurrent, with asyncio.run. A task that is left behind is cancelled."""
+    value = environ["QUERY_STRING"]
+    number.set(value)
+    found = asyncio.run(double(value))
+    left = asyncio.run(leave_task_behind(value))
+    return answer(start_response, f"{number.get()} {found} {left.cancelled()}".encode())
+
+
+def own_loop(environ, start_response):
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(asyncio.sleep(0))
+    finally:
+        loop.close()
+    return answer(start_response)
+
+
 app = route_by_name(globals())

@@ -8,6 +8,7 @@ import pytest
 
 import gworkers
 from support.burst import burst
+from support.startup import findings
 
 pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
 
@@ -47,6 +48,28 @@ def test_a_cancelled_request_cancels_its_coroutine_and_waits_for_its_end(serve):
     server.wait_for_log(f"^{name} has ended with RequestTimeout$")
     lines = [line for line in server.log(name) if "GET" not in line]
     assert lines == [f"{name} waits", f"{name} is cancelled", f"{name} has ended with RequestTimeout"]
+
+
+def test_asyncio_run_uses_the_loop_of_the_worker(serve):
+    server = serve("coroutines:app", settings={"asyncio_thread": True})
+    found = burst(server, [f"/asyncio-run?{number}" for number in range(50)])
+    assert [response.body.decode() for response in found.responses] == [f"{n} {n}{n} True" for n in range(50)]
+    assert found.seconds < 5  # one after another: 5 s
+    assert server.log("asyncio-conflict", since=0) == []
+
+
+@pytest.mark.parametrize(("asyncio_thread", "path", "problem", "fix"), [
+    (False, "/asyncio-run?1", r"coroutines\.py:\d+ in asyncio_run", "Set GWORKERS_ASYNCIO_THREAD=1 in the environment"),
+    (False, "/own-loop", r"coroutines\.py:\d+ in own_loop", "Set GWORKERS_ASYNCIO_THREAD=1 in the environment"),
+    (True, "/own-loop", r"coroutines\.py:\d+ in own_loop", "Call gworkers.run_async"),
+], ids=["asyncio.run", "own loop", "own loop with the setting"])
+def test_a_loop_in_the_thread_of_requests_is_reported_once(start, asyncio_thread, path, problem, fix):
+    server = start("coroutines:app", settings={"asyncio_thread": asyncio_thread})
+    assert findings(server) == []
+    for _ in range(2):
+        assert server.connect().request(path).status == 200
+    server.wait_for_log(rf"{problem} runs an asyncio loop in a request: .*\. {fix}.* \[asyncio-conflict\]$", since=0)
+    assert findings(server) == ["asyncio-conflict"]
 
 
 def test_outside_of_a_worker_it_is_asyncio_run():

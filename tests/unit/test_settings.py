@@ -70,6 +70,7 @@ def test_defaults():
         patch=("all",),
         post_patch=None,
         psycopg2="report",
+        asyncio_thread=False,
         access_log_json=False,
         silence=(),
     )
@@ -84,7 +85,8 @@ def test_variables_that_a_worker_sets_are_no_settings():
 def test_every_setting_is_covered_by_the_tests_below():
     names = {field.name for field in dataclasses.fields(Settings)}
     assert names == {*SECONDS, *WHOLE_NUMBERS, "request_greenlets", "patch", "silence", "post_patch", "psycopg2",
-                     "readiness_file", "status_address", "request_timeout_action", "on_client_gone", "access_log_json"}
+                     "readiness_file", "status_address", "request_timeout_action", "on_client_gone", "access_log_json",
+                     "asyncio_thread"}
 
 
 @pytest.mark.parametrize(("text", "value"), [
