@@ -115,7 +115,7 @@ class BootableWorker(InterruptibleWorker):
         self._exit_booting(1 if arbiter_retries else status)
 
     def prepare(self) -> list[Finding]:
-        """Patch the standard library, call ``post_patch`` and create the hub. Return findings about the patch.
+        """Patch the standard library, create the hub and call ``post_patch``. Return findings about the patch.
 
         :raises StartError: if one of these steps fails
         """
@@ -127,6 +127,8 @@ class BootableWorker(InterruptibleWorker):
             hubs.patch(self.hub_name, self.settings.patch)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+        # Before post_patch, because threads that it starts wait on this hub.
+        self.hub = hubs.create(self.hub_name)
         if self.settings.psycopg2 == "wait":
             psycopg.install_wait_callback()
         if self.settings.asyncio_thread:
@@ -138,7 +140,6 @@ class BootableWorker(InterruptibleWorker):
         # Import the server now, before the process drops the privileges that it may need to read the files.
         import_module("gworkers.serving.server")
         import_module("gworkers.watch.watchdog")
-        self.hub = hubs.create(self.hub_name)
         return findings
 
     def _call_post_patch(self) -> None:

@@ -146,6 +146,16 @@ def test_post_patch_may_have_no_parameter(start: Start, tmp_path: Path) -> None:
     assert server.log("^prepared$", since=0)
 
 
+@pytest.mark.every_hub
+def test_threads_of_post_patch_wait_on_the_hub(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "prepared.py").write_text(
+        "import sys, threading, time\n"
+        "def run():\n    time.sleep(0.01)\n    print('slept', file=sys.stderr, flush=True)\n"
+        "def prepare():\n    threading.Thread(target=run, daemon=True).start()\n")
+    server = start("probe:app", "--pythonpath", tmp_path, settings={"post_patch": "prepared:prepare"})
+    server.wait_for_log("^slept$", since=0)
+
+
 def test_post_patch_in_a_missing_module_is_refused(start: Start) -> None:
     line = refusal(start("probe:app", settings={"post_patch": "no_such_module:function"}, ready=False))
     assert "post_patch is 'no_such_module:function'" in line
