@@ -6,7 +6,10 @@ A mark is a comment in the line before a block::
     <!-- run by: tests/functional/test_top.py -->
     <!-- slow -->
 
-The first two leave the block to a person or to another test. The third one leaves it to --matrix=full.
+The first two leave the block to a person or to another test. The third one leaves it to --matrix=full. A page
+may have a mark for all its blocks that have no other one::
+
+    <!-- all run by: tests/functional/test_tutorial.py -->
 """
 
 from __future__ import annotations
@@ -73,6 +76,8 @@ def blocks() -> list[Block]:
 
 def blocks_of(text: str, page: str) -> Iterator[Block]:
     lines = text.splitlines()
+    of_page = re.search(r"^<!-- all (run by): (\S+) -->$", text, re.MULTILINE)
+    default = (of_page[1], of_page[2]) if of_page else ("", "")
     start, fence, language = 0, "", ""
     for number, line in enumerate(lines, 1):
         found = re.match(r" *(`{3,}|~{3,})(.*)", line)
@@ -82,11 +87,11 @@ def blocks_of(text: str, page: str) -> Iterator[Block]:
             body = dedent("\n".join(lines[start:number - 1]) + "\n")
             if not language and re.search(r"^\$ ", body, re.MULTILINE):
                 language = "console"
-            yield Block(f"{page}:{start}", language, body, *mark("\n".join(lines[:start - 1])))
+            yield Block(f"{page}:{start}", language, body, *mark("\n".join(lines[:start - 1]), default))
             fence = ""
 
 
-def mark(before: str) -> tuple[str, str]:
+def mark(before: str, default: tuple[str, str]) -> tuple[str, str]:
     """The kind and the reason of the comment that ends *before*."""
     found = re.search(r"<!-- (not run|run by|slow)(?:: ([^>]*?))? -->\s*\Z", before)
-    return (found[1], found[2] or "") if found else ("", "")
+    return (found[1], found[2] or "") if found else default
