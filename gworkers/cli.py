@@ -14,6 +14,7 @@ usage: gworkers doctor [--json] [--all] [OPTIONS] [APP_MODULE]
        gworkers top [--once | --json] ADDRESS
        gworkers stacks PID | PIDFILE | --bind-name ADDRESS
        gworkers profile [--seconds SECONDS] [-o FILE] PID | PIDFILE | --bind-name ADDRESS
+       gworkers convert FILE[:SECTION]
        gworkers --help | --version
 
 doctor takes the options of Gunicorn and goes through the start of one worker without serving. It
@@ -42,6 +43,11 @@ unix:/run/site.sock. Only the user of the workers and root may use them.
               otherwise JSON for speedscope
 
 Exit status: 0 all workers have responded; 1 a worker has not; 2 invalid usage, or no worker found.
+
+convert prints a gunicorn.conf.py for a configuration of uWSGI, and lists on stderr the options that
+need a decision. FILE is INI, YAML (.yml, .yaml), JSON (.json, .js) or XML (.xml); - is INI on stdin.
+
+Exit status: 0 done; 2 invalid usage, or FILE cannot be converted.
 """
 #: The options of doctor itself. All others are passed to Gunicorn.
 DOCTOR_OPTIONS = ("--json", "--all")
@@ -59,7 +65,7 @@ def main() -> int:
     if command in ("-v", "--version"):
         sys.stdout.write(f"gworkers {__version__}\n")
         return 0
-    commands = {"doctor": doctor, "top": top, "stacks": stacks, "profile": profile}
+    commands = {"doctor": doctor, "top": top, "stacks": stacks, "profile": profile, "convert": convert}
     if command not in commands:
         sys.stderr.write(f"gworkers: unknown command {command!r}\n\n{USAGE}")
         return 2
@@ -131,6 +137,13 @@ def profile(words: list[str]) -> int:
     from gworkers.inspection.command_line import profile
 
     return profile(words)
+
+
+def convert(words: list[str]) -> int:
+    """Print a gunicorn.conf.py for a configuration of uWSGI. Return the exit status."""
+    from gworkers.convert.command_line import main
+
+    return main(words)
 
 
 def _usage_error(text: str) -> int:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "gworkers"
 
 #: A module may import from its own folder and from folders with a lower number. Modules at the top are "".
 LAYERS = {"": 0, "hubs": 1, "status": 1, "logs": 2, "http1": 3, "coroutines": 3, "checks": 4, "serving": 4,
-          "background": 5, "watch": 5, "master": 6, "worker": 6, "doctor": 7, "inspection": 7}
+          "background": 5, "watch": 5, "master": 6, "worker": 6, "doctor": 7, "inspection": 7, "convert": 8}
 
 #: Entry points stand at the top, and import what they start.
 ENTRY_POINTS = {"__init__", "__main__", "cli", "hooks", "script"}

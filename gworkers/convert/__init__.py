@@ -1,0 +1,1 @@
+"""`gworkers convert`: a gunicorn.conf.py from the configuration of uWSGI."""

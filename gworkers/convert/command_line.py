@@ -1,0 +1,42 @@
+"""The command line of `gworkers convert`."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from gworkers.convert.configuration import load
+from gworkers.convert.conversion import convert
+from gworkers.convert.source import SourceError
+from gworkers.convert.writing import config, report
+from gworkers.inspection.printable import one_line
+
+
+def main(words: list[str]) -> int:
+    """Run ``gworkers convert`` with the arguments *words*. Return the exit status."""
+    parser = argparse.ArgumentParser(prog="gworkers convert", allow_abbrev=False,
+                                     description="Print a gunicorn.conf.py for a configuration of uWSGI.")
+    parser.add_argument("file", metavar="FILE[:SECTION]", help="uwsgi.ini, or a file in YAML, JSON or XML; - is stdin")
+    name: str = parser.parse_args(words).file
+    try:
+        draft = convert(load(name))
+    except SourceError as error:
+        sys.stderr.write(f"gworkers convert: {one_line(str(error))}\n")
+        return 2
+    try:
+        _write(config(draft, name), sys.stdout.encoding, 1)
+    except BrokenPipeError:
+        # The reader closed the pipe, as head(1) does.
+        return 0
+    if draft.notes:
+        count = len(draft.notes)
+        _write(f"gworkers convert: {count} {'option needs' if count == 1 else 'options need'} a decision:\n"
+               f"{report(draft.notes)}\n", sys.stderr.encoding, 2)
+    return 0
+
+
+def _write(text: str, encoding: str | None, descriptor: int) -> None:
+    """Write *text*, with characters escaped that the encoding does not have."""
+    data = text.encode(encoding or "utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(descriptor, data):]

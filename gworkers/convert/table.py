@@ -1,0 +1,296 @@
+"""uWSGI's options and what each one is here. docs/migrate/uwsgi.md shows the same rows."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gworkers.convert import addresses, logs, rules
+from gworkers.convert.rules import Items, Own, Rule, Setting, megabytes, missing, nothing, number, switch, together
+
+
+@dataclass(frozen=True)
+class Row:
+    """Options that become the same thing.
+
+    :param names: of the options, separated by spaces; one that ends in ``*`` stands for all that begin like it
+    :param here: what it is here, in Markdown
+    :param rule: adds the setting
+    :param advice: what a person has to decide, if anything
+    :param switch: whether the option has no meaning if its value is false
+    """
+
+    names: str
+    here: str
+    rule: Rule
+    advice: str = ""
+    switch: bool = False
+
+
+def needless(names: str, here: str) -> Row:
+    """A row of options that need no setting."""
+    return Row(names, here, nothing)
+
+
+def absent(names: str, here: str) -> Row:
+    """A row of options without an equivalent; *here* says what to do."""
+    return Row(names, here, missing, here.replace("`", ""), switch=True)
+
+
+def served(names: str, here: str, rule: Rule, advice: str = "", *, on: bool = False) -> Row:
+    """A row of options that become settings, perhaps with advice. With *on*, only if they are not turned off."""
+    return Row(names, here, rule, advice, switch=on)
+
+
+TIMER = ("A function with `@background.cron(\"*/5 * * * *\")` or `@background.timer(60)` of `gworkers.background` "
+         "runs in one worker. For a command: `subprocess.run([...])` in such a function, or the cron of the system.")
+STATIC = ("The proxy: `location /static/ { alias ...; }` in nginx. Without a proxy: WhiteNoise, "
+          "`application = WhiteNoise(application, root=..., prefix=\"static/\")`.")
+SYSTEMD = "The process manager: a systemd unit of its own, or another container."
+
+ADDRESSES = (
+    served("http http-socket http11-socket httprouter", "`bind`", addresses.http),
+    served(
+        "socket uwsgi-socket", "`bind`, with HTTP in place of the uwsgi protocol: `proxy_pass` in nginx",
+        addresses.uwsgi),
+    served(
+        "fastcgi-socket fastcgi-nph-socket scgi-socket scgi-nph-socket raw-socket puwsgi-socket suwsgi-socket",
+        "`bind`, with HTTP in place of that protocol",
+        addresses.uwsgi),
+    needless("protocol socket-protocol", "`http` is the only protocol"),
+    served("shared-socket", "`bind`; the options that refer to it (`http-socket = =0`) need nothing", addresses.http),
+    served("https https-socket", "`bind`, `certfile`, `keyfile`, `ciphers`, `ca_certs`, `cert_reqs`", addresses.https),
+    served("https2", "as `https`", addresses.https2),
+    served("http-to-https", "The proxy or the application redirects", addresses.redirect),
+    absent(
+        "sni sni-dir sni-dir-ciphers sni-regexp ssl-* https-export-cert https-session-context",
+        "`ssl_context`, a hook of Gunicorn that returns an `ssl.SSLContext`; or TLS in the proxy."),
+    served("chmod-socket chmod", "`umask`: the mode of the socket is 777 without its bits", addresses.mode),
+    absent("chown-socket", "The socket belongs to `user` and `group`. Add the user of the proxy to that group."),
+    served("listen l", "`backlog`", Setting("backlog", number)),
+    served("reuse-port", "`reuse_port`", Setting("reuse_port", switch)),
+    needless(
+        "so-keepalive tcp-nodelay http-socket-modifier* http-modifier* modifier* freebind defer-accept "
+        "thunder-lock lock-engine ftok umutex abstract-socket",
+        "The workers share the socket without a lock; each connection has `TCP_NODELAY`"),
+    served(
+        "enable-proxy-protocol http-enable-proxy-protocol", "`proxy_protocol`", Setting("proxy_protocol", switch),
+        "Set proxy_allow_ips to the addresses of the load balancer."),
+    needless(
+        "http-websockets http-raw-body http-chunked-input http-auto-chunked http-manage-expect http-manage-source "
+        "http-processes http-workers http-events http-buffer-size http-to http-quiet http-cheap "
+        "http-connect-timeout http-uid http-gid websocket-max-size",
+        "There is no router process: each worker serves HTTP with WebSockets, chunks and `100 Continue`"),
+    absent("http-auto-gzip", "Compress in the proxy, or in the application (Django: `GZipMiddleware`)."),
+    absent(
+        "fastrouter* rawrouter* sslrouter* subscribe* subscription* http-subscription* http-use-* http-zerg "
+        "http-var corerouter* unsubscribe* notify-socket-subscribe",
+        "A proxy such as nginx, HAProxy or Traefik."),
+)
+
+APPLICATION = (
+    served("module wsgi wsgi-file file callable", '`wsgi_app = "package.module:callable"`', together),
+    served(
+        "mount", "`wsgi_app`; below a path with the variable `SCRIPT_NAME`; several with a dispatcher in one module",
+        together),
+    served("chdir", "`chdir`", Setting("chdir")),
+    absent("chdir2 chroot pivot-root pivot_root", "Set the directory in the service manager or in the container."),
+    served("pythonpath python-path pp", "`pythonpath`", Items("pythonpath")),
+    served("virtualenv venv home pyhome python-home", "Start the `gunicorn` of that environment", rules.virtualenv),
+    served("env", "`raw_env`", rules.environment),
+    absent("unenv", "Remove the variable where Gunicorn is started: `env -u NAME gunicorn ...`."),
+    served("paste ini-paste ini-paste-logged", "`paste`", rules.paste),
+    needless(
+        "need-app single-interpreter enable-threads no-threads-wait manage-script-name strict show-config "
+        "no-default-app no-site py-call-osafterfork py-call-uwsgi-fork-hooks wsgi-env-behavior wsgi-env-behaviour "
+        "optimize python-worker-override start_response-nodelay wsgi-accept-buffer wsgi-accept-buffers plugin "
+        "plugins plugin-dir plugins-dir need-plugin need-plugins autoload threads-stacksize thread-stacksize "
+        "threads-stack-size thread-stack-size",
+        "Always so, or without a purpose: an application that fails to load stops the start"),
+    served("wsgi-disable-file-wrapper disable-sendfile", "`sendfile = False`", rules.no_sendfile, on=True),
+    absent(
+        "pyargv pymodule-alias post-pymodule-alias import pyimport py-import python-import shared-import "
+        "spooler-import shared-pyimport shared-py-import pyrun pyshell* eval wsgi-lite pecan web3* pump "
+        "catch-exceptions early-python python-raw py-tracebacker* py-sharedarea",
+        "Import it in the module that `wsgi_app` names. For each worker: `post_worker_init` in gunicorn.conf.py."),
+    served(
+        "lazy-apps lazy", "Always: each worker loads the application. `preload_app = True` is the opposite",
+        rules.lazy),
+)
+
+PROCESSES = (
+    needless(
+        "master M vacuum die-on-term exit-on-reload no-orphans close-on-exec close-on-exec2 auto-procname "
+        "harakiri-verbose reload-os-env skip-atexit skip-atexit-teardown",
+        "Always so; `TERM` stops the server and `HUP` reloads it"),
+    served("processes workers p", "`workers`", Setting("workers", number)),
+    absent(
+        "threads",
+        "Each worker serves up to `worker_connections` requests at once in greenlets. If the database has few "
+        "connections, limit them in its pool, or the requests with `max_active_requests`."),
+    served("gevent async ugreen", "`worker_connections`", rules.concurrency),
+    needless(
+        "gevent-monkey-patch gevent-early-monkey-patch monkey-patch",
+        "Always: `patch`, before the application is loaded"),
+    absent(
+        "gevent-wait-for-hub",
+        "A stop waits for requests and for `background.spawn`, up to `graceful_timeout`. It does not wait for "
+        "greenlets that the application starts otherwise."),
+    absent(
+        "asyncio tornado greenlet loop fiber coroae rpcgevent",
+        "gevent runs the application. See docs/migrate/uwsgi.md."),
+    served("uid", "`user`", Setting("user")),
+    served("gid", "`group`", Setting("group")),
+    absent("add-gid additional-gids emulate-initgroups", "`initgroups = True`, if `user` is set."),
+    absent(
+        "cap cgroup* namespace* unshare ksm cpu-affinity cpus nice limit-nproc limit-as reload-on-as "
+        "evil-reload-on-as max-fd rlimit-* numa* purge* prio* mlock*",
+        "The service manager or the container: `MemoryMax`, `LimitNOFILE`, `CPUAffinity`, `Nice` in systemd."),
+    served("umask", "`umask`", Setting("umask", rules.mask)),
+    served("pidfile pidfile2 safe-pidfile safe-pidfile2", "`pidfile`", Setting("pidfile")),
+    served(
+        "procname procname-prefix procname-prefix-spaced procname-master", "`proc_name`; it needs setproctitle",
+        Setting("proc_name"),
+        "Names of processes need the package setproctitle: pip install setproctitle."),
+    needless("procname-append", "`proc_name`"),
+    served(
+        "cheaper* cheap idle die-on-idle",
+        "The number of workers is fixed: `workers`. A worker serves many requests at once, so fewer are enough",
+        missing,
+        "The number of workers is fixed and equals processes. Greenlets serve many requests at once, so one worker "
+        "for each core is enough for most applications. TTIN and TTOU change the number."),
+    absent(
+        "emperor* vassal* vassals* zerg* legion* broodlord heartbeat",
+        "A systemd template unit, `gunicorn@.service`, with one instance for each application."),
+    absent(
+        "attach-daemon* smart-attach-daemon* legion-attach-daemon attach-control-daemon exec-* hook-* as-user* "
+        "call-* master-fifo fifo after-request-* after-request-hook wait-for-* touch-exec",
+        SYSTEMD + " The hooks of gunicorn.conf.py (`on_starting`, `when_ready`, `post_fork`, `on_exit`) run Python."),
+)
+
+LIMITS = (
+    served(
+        "harakiri t", "`request_timeout`: the client gets 504; and `timeout` for a worker that is blocked",
+        rules.harakiri,
+        "The client gets 504 after this time, and other requests of the worker go on. The late request is not "
+        'ended: request_timeout_action="cancel" raises an exception in it.'),
+    served(
+        "http-timeout socket-timeout z so-send-timeout socket-send-timeout so-write-timeout socket-write-timeout",
+        "`body_timeout` and `write_timeout`",
+        Own("body_timeout write_timeout", number)),
+    served("http-headers-timeout", "`head_timeout`", Own("head_timeout", number)),
+    served("http-keepalive so-keepalive-timeout add-keepalive", "`keepalive`", rules.keepalive),
+    served("max-requests R", "`max_requests`", Setting("max_requests", number)),
+    served("max-requests-delta", "`max_requests_jitter`", Setting("max_requests_jitter", number)),
+    absent(
+        "min-worker-lifetime max-worker-lifetime max-worker-lifetime-delta reload-on-exception* reload-on-fd",
+        "`max_requests` and `max_rss` replace workers. By time: a timer that sends `HUP`; a reload loses no "
+        "request."),
+    served("reload-on-rss", "`max_rss`, in bytes", Own("max_rss", megabytes)),
+    served(
+        "evil-reload-on-rss", "`max_rss` if `reload-on-rss` is not set; a hard limit is `MemoryMax` of systemd",
+        rules.recycle_memory,
+        "A worker above max_rss is replaced without losing requests. A hard limit is for systemd (MemoryMax) or "
+        "the container."),
+    served("worker-reload-mercy reload-mercy", "`graceful_timeout`", rules.graceful),
+    served("buffer-size b http-buffer-size", "`limit_request_line` and `limit_request_field_size`", rules.buffer_size),
+    needless(
+        "post-buffering post-buffering-bufsize chunked-input-* body-read-warning upload-progress",
+        "The application reads the body as it arrives. The proxy can buffer it: nginx does"),
+    absent(
+        "limit-post",
+        "`client_max_body_size` in nginx, or the framework: Django `DATA_UPLOAD_MAX_MEMORY_SIZE`, Flask "
+        "`MAX_CONTENT_LENGTH`."),
+    needless(
+        "ignore-sigpipe ignore-write-errors disable-write-exception write-errors-tolerance "
+        "write-errors-exception-only",
+        "A client that leaves causes no error in the log"),
+    needless("offload-threads offload-thread", "`wsgi.file_wrapper` uses sendfile"),
+)
+
+RELOADS = (
+    absent(
+        "touch-reload touch-workers-reload touch-chain-reload fs-reload fs-brain-reload",
+        "`kill -HUP` of the master (`systemctl reload`) reloads all workers without losing a request. On a change "
+        "of a file: a systemd path unit that runs it, or `@background.on_file_change(path)`."),
+    served(
+        "py-autoreload py-auto-reload python-autoreload python-auto-reload py-autoreload-on-edit",
+        "`reload`, for development",
+        rules.reload,
+        "reload is for development only.",
+        on=True),
+    needless("py-auto-reload-ignore py-autoreload-ignore", "`reload`"),
+    absent(
+        "touch-logrotate touch-logreopen touch-mules-reload touch-spoolers-reload touch-signal",
+        "`kill -USR1` of the master opens the log files again."),
+)
+
+LOGS = (
+    served(
+        "daemonize daemonize2 d", "`daemon`, `errorlog` and `accesslog`; a service manager needs no daemon",
+        logs.daemon,
+        "Under systemd or in a container remove daemon."),
+    served("logto logto2 logger", "`errorlog`, `accesslog` and `capture_output`", logs.file),
+    served("req-logger logger-req", "`accesslog`", logs.requests),
+    served("log-format logformat", "`access_log_format`", logs.format_),
+    needless("disable-logging L", 'Without it `accesslog = "-"`: uWSGI logs each request, Gunicorn does not'),
+    served("log-x-forwarded-for", "`access_log_format` with `%({x-forwarded-for}i)s`", logs.forwarded),
+    needless(
+        "log-date logdate log-master* log-zero log-micros log-sendfile log-ioerror log-reopen logfile-chown "
+        "logfile-chmod threaded-logger logformat-strftime log-format-strftime log-prefix log-big log-req-encoder "
+        "log-encoder",
+        "Gunicorn's log has its own form; `access_log_json` writes JSON"),
+    absent(
+        "log-4xx log-5xx log-slow",
+        "The access log has all requests or none. A class in `logger_class` may select them."),
+    absent(
+        "log-maxsize log-backupname log-truncate log-drain log-filter log-route log-req-route alarm* log-alarm "
+        "not-log-alarm alarm-* log-syslog rsyslog* log-socket",
+        "logrotate with `kill -USR1`; syslog with `syslog` and `syslog_addr`; filters with `logconfig_dict`."),
+    served(
+        "stats stats-server", "`status_address`: metrics for Prometheus, a page, and `gworkers top`",
+        Own("status_address", rules.address),
+        'The status server replaces the stats server: /metrics for Prometheus, /state.json, and "gworkers top '
+        'ADDRESS" in place of uwsgitop. It shows paths of requests, so keep the address private.'),
+    needless(
+        "stats-http stats-minified stats-no-cores stats-no-metrics memory-report m enable-metrics",
+        "`status_address`; the metrics include memory"),
+    served("stats-push stats-pusher-default-freq", "`statsd_host` and `statsd_prefix`", rules.statsd),
+    absent(
+        "carbon* metric* snmp* nagios* graphite* http-stats* mongrel*",
+        "`status_address` (`/metrics`), or `statsd_host`."),
+)
+
+SERVICES = (
+    absent(
+        "cron cron2 unique-cron legion-cron legion-unique-cron cron-harakiri timer rbtimer signal-timer "
+        "signal-rbtimer",
+        TIMER),
+    absent(
+        "mule mules mule-* farm",
+        "Mules do not exist. `background.spawn(function)` runs after the response in the worker. Longer or "
+        "CPU-bound work: a queue such as Celery or RQ."),
+    absent(
+        "spooler* spool*",
+        "The spooler does not exist. `background.spawn(function)` does not survive a restart; a queue such as "
+        "Celery or RQ does."),
+    absent(
+        "static-map static-map2 check-static check-static-docroot static-* mimefile file-serve-mode fileserve-mode "
+        "honour-range docroot document-root",
+        STATIC),
+    absent(
+        "route* final-route* error-route* response-route* router-* collect-header collect-cookie pull-header",
+        "The proxy (`rewrite`, `return`, `auth_basic` in nginx), or WSGI middleware."),
+    absent("add-header rem-header del-header", "The proxy (`add_header`), or middleware of the application."),
+    absent(
+        "cache* queue* sharedarea* lock* locks rpc* remote-rpc signal signals",
+        "Redis or memcached. In one worker: a dictionary."),
+    absent(
+        "php* psgi* perl* rack* ruby* lua* cgi* jvm* mono* v8* pypy* gccgo* go-* webdav* ssi* rb* erlang* tuntap* "
+        "xslt*",
+        "gworkers serves Python only."),
+)
+
+#: Sections of the table by the heading in the documentation.
+SECTIONS: dict[str, tuple[Row, ...]] = {
+    "Addresses": ADDRESSES, "Application": APPLICATION, "Processes": PROCESSES, "Limits": LIMITS, "Reloads": RELOADS,
+    "Logs and metrics": LOGS, "Services": SERVICES}
+TABLE: tuple[Row, ...] = tuple(row for rows in SECTIONS.values() for row in rows)
