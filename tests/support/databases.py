@@ -1,4 +1,6 @@
-"""Real database servers, each a private instance in a temporary directory, without TCP and without the system's data.
+"""Real database servers, each a private instance in a temporary directory, without the system's data.
+
+They listen on a Unix socket, and Redis on a port of 127.0.0.1, too.
 
 Each class is a context manager. It raises :exc:`Missing` if the machine lacks the server's programs. A server that
 refuses to run as root runs as ``nobody``.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -133,8 +136,18 @@ class MariaDB(DatabaseServer):
 class Redis(DatabaseServer):
     """Redis, without persistence."""
 
+    def prepare(self) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            self.port = unused.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """For libraries that cannot use a Unix socket."""
+        return f"redis://127.0.0.1:{self.port}"
+
     def command(self) -> list[str]:
-        return [program("redis-server"), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "777",
+        return [program("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket), "--unixsocketperm", "777",
                 "--save", "", "--appendonly", "no", "--dir", str(self.directory)]
 
     @property
