@@ -147,7 +147,8 @@ class Redis(DatabaseServer):
         return f"redis://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        return [program("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket), "--unixsocketperm", "777",
+        return [program("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port),
+                "--unixsocket", str(self.socket), "--unixsocketperm", "777",
                 "--save", "", "--appendonly", "no", "--dir", str(self.directory)]
 
     @property
