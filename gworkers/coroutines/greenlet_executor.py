@@ -6,6 +6,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
+from gworkers.thread_locals import close_connections
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -149,6 +151,12 @@ class HubExecutor(ThreadPoolExecutor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call *function* in a new greenlet. Any thread may call this."""
-        work = Work(self._hub, lambda: function(*args, **kwargs))
+        def call() -> Any:
+            try:
+                return function(*args, **kwargs)
+            finally:
+                close_connections(self._calls.log)
+
+        work = Work(self._hub, call)
         self._calls.call(lambda: self._hub.create_greenlet(work.run).switch())
         return work.future

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, Callable
 
 import eventlet
+import eventlet.corolocal
 import eventlet.green.socket
 import eventlet.greenio
 import eventlet.hubs
@@ -25,11 +26,13 @@ from greenlet import getcurrent, greenlet
 
 from gworkers.hubs.base import CurrentRequest, Hub, LoopInfo, Watcher
 from gworkers.hubs.eventlet_environ import entries
+from gworkers.hubs.eventlet_locals import use_values_of_current_greenlet
 from gworkers.hubs.thread_selector import ThreadSelector
 
 
 def patch(parts: Sequence[str]) -> None:
     """Patch *parts* of the standard library. A second call, in a worker of a patched master, has no effect."""
+    eventlet.corolocal._patch = use_values_of_current_greenlet
     with _defaults_of_threading():
         if "all" in parts:
             eventlet.monkey_patch()

@@ -10,6 +10,7 @@ from greenlet import GreenletExit
 
 from gworkers.hubs.base import Greenlet, Hub
 from gworkers.hubs.guard import contain, hub_callback
+from gworkers.thread_locals import close_connections
 
 if TYPE_CHECKING:
     from gworkers.logs.queue import LogQueue
@@ -150,6 +151,7 @@ class RequestGreenlets:
             active.pop(current, None)
             self._idle.append(current)
             needed = self._wait_for_request(current)
+        close_connections(self.log)
 
     def _wait_for_request(self, current: Greenlet) -> bool:
         """Wait for the next request. Exceptions that an earlier request has left behind are ignored.
@@ -179,3 +181,4 @@ class RequestGreenlets:
             contain(connection, error)
         finally:
             del self.active[current]
+            close_connections(self.log)

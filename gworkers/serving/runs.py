@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable
 from gworkers.hubs.guard import hub_callback
 from gworkers.serving import fork
 from gworkers.status.figures import BACKGROUND_KINDS, BACKGROUND_OUTCOMES
+from gworkers.thread_locals import close_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,6 +145,7 @@ class Runs:
                 run.on_end()
         except BaseException as error:
             self.log.failure(f"the end of {run.name}", error)
+        close_connections(self.log)
         if self.on_idle is not None and not self.is_busy:
             self.on_idle()
 
