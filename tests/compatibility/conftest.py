@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,13 +23,10 @@ import pytest
 from compatibility.results import RecordResults, missing
 from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
 from support.http_sink import HttpSink
-from support.paths import APPS, ROOT
+from support.paths import APPS, LIBRARY_APPS, ROOT
 from support.program import Program
 from support.requirements import unavailable
 from support.server import Server
-
-#: Applications that need a library.
-LIBRARY_APPS = Path(__file__).with_name("apps")
 
 DATABASES: dict[str, type[DatabaseServer]] = {"postgres": Postgres, "mariadb": MariaDB, "redis": Redis}
 

@@ -24,10 +24,10 @@ def test_psycopg_waits_on_the_hub(library_app, database, hub):
 
 
 @pytest.mark.library("psycopg2-binary", area="Databases",
-                     note='Use the setting [`psycopg2="wait"`](settings.md). The worker warns without it.')
-def test_psycopg2_waits_on_the_hub(library_app, database):
+                     note='On gevent use the setting [`psycopg2="wait"`](settings.md). The worker warns without it.')
+def test_psycopg2_waits_on_the_hub(library_app, database, hub):
     """200 requests that each wait 100 ms in PostgreSQL finish in less than a second, with 100 connections."""
     server = library_app("psycopg2_app:app", env={"SERVER_DIRECTORY": str(database("postgres").directory)},
-                         settings={"psycopg2": "wait"})
+                         settings={"psycopg2": "wait"} if hub == "gevent" else {})
     assert burst_within(server, TARGETS, 1) == NUMBERS
     assert findings(server) == []
