@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.http1.discarding_connection import DISCARD
-from gworkers.http1.response_head import FIELDS, STATUSES, field_line, is_upgrade, status_code
+from gworkers.http1.response_head import FIELDS, STATUSES, connection_option, field_line, status_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -149,11 +149,13 @@ class Response:
         kept = []
         lines = []
         length = None
-        upgrade = False
+        upgrade = close = False
         for field in headers:
             line, field_length = (FIELDS.get(field) if type(field) is tuple else None) or field_line(field)
             if not line:
-                upgrade = upgrade or is_upgrade(field)
+                option = connection_option(field)
+                upgrade = upgrade or option == "upgrade"
+                close = close or option == "close"
                 continue
             if field_length is not None:
                 if length is not None and length != field_length:
@@ -166,6 +168,7 @@ class Response:
         self._lines = lines
         self.response_length = length
         self._upgrade = upgrade
+        self.must_close = self.must_close or close
 
     @property
     def too_late(self) -> bool:

@@ -109,7 +109,7 @@ def field_line(field: tuple[str, str]) -> tuple[bytes, int | None]:
     return line, length
 
 
-def is_upgrade(field: tuple[str, str]) -> bool:
-    """Whether *field* says that the connection continues with another protocol (RFC 9110 section 7.8)."""
+def connection_option(field: tuple[str, str]) -> str:
+    """Return the option in a ``Connection`` field (RFC 9110 section 7.6.1), in lower case; empty for other fields."""
     name, value = field
-    return name.lower() == "connection" and value.strip(" \t").lower() == "upgrade"
+    return value.strip(" \t").lower() if name.lower() == "connection" else ""

@@ -10,6 +10,11 @@ from typing import Any
 from app_support import answer, gates, route_by_name, say, wait_at
 
 
+def closing(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [("Content-Length", "2"), ("connection", "Close")])
+    return [b"ok"]
+
+
 def keys(environ: Any, start_response: Any) -> Any:
     own = {name: environ[name] is True for name in environ if name.startswith(("eventlet.", "wsgi.input_"))}
     return answer(start_response, json.dumps(own).encode())

@@ -25,6 +25,15 @@ def test_environ_has_the_entries_of_the_library(serve, hub):
     assert eventlets.intersection(found) == (eventlets if hub == "eventlet" else set())
 
 
+@pytest.mark.every_hub
+def test_application_closes_the_connection_as_with_gevents_server(serve):
+    client = serve("library_environ:app").connect()
+    response = client.request("/closing")
+    assert (response.body, response.all("connection")) == (b"ok", ["close"])
+    client.half_close()
+    client.expect_close()
+
+
 @on_eventlet
 def test_posthooks_are_called_after_the_response(serve):
     server = serve("library_environ:app")
