@@ -14,8 +14,6 @@ from support.paths import ROOT
 from support.server import Server
 from support.waiting import until_gone
 
-pytestmark = pytest.mark.only(transport="tcp", parser="fast")
-
 #: The two blocks of code of the page: for the application, and for gunicorn.conf.py.
 SECTION = (ROOT / "docs" / "worker-numbers.md").read_text().partition("## Metrics of the application\n")[2]
 APPLICATION, CONFIG = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)[:2]
@@ -36,16 +34,18 @@ def app(environ, start_response):
 """
 
 
-@pytest.mark.full
-def test_files_do_not_pile_up(start: Callable[..., Server], deployment: Deployment, tmp_path: Path) -> None:
-    pytest.importorskip("prometheus_client")
+@pytest.mark.library("prometheus_client", area="Monitoring",
+                     note="See [metrics of the application](worker-numbers.md#metrics-of-the-application).")
+def test_metrics_of_all_workers_are_added(start: Callable[..., Server], tmp_path: Path) -> None:
+    """The metrics of two workers are added in its multiprocess mode, and reloads leave no files behind."""
+    deployment = Deployment(tmp_path)
     directory = tmp_path / "metrics"
     directory.mkdir()
     deployment.release(APPLICATION + METRICS)
     server = start("deployed:app", *deployment.options, config=CONFIG, workers=2,
                    env={"PROMETHEUS_MULTIPROC_DIR": str(directory)})
     asked = 0
-    for _ in range(4):
+    for _ in range(2):
         workers = server.worker_pids()
         for _ in range(5):
             assert server.connect().request("/").status == 200
