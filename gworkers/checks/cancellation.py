@@ -1,6 +1,6 @@
 """Checks for libraries that an exception in the middle of a call damages, if requests are cancelled.
 
-docs/requests.md has the tests that show it.
+docs/cancellation.md has the tests that show it.
 """
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Requests are cancelled while they send a command, wait for its reply, read it, or wait for a connection. A library
 survives this if no reply reaches another request, no request fails that was not cancelled, the pool still lends all
-its connections, and no transaction is half committed. docs/requests.md has the results.
+its connections, and no transaction is half committed. docs/cancellation.md has the results.
 
 TEST_CANCELLED is another number than 1,000. ``pytest -m servers -rP`` prints what was counted.
 """
@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
     Attributes:
         use: a class in tests/apps.
-        row: the first column of its row in docs/requests.md.
+        row: the first column of its row in docs/cancellation.md.
         server: a database, or "http".
         modules: what has to be installed.
         hub: the only hub on which it fails; empty for both.
@@ -177,7 +177,7 @@ def test_library_survives_cancelled_requests(server_of, case):
 
 @pytest.mark.parametrize("case", FAIL, ids=class_name)
 def test_library_fails_after_cancelled_requests(hub, server_of, case):
-    """As docs/requests.md says. If a new release survives, its row moves."""
+    """As docs/cancellation.md says. If a new release survives, its row moves."""
     if case.hub not in ("", hub):
         pytest.skip(f"it fails on {case.hub} only")
     result = cancel(server_of(case), CANCELLED, stop_if_failed=True)
@@ -207,6 +207,6 @@ def test_many_cancelled_requests_leave_nothing_behind(server_of):
 @pytest.mark.only(hub="gevent")
 @pytest.mark.parametrize(("cases", "verdict"), [(SURVIVE, "yes"), (FAIL, "**no**")], ids=["survive", "fail"])
 def test_documentation_has_the_results(hub, cases, verdict):
-    page = (ROOT / "docs" / "requests.md").read_text()
+    page = (ROOT / "docs" / "cancellation.md").read_text()
     rows = re.findall(r"^\| (.+?) \| .+? \| (yes|\*\*no\*\*) \|", page, re.MULTILINE)
     assert [row for row, survives in rows if survives == verdict] == [case.row for case in cases]
