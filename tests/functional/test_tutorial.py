@@ -23,8 +23,8 @@ LIMIT = 60.0
 
 
 def comparable(line: str) -> str:
-    """A line without what differs from run to run: numbers, spaces, and where the packages are."""
-    return re.sub(r"[\d.,:]*\d", "0", " ".join(line.split()))
+    """A line without what differs from run to run: numbers, units and spaces."""
+    return re.sub(r"[\d.,:]*\d( (B|KiB|MiB|us|ms|s)\b)?", "0", " ".join(line.split()))
 
 
 class Terminals:
