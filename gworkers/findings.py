@@ -10,7 +10,7 @@ CODES = frozenset((
     "gunicorn-incompatible", "gunicorn-untested", "imported-at-startup", "imported-too-early", "invalid-setting",
     "keepalive-short", "library-broken", "library-incompatible", "library-missing", "library-old",
     "metrics-missing", "not-wsgi", "open-file-limit", "patched-by-other-library", "preload-unpatched", "pypy-old",
-    "root", "setting-ignored", "trusts-everyone", "worker-setup-failed",
+    "reload-preloaded", "root", "setting-ignored", "trusts-everyone", "worker-setup-failed",
 ))
 
 

@@ -40,7 +40,8 @@ class Feature(Enum):
     FAST_ACCESS_LOG = "The fast access log is off", "Gunicorn's logger formats each line, which takes more CPU time"
     EXTENSIONS = "Gunicorn's extensions for applications are off", (
         "files are sent without sendfile, or the Server field says only gunicorn")
-    ERROR_PAGE = "The error page of the setting reload is off", "a worker ends if its application cannot be loaded"
+    RELOADER = "The management of the setting reload is off", (
+        "a worker stops before its successor is ready, and ends if its application cannot be loaded")
     ADVICE = "Some advice is off", "some mistakes in the configuration are not reported, and errors are less clear"
     DOCTOR = "The command doctor is off", "it loads the configuration as Gunicorn does"
     SCRIPT = "gworkers.serve() is off", "a script cannot start a server"
@@ -119,10 +120,9 @@ NEEDS = (
     Need("gunicorn.http.wsgi", Feature.SERVING, "http1/", calls=_mapping(base_environ="cfg")),
     Need("gunicorn.http.wsgi", Feature.EXTENSIONS, "serving/", names="FileWrapper"),
     Need("gunicorn", Feature.EXTENSIONS, "serving/", names="SERVER"),
-    Need("gunicorn.util", Feature.ERROR_PAGE, "worker/", calls=_mapping(make_fail_app="msg")),
-    Need(_WORKER, Feature.ERROR_PAGE, "worker/", names="reloader"),
-    Need("gunicorn.reloader:Reloader", Feature.ERROR_PAGE, "worker/",
-         calls=_mapping(add_extra_file="self filename")),
+    Need("gunicorn.util", Feature.RELOADER, "worker/", calls=_mapping(make_fail_app="msg")),
+    Need(_WORKER, Feature.RELOADER, "worker/", relies=_mapping(init_process="reloader_engines")),
+    Need("gunicorn.reloader", Feature.RELOADER, "worker/", names="reloader_engines"),
     Need(_CONFIG, Feature.OWN_SOCKETS, "master/ worker/", names="address reuse_port",
          calls=_mapping(set="self name value")),
     Need(ARBITER, Feature.OWN_SOCKETS, "master/", relies=_mapping(spawn_worker="reuse_port"),

@@ -31,7 +31,7 @@ EVENTLET_END_OF_SUPPORT = date(2027, 4, 1)
 def check(cfg: Any, library: str) -> list[Finding]:
     """Return warnings about *cfg*, Gunicorn's configuration, for a worker that runs on *library*."""
     return [*_root(cfg), *_trust(cfg), *_keepalive(cfg), *_files(cfg), *_control_socket(cfg),
-            *_end_of_support(library)]
+            *_reload(cfg), *_end_of_support(library)]
 
 
 def check_status(settings: Settings) -> list[Finding]:
@@ -115,6 +115,14 @@ def _control_socket(cfg: Any) -> list[Finding]:
         "control-socket", f"the control socket {path} cannot be created, because {reason}",
         "gunicornc cannot connect, and Gunicorn logs an error after each fork of a worker",
         "Turn it off with --no-control-socket, or choose another path: --control-socket /run/hello/gunicorn.ctl")]
+
+
+def _reload(cfg: Any) -> list[Finding]:
+    if not (cfg.reload and cfg.preload_app):
+        return []
+    return [Finding(
+        "reload-preloaded", "reload and preload_app are on", "changed code is not loaded, because the master has "
+        "loaded the application", "Start Gunicorn with --reload and without --preload while you develop")]
 
 
 def _end_of_support(library: str) -> list[Finding]:

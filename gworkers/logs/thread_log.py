@@ -15,6 +15,13 @@ class ThreadLog:
     def __init__(self, logger: Any) -> None:
         self._logger = logger
 
+    def info(self, message: str, *args: object) -> None:
+        """Log a step that was taken."""
+        try:
+            self._logger.info(message, *args)
+        except Exception as error:
+            print_traceback(error)
+
     def warning(self, message: str, *args: object) -> None:
         """Log a possible problem."""
         try:

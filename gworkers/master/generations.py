@@ -24,6 +24,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
+from gworkers.code_changes import CODE_CHANGES
 from gworkers.master.arbiter import ResilientArbiter
 from gworkers.master.boot_backoff import BootBackoff
 from gworkers.master.dry_run import dry_run, log_failure
@@ -92,6 +93,7 @@ class Generations(ResilientArbiter):
     def reload(self) -> None:
         """Load the configuration and start a new generation, unless a dry run shows that it would fail."""
         bind = self.cfg.bind
+        CODE_CHANGES.begin_reload()
         self._observers.reload_begins()
         self._bind = dry_run(self, self._observers.keep_alive)
         if self._bind is None or not self._listeners.change(self._bind):

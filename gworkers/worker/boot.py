@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gworkers import hubs
 from gworkers.checks import application, async_views, configuration, libraries, patching
+from gworkers.code_changes import CODE_CHANGES
 from gworkers.error_text import AppImportError, describe, print_traceback
 from gworkers.errors import SettingsError, StartError
 from gworkers.findings import Finding
@@ -19,8 +20,8 @@ from gworkers.serving.fork import exit_forked_child
 from gworkers.settings import Settings, load_hook
 from gworkers.shared_state import SERVER_STATE, Phase
 from gworkers.status.figures import store
-from gworkers.worker import post_patch, psycopg
-from gworkers.worker.boot_failure import serve_error_page, start_error
+from gworkers.worker import code_watch, post_patch, psycopg
+from gworkers.worker.boot_failure import blamed_files, serve_error_page, start_error
 from gworkers.worker.boot_signals import InterruptibleWorker
 from gworkers.worker.own_sockets import open_own_sockets
 
@@ -55,6 +56,8 @@ class BootableWorker(InterruptibleWorker):
         super().__init__(*args, **kwargs)
         #: true while SIGABRT ends the process
         self.aborting = False
+        #: whether an error page is served in place of the application
+        self.serves_error_page = False
         #: the greenlet of the application that has forked this process from a worker; None in a worker
         self.forking_greenlet: Any = None
         #: whether async views were found at boot that need the setting asyncio_thread
@@ -96,6 +99,8 @@ class BootableWorker(InterruptibleWorker):
         self.logs_shared_findings = SERVER_STATE.warnings.claim()
         self.log_warnings(self.log, self.prepare())
         self.log_streams = LogStreams(self.log, self.hub)
+        if self.cfg.reload and works(Feature.RELOADER):
+            code_watch.install(self, import_module("gunicorn.reloader").reloader_engines)
         super().init_process()
 
     def _fail(self, error: StartError, status: int) -> NoReturn:
@@ -163,12 +168,17 @@ class BootableWorker(InterruptibleWorker):
         :raises StartError: if a worker cannot serve it
         """
         try:
-            super().load_wsgi()
+            # Gunicorn's method does the same, but with the setting reload it serves a page for a SyntaxError.
+            self.wsgi = self.app.wsgi()
             findings = application.check(self.wsgi, self.app)
             if findings:
                 raise StartError(findings[0])
         except Exception as error:
-            if not (self.cfg.reload and works(Feature.ERROR_PAGE)):
+            if not (self.cfg.reload and works(Feature.RELOADER)):
+                raise
+            CODE_CHANGES.blame(blamed_files(error))
+            if SERVER_STATE.was_ready and SERVER_STATE.reloads_managed:
+                # The workers with the previous code continue to serve.
                 raise
             serve_error_page(self, error)
         conflict = configuration.other_patch_finding(self.hub_name)

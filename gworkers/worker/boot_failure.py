@@ -5,8 +5,6 @@ import os
 import traceback
 from typing import TYPE_CHECKING
 
-from gunicorn.workers.base import Worker
-
 from gworkers.checks import application, configuration
 from gworkers.error_text import actual_error, describe, trim_traceback
 from gworkers.errors import StartError
@@ -35,7 +33,7 @@ def start_error(worker: BootableWorker, error: BaseException) -> StartError:
 
 def _finding(worker: BootableWorker, error: BaseException) -> Finding:
     codes = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
-    if Worker.load_wsgi.__code__ in codes:
+    if type(worker).load_wsgi.__code__ in codes:
         return application.load_failure(error, worker.app, FIX_ERROR)
     in_hook = getattr(worker.cfg.post_worker_init, "__code__", None) in codes
     problem = "post_worker_init has raised" if in_hook else "a worker cannot be set up:"
@@ -43,17 +41,26 @@ def _finding(worker: BootableWorker, error: BaseException) -> Finding:
                    "workers exit before they serve any request", FIX_ERROR, fatal=True)
 
 
+def blamed_files(error: BaseException) -> list[str]:
+    """Return the files in which *error* may be corrected, the likeliest first."""
+    error = actual_error(error)
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        files.append(error.filename)
+    if isinstance(error, ImportError):
+        # A missing module may be created beside the one that imports it.
+        files += [os.path.dirname(file) for file in files[-1:]]
+    return [file for file in dict.fromkeys(reversed(files)) if os.path.exists(file)]
+
+
 def serve_error_page(worker: BootableWorker, error: Exception) -> None:
     """Log *error* and serve it as a page until a file changes.
 
     Used with the setting ``reload``, where Gunicorn does so for a SyntaxError only.
     """
-    files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
     failure = error if isinstance(error, StartError) else start_error(worker, error)
     cause = failure.__cause__
     worker.log.error("%s", failure, exc_info=cause)
-    for file in files:
-        if worker.reloader is not None and os.path.isfile(file):
-            worker.reloader.add_extra_file(file)
+    worker.serves_error_page = True
     worker.wsgi = make_fail_app(
         "".join(traceback.format_exception(type(cause), cause, cause.__traceback__)) if cause else f"{failure}\n")

@@ -110,7 +110,7 @@ class GreenWorker(ConfigurableWorker):
     def _enter(self, phase: Phase) -> None:
         """Publish *phase* and wake the master, which may wait for it."""
         self.state.phase = phase
-        if phase == Phase.READY:
+        if phase == Phase.READY and not self.serves_error_page:
             SERVER_STATE.record_ready()
         try:
             os.kill(self.ppid, signal.SIGCHLD)

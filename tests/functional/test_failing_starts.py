@@ -6,7 +6,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -281,14 +280,6 @@ def test_hook_that_raises(start: Start, raised: str, said: str, status: int) -> 
     assert server.wait_for_exit() == status
     if status == BOOT:
         server.expect_traceback("^KeyError: 'database'$")
-
-
-@pytest.mark.skipif(find_spec("inotify") is not None, reason="inotify is installed")
-@pytest.mark.log_handler(raises="Gunicorn logs that its reloader is on, and ends if it cannot")
-def test_missing_module_of_the_reloader(start: Start) -> None:
-    server = start("probe:app", "--reload", "--reload-engine", "inotify", ready=False)
-    line = finding_of(server, "worker-setup-failed")
-    assert "a worker cannot be set up: ImportError: You must have the inotify" in line
 
 
 @pytest.mark.parametrize("file", ["nowhere/ready", ""])
