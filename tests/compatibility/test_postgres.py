@@ -1,4 +1,4 @@
-"""psycopg 3 and psycopg2 with PostgreSQL."""
+"""psycopg 3, psycopg2 and asyncpg with PostgreSQL."""
 
 from __future__ import annotations
 
@@ -29,5 +29,13 @@ def test_psycopg2_waits_on_the_hub(library_app, database, hub):
     """200 requests that each wait 100 ms in PostgreSQL finish in less than a second, with 100 connections."""
     server = library_app("psycopg2_app:app", env={"SERVER_DIRECTORY": str(database("postgres").directory)},
                          settings={"psycopg2": "wait"} if hub == "gevent" else {})
+    assert burst_within(server, TARGETS, 1) == NUMBERS
+    assert findings(server) == []
+
+
+@pytest.mark.library("asyncpg", area="Databases", note="Call it with [`gworkers.run_async`](asyncio.md).")
+def test_asyncpg_runs_in_the_loop_of_the_worker(library_app, database):
+    """200 requests that each wait 100 ms in PostgreSQL finish in less than a second, with a pool of 100 connections."""
+    server = library_app("asyncpg_app:app", env={"SERVER_DIRECTORY": str(database("postgres").directory)})
     assert burst_within(server, TARGETS, 1) == NUMBERS
     assert findings(server) == []

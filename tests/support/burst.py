@@ -49,7 +49,7 @@ def burst(server: Server, targets: Iterable[str], timeout: float = 60,
     return Burst(complete, seconds)
 
 
-def burst_within(server: Server, targets: Iterable[str], seconds: float, tries: int = 5) -> list[str]:
+def burst_within(server: Server, targets: Iterable[str], seconds: float, tries: int = 10) -> list[str]:
     """Repeat the burst until it takes less than *seconds*; return the bodies, each with status 200.
 
     The first burst opens connections, and other processes of the machine may delay a burst.
