@@ -1,6 +1,9 @@
 """Addresses that uWSGI listens on, as Gunicorn's `bind` and TLS settings."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from gworkers.convert.configuration import Option
 from gworkers.convert.draft import Draft
 from gworkers.convert.value import Value, ValueProblem
@@ -16,6 +19,14 @@ ALL_OR_NONE = (
     "Gunicorn uses TLS on all addresses or on none. If others have to serve plain HTTP, start a second server, "
     "or let a proxy terminate TLS.")
 REDIRECT = "Redirect HTTP to HTTPS in the proxy, or in the application (Django: SECURE_SSL_REDIRECT)."
+
+
+def with_protocol(options: Sequence[Option]) -> list[Option]:
+    """Return the options, with the name ``http-socket`` for sockets that ``protocol = http`` refers to."""
+    protocols = [option.value.text for option in options if option.name in ("protocol", "socket-protocol")]
+    if protocols[-1:] not in (["http"], ["http11"], ["https"]):
+        return list(options)
+    return [replace(option, name="http-socket") if option.name in ("socket", "s") else option for option in options]
 
 
 def address(value: Value) -> Value:

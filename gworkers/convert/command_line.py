@@ -29,9 +29,7 @@ def main(words: list[str]) -> int:
         # The reader closed the pipe, as head(1) does.
         return 0
     if draft.notes:
-        count = len(draft.notes)
-        _write(f"gworkers convert: {count} {'option needs' if count == 1 else 'options need'} a decision:\n"
-               f"{report(draft.notes)}\n", sys.stderr.encoding, 2)
+        _write(f"gworkers convert: these options need a decision:\n{report(draft.notes)}\n", sys.stderr.encoding, 2)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import glob
 import os.path
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gworkers.convert.formats import DEFAULT_SECTION, Line, lines
 from gworkers.convert.placeholders import HOST, Placeholders, environment
@@ -17,10 +18,21 @@ MOST = 10_000
 
 INCLUDES = frozenset(("ini", "include", "inherit", "config", "yaml", "yml", "json", "js", "xml"))
 ENDS = frozenset(("endif", "end-if", "endfor", "end-for"))
-LOOPS = frozenset(("for", "for-glob", "for-times"))
+LOOPS = frozenset(("for", "for-glob", "for-times", "for-readline"))
 #: Set at the end of a condition's name, by its beginning.
 TESTS = {"env": "env", "opt": "opt", "hostname": "hostname", "exists": "exists", "file": "file", "dir": "dir",
          "directory": "dir", "reload": "reload"}
+
+
+class Condition(NamedTuple):
+    """A test that gunicorn.conf.py makes, as a Python expression, and its opposite."""
+
+    test: str
+    opposite: str
+
+    def negated(self) -> Condition:
+        """Return the opposite condition."""
+        return Condition(self.opposite, self.test)
 
 
 @dataclass(frozen=True)
@@ -28,13 +40,13 @@ class Option:
     """An option with its value.
 
     :param place: the file and the line, for messages
-    :param condition: a Python expression that decides at start whether the option applies; empty if it always does
+    :param condition: decides at start whether the option applies; ``None`` if it always does
     """
 
     name: str
     value: Value
     place: str
-    condition: str = ""
+    condition: Condition | None = None
 
 
 @dataclass
@@ -55,7 +67,7 @@ class _Block:
     """The condition or loop around an option. uWSGI does not nest them."""
 
     applies: bool = True
-    condition: str = ""
+    condition: Condition | None = None
     #: what ``%(_)`` stands for, once for each turn of a loop
     turns: tuple[Value | None, ...] = (None,)
 
@@ -107,7 +119,7 @@ class _Loader:
                 self._option(line.key, value, where, block.condition, path, around)
         return block
 
-    def _option(self, name: str, value: Value, where: str, condition: str, path: str,
+    def _option(self, name: str, value: Value, where: str, condition: Condition | None, path: str,
                 around: tuple[tuple[str, str], ...]) -> None:
         if len(self.configuration.options) >= MOST:
             raise SourceError(f"{path} has more than {MOST} options with its includes and loops.")
@@ -142,7 +154,7 @@ class _Loader:
         if test == "opt":
             return _Block(applies=self._has(value) != negated, turns=(value,))
         condition, turn = _condition(test, value)
-        return _Block(condition=f"not {condition}" if negated else condition, turns=(None if negated else turn,))
+        return _Block(condition=condition.negated()) if negated else _Block(condition=condition, turns=(turn,))
 
     def _undecided(self, where: str, name: str, value: Value, text: str) -> None:
         self.configuration.undecided.append((Option(name, value, where), text))
@@ -155,8 +167,9 @@ class _Loader:
 
     def _loop(self, line: Line, where: str, value: Value) -> _Block:
         text = value.text
-        if text is None:
-            self._undecided(where, line.key, value, "The loop depends on the environment. Its options are left out.")
+        if text is None or line.key == "for-readline":
+            self._undecided(where, line.key, value, "The loop depends on the environment or on a file. Its options are "
+                            "left out.")
             return _Block(applies=False)
         if line.key == "for-glob":
             items = sorted(glob.glob(text))
@@ -176,15 +189,18 @@ def _path_and_section(name: str, current: str) -> tuple[str, str]:
     return path or current, section or DEFAULT_SECTION
 
 
-def _condition(test: str, value: Value) -> tuple[str, Value]:
-    """Return a test that gunicorn.conf.py makes, and the value of ``%(_)`` where it is true."""
+def _condition(test: str, value: Value) -> tuple[Condition, Value]:
+    """Return a condition, and the value of ``%(_)`` where it is true."""
     if test == "env":
         name, *wanted = value.split("=", 1)
-        variable = environment(name.shown)
+        variable = literal(name.shown)
         if wanted:
-            return f"os.environ.get({literal(name.shown)}) == {wanted[0].string()}", wanted[0]
-        return f"{literal(name.shown)} in os.environ", Value.of(variable)
+            left, right = f"os.environ.get({variable})", wanted[0].string()
+            return Condition(f"{left} == {right}", f"{left} != {right}"), wanted[0]
+        condition = Condition(f"{variable} in os.environ", f"{variable} not in os.environ")
+        return condition, Value.of(environment(name.shown))
     if test == "hostname":
-        return f"{HOST.source} == {value.string()}", value
+        return Condition(f"{HOST.source} == {value.string()}", f"{HOST.source} != {value.string()}"), value
     function = {"exists": "os.path.exists", "file": "os.path.isfile", "dir": "os.path.isdir"}[test]
-    return f"{function}({value.string()})", value
+    call = f"{function}({value.string()})"
+    return Condition(call, f"not {call}"), value

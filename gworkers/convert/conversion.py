@@ -1,10 +1,11 @@
 """The conversion of a configuration of uWSGI, option by option."""
 from __future__ import annotations
 
-from gworkers.convert import application, logs
+from gworkers.convert import addresses, application, logs
 from gworkers.convert.configuration import Configuration, Option
 from gworkers.convert.draft import Draft
-from gworkers.convert.table import TABLE, Row
+from gworkers.convert.row import Row
+from gworkers.convert.table import TABLE
 
 #: The row of each option. A name that ends in * stands for all options that begin with the rest.
 ROWS = {name: row for row in TABLE for name in row.names.split()}
@@ -19,11 +20,13 @@ def convert(configuration: Configuration) -> Draft:
     draft = Draft()
     for logic, text in configuration.undecided:
         draft.note(logic, text)
-    options = configuration.options
+    options = addresses.with_protocol(configuration.options)
     for option in options:
         _option(option, draft, configuration.variables)
     application.convert(options, draft)
     logs.finish(options, draft)
+    order = {option.place: place for place, option in enumerate(options)}
+    draft.notes.sort(key=lambda note: order.get(note.options[0].place, 0) if note.options else -1)
     return draft
 
 

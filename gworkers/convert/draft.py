@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gworkers.convert.configuration import Option
+from gworkers.convert.configuration import Condition, Option
 
 
 @dataclass(frozen=True)
@@ -14,27 +14,25 @@ class Assignment:
     :param setting: its name
     :param expression: a Python expression
     :param comment: the reason for a value that is not obvious, for the end of the line
-    :param condition: a Python expression; the value applies only if it is true
+    :param condition: decides at start whether the value applies; ``None`` if it always does
     """
 
     setting: str
     expression: str
     comment: str = ""
-    condition: str = ""
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True)
 class Note:
-    """An option that has no equivalent or needs a decision.
+    """Options that have no equivalent or need a decision.
 
-    :param place: the file and the line
-    :param option: the option as it stands there
     :param text: what to do
+    :param options: that it is about, in the order of the file
     """
 
-    place: str
-    option: str
     text: str
+    options: list[Option] = field(default_factory=list)
 
 
 @dataclass
@@ -51,11 +49,11 @@ class Draft:
 
     def set(self, setting: str, expression: str, option: Option | None = None, comment: str = "") -> None:
         """Set one of Gunicorn's settings. A later value without a condition replaces the earlier ones."""
-        self._add(self.settings, Assignment(setting, expression, comment, option.condition if option else ""))
+        self._add(self.settings, Assignment(setting, expression, comment, option.condition if option else None))
 
     def set_own(self, setting: str, expression: str, option: Option | None = None, comment: str = "") -> None:
         """Set one of gworkers' settings."""
-        self._add(self.own, Assignment(setting, expression, comment, option.condition if option else ""))
+        self._add(self.own, Assignment(setting, expression, comment, option.condition if option else None))
 
     @staticmethod
     def _add(assignments: list[Assignment], new: Assignment) -> None:
@@ -74,9 +72,13 @@ class Draft:
         return any(assignment.setting == setting for assignment in (*self.settings, *self.own))
 
     def note(self, option: Option, text: str) -> None:
-        """Add a note to an option. The same text appears once, with the first option that needs it."""
-        if not any(note.text == text for note in self.notes):
-            self.notes.append(Note(option.place, f"{option.name} = {option.value.shown}".rstrip(" ="), text))
+        """Add a note to an option. The same text appears once, with all options that need it."""
+        note = next((note for note in self.notes if note.text == text), None)
+        if note is None:
+            note = Note(text)
+            self.notes.append(note)
+        if option.name not in [other.name for other in note.options]:
+            note.options.append(option)
 
     def needs_nothing(self, option: Option) -> None:
         """Record an option that needs no setting."""

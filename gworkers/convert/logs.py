@@ -9,7 +9,7 @@ from gworkers.convert.value import Value
 
 #: uWSGI's variables of a log line, and Gunicorn's.
 ATOMS = {
-    "addr": "%(h)s", "user": "%(u)s", "method": "%(m)s", "uri": "%(U)s?%(q)s", "proto": "%(H)s", "status": "%(s)s",
+    "addr": "%(h)s", "user": "%(u)s", "method": "%(m)s", "uri": "%({raw_uri}e)s", "proto": "%(H)s", "status": "%(s)s",
     "size": "%(B)s", "rsize": "%(B)s", "hsize": "-", "cl": "%({content-length}i)s", "micros": "%(D)s", "msecs": "%(M)s",
     "secs": "%(T)s", "ctime": "%(t)s", "ltime": "%(t)s", "ftime": "%(t)s", "time": "%(t)s", "pid": "%(p)s",
     "host": "%({host}i)s", "referer": "%(f)s", "uagent": "%(a)s",
@@ -66,7 +66,9 @@ def format_(option: Option, draft: Draft) -> None:
             unknown.append(found[1])
         return ATOMS.get(found[1], "-")
 
-    parts = [VARIABLE.sub(replace, part) if isinstance(part, str) else part for part in option.value.parts]
+    # Gunicorn's time has its brackets.
+    parts = [VARIABLE.sub(replace, part).replace("[%(t)s]", "%(t)s") if isinstance(part, str) else part
+             for part in option.value.parts]
     draft.set("access_log_format", Value.of(*parts).string(), option)
     if unknown:
         draft.note(option, f"The access log has no {', '.join(unknown)}. The line has - in its place.")

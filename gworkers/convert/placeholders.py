@@ -12,17 +12,17 @@ PLACEHOLDER = re.compile(
     r"%\((?P<name>[^()]*)\)|\$\((?P<variable>[^()]*)\)|@\((?P<file>[^()]*)\)|%(?P<magic>[a-zA-Z0-9%])")
 #: uWSGI computes with a variable and a number: %(workers + 1).
 ARITHMETIC = re.compile(r"(?P<left>\S+) *(?P<operator>[-+*/]) *(?P<right>\S+)")
-CPUS = Code("(os.cpu_count() or 1)", number=True)
-HOST = Code("socket.gethostname()")
+CPUS = Code("(os.cpu_count() or 1)", number=True, shown="%k")
+HOST = Code("socket.gethostname()", shown="%h")
 #: Computed when the server starts, because it may start on another machine or as another user.
 AT_START: dict[str, Code] = {
-    "k": CPUS, "h": HOST, "t": Code("int(time.time())", number=True), "u": Code("os.getuid()", number=True),
-    "g": Code("os.getgid()", number=True)}
+    "k": CPUS, "h": HOST, "t": Code("int(time.time())", number=True, shown="%t"),
+    "u": Code("os.getuid()", number=True, shown="%u"), "g": Code("os.getgid()", number=True, shown="%g")}
 
 
 def environment(name: str) -> Code:
     """Return the code that reads an environment variable when the server starts."""
-    return Code(f"os.environ[{literal(name)}]")
+    return Code(f"os.environ[{literal(name)}]", shown=f"$({name})")
 
 
 class Placeholders:

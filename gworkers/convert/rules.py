@@ -119,9 +119,16 @@ def buffer_size(option: Option, draft: Draft) -> None:
     draft.set("limit_request_field_size", size, option, "buffer-size, for each field")
 
 
-def graceful(option: Option, draft: Draft) -> None:
-    """The time that requests have to end when a worker stops."""
-    draft.set("graceful_timeout", option.value.integer(), option)
+def umask(option: Option, draft: Draft) -> None:
+    """The mask of file modes. The mode of the socket takes precedence."""
+    if not draft.has("umask"):
+        draft.set("umask", mask(option.value), option)
+
+
+def reload_mercy(option: Option, draft: Draft) -> None:
+    """The time that requests have to end when the server reloads. That of a worker takes precedence."""
+    if not draft.has("graceful_timeout"):
+        draft.set("graceful_timeout", option.value.integer(), option)
 
 
 def environment(option: Option, draft: Draft) -> None:

@@ -1,47 +1,13 @@
 """uWSGI's options and what each one is here. docs/migrate/uwsgi.md shows the same rows."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from gworkers.convert import addresses, logs, rules, scheduled
+from gworkers.convert.row import Row, absent, needless, served
+from gworkers.convert.rules import Items, Own, Setting, megabytes, missing, number, switch, together
 
-from gworkers.convert import addresses, logs, rules
-from gworkers.convert.rules import Items, Own, Rule, Setting, megabytes, missing, nothing, number, switch, together
-
-
-@dataclass(frozen=True)
-class Row:
-    """Options that become the same thing.
-
-    :param names: of the options, separated by spaces; one that ends in ``*`` stands for all that begin like it
-    :param here: what it is here, in Markdown
-    :param rule: adds the setting
-    :param advice: what a person has to decide, if anything
-    :param switch: whether the option has no meaning if its value is false
-    """
-
-    names: str
-    here: str
-    rule: Rule
-    advice: str = ""
-    switch: bool = False
-
-
-def needless(names: str, here: str) -> Row:
-    """A row of options that need no setting."""
-    return Row(names, here, nothing)
-
-
-def absent(names: str, here: str) -> Row:
-    """A row of options without an equivalent; *here* says what to do."""
-    return Row(names, here, missing, here.replace("`", ""), switch=True)
-
-
-def served(names: str, here: str, rule: Rule, advice: str = "", *, on: bool = False) -> Row:
-    """A row of options that become settings, perhaps with advice. With *on*, only if they are not turned off."""
-    return Row(names, here, rule, advice, switch=on)
-
-
-TIMER = ("A function with `@background.cron(\"*/5 * * * *\")` or `@background.timer(60)` of `gworkers.background` "
-         "runs in one worker. For a command: `subprocess.run([...])` in such a function, or the cron of the system.")
+CRON = ("A function with `@background.cron(\"*/5 * * * *\")` of `gworkers.background`, which runs the command with "
+        "`subprocess.run`; or the cron of the system.")
+TIMER = "A function with `@background.timer(seconds)` of `gworkers.background`, which runs in one worker."
 STATIC = ("The proxy: `location /static/ { alias ...; }` in nginx. Without a proxy: WhiteNoise, "
           "`application = WhiteNoise(application, root=..., prefix=\"static/\")`.")
 SYSTEMD = "The process manager: a systemd unit of its own, or another container."
@@ -49,14 +15,17 @@ SYSTEMD = "The process manager: a systemd unit of its own, or another container.
 ADDRESSES = (
     served("http http-socket http11-socket httprouter", "`bind`", addresses.http),
     served(
-        "socket uwsgi-socket", "`bind`, with HTTP in place of the uwsgi protocol: `proxy_pass` in nginx",
+        "socket uwsgi-socket s", "`bind`, with HTTP in place of the uwsgi protocol: `proxy_pass` in nginx",
         addresses.uwsgi),
     served(
         "fastcgi-socket fastcgi-nph-socket scgi-socket scgi-nph-socket raw-socket puwsgi-socket suwsgi-socket",
         "`bind`, with HTTP in place of that protocol",
         addresses.uwsgi),
     needless("protocol socket-protocol", "`http` is the only protocol"),
-    served("shared-socket", "`bind`; the options that refer to it (`http-socket = =0`) need nothing", addresses.http),
+    served(
+        "shared-socket undeferred-shared-socket map-socket",
+        "`bind`; the options that refer to it (`http-socket = =0`) need nothing",
+        addresses.http),
     served("https https-socket", "`bind`, `certfile`, `keyfile`, `ciphers`, `ca_certs`, `cert_reqs`", addresses.https),
     served("https2", "as `https`", addresses.https2),
     served("http-to-https", "The proxy or the application redirects", addresses.redirect),
@@ -68,8 +37,9 @@ ADDRESSES = (
     served("listen l", "`backlog`", Setting("backlog", number)),
     served("reuse-port", "`reuse_port`", Setting("reuse_port", switch)),
     needless(
-        "so-keepalive tcp-nodelay http-socket-modifier* http-modifier* modifier* freebind defer-accept "
-        "thunder-lock lock-engine ftok umutex abstract-socket",
+        "so-keepalive tcp-nodelay tcp-fast* http-socket-modifier* https-socket-modifier* fastcgi-modifier* "
+        "scgi-modifier* raw-modifier* no-defer-accept http-modifier* modifier* freebind defer-accept thunder-lock "
+        "lock-engine ftok umutex abstract-socket",
         "The workers share the socket without a lock; each connection has `TCP_NODELAY`"),
     served(
         "enable-proxy-protocol http-enable-proxy-protocol", "`proxy_protocol`", Setting("proxy_protocol", switch),
@@ -77,7 +47,7 @@ ADDRESSES = (
     needless(
         "http-websockets http-raw-body http-chunked-input http-auto-chunked http-manage-expect http-manage-source "
         "http-processes http-workers http-events http-buffer-size http-to http-quiet http-cheap "
-        "http-connect-timeout http-uid http-gid websocket-max-size",
+        "http-connect-timeout http-uid http-gid http-gracetime http-manage-rtsp websocket*",
         "There is no router process: each worker serves HTTP with WebSockets, chunks and `100 Continue`"),
     absent("http-auto-gzip", "Compress in the proxy, or in the application (Django: `GZipMiddleware`)."),
     absent(
@@ -87,22 +57,28 @@ ADDRESSES = (
 )
 
 APPLICATION = (
-    served("module wsgi wsgi-file file callable", '`wsgi_app = "package.module:callable"`', together),
+    served("module wsgi w wsgi-file file callable", '`wsgi_app = "package.module:callable"`', together),
     served(
         "mount", "`wsgi_app`; below a path with the variable `SCRIPT_NAME`; several with a dispatcher in one module",
         together),
     served("chdir", "`chdir`", Setting("chdir")),
     absent("chdir2 chroot pivot-root pivot_root", "Set the directory in the service manager or in the container."),
     served("pythonpath python-path pp", "`pythonpath`", Items("pythonpath")),
-    served("virtualenv venv home pyhome python-home", "Start the `gunicorn` of that environment", rules.virtualenv),
+    served("virtualenv venv home pyhome python-home H", "Start the `gunicorn` of that environment", rules.virtualenv),
     served("env", "`raw_env`", rules.environment),
+    absent("envdir early-envdir", "`EnvironmentFile` of systemd, or the environment of the container."),
     absent("unenv", "Remove the variable where Gunicorn is started: `env -u NAME gunicorn ...`."),
     served("paste ini-paste ini-paste-logged", "`paste`", rules.paste),
     needless(
         "need-app single-interpreter enable-threads no-threads-wait manage-script-name strict show-config "
         "no-default-app no-site py-call-osafterfork py-call-uwsgi-fork-hooks wsgi-env-behavior wsgi-env-behaviour "
-        "optimize python-worker-override start_response-nodelay wsgi-accept-buffer wsgi-accept-buffers plugin "
-        "plugins plugin-dir plugins-dir need-plugin need-plugins autoload threads-stacksize thread-stacksize "
+        "optimize O max-vars max-apps reaper safe-fd fd-safe mem-collector-freq check-interval master-as-root "
+        "forkbomb-delay print iprint exit python-version py-version wsgi-strict py-programname py-program-name "
+        "py-executable py-sys-executable logger-list plugin-list plugins-list declare-option* J loop-list* "
+        "loggers-list clock* dump-options honour-stdin persistent-ipcsem skip-zero pcre-jit exception-handler "
+        "no-initgroups mount-check check-mount segfault-alarm use-abort remap-modifier ignore-script-name profiler "
+        "python-worker-override start_response-nodelay wsgi-accept-buffer wsgi-accept-buffers plugin plugins "
+        "plugin-dir plugins-dir need-plugin need-plugins autoload threads-stacksize thread-stacksize "
         "threads-stack-size thread-stack-size",
         "Always so, or without a purpose: an application that fails to load stops the start"),
     served("wsgi-disable-file-wrapper disable-sendfile", "`sendfile = False`", rules.no_sendfile, on=True),
@@ -119,7 +95,8 @@ APPLICATION = (
 PROCESSES = (
     needless(
         "master M vacuum die-on-term exit-on-reload no-orphans close-on-exec close-on-exec2 auto-procname "
-        "harakiri-verbose reload-os-env skip-atexit skip-atexit-teardown",
+        "harakiri-verbose harakiri-no-arh no-harakiri-arh no-harakiri-after-req-hook reload-os-env skip-atexit "
+        "skip-atexit-teardown",
         "Always so; `TERM` stops the server and `HUP` reloads it"),
     served("processes workers p", "`workers`", Setting("workers", number)),
     absent(
@@ -137,14 +114,17 @@ PROCESSES = (
     absent(
         "asyncio tornado greenlet loop fiber coroae rpcgevent",
         "gevent runs the application. See docs/migrate/uwsgi.md."),
-    served("uid", "`user`", Setting("user")),
-    served("gid", "`group`", Setting("group")),
+    served("uid immediate-uid", "`user`", Setting("user")),
+    served("gid immediate-gid", "`group`", Setting("group")),
     absent("add-gid additional-gids emulate-initgroups", "`initgroups = True`, if `user` is set."),
     absent(
         "cap cgroup* namespace* unshare ksm cpu-affinity cpus nice limit-nproc limit-as reload-on-as "
-        "evil-reload-on-as max-fd rlimit-* numa* purge* prio* mlock*",
+        "evil-reload-on-as max-fd rlimit-* numa* purge* prio* mlock* never-swap socket-sndbuf socket-rcvbuf flock* "
+        "ns* setns* jailed",
         "The service manager or the container: `MemoryMax`, `LimitNOFILE`, `CPUAffinity`, `Nice` in systemd."),
-    served("umask", "`umask`", Setting("umask", rules.mask)),
+    served(
+        "umask", "`umask` for sockets; `UMask` of systemd for files of the application", rules.umask,
+        "Gunicorn's umask applies to its sockets only. For files of the application set UMask in systemd."),
     served("pidfile pidfile2 safe-pidfile safe-pidfile2", "`pidfile`", Setting("pidfile")),
     served(
         "procname procname-prefix procname-prefix-spaced procname-master", "`proc_name`; it needs setproctitle",
@@ -162,7 +142,8 @@ PROCESSES = (
         "A systemd template unit, `gunicorn@.service`, with one instance for each application."),
     absent(
         "attach-daemon* smart-attach-daemon* legion-attach-daemon attach-control-daemon exec-* hook-* as-user* "
-        "call-* master-fifo fifo after-request-* after-request-hook wait-for-* touch-exec",
+        "call-* master-fifo fifo after-request-* after-request-hook wait-for-* touch-exec worker-exec worker-exec2 "
+        "drop-after-* mount-* umount-* force-cwd refork* re-fork* wait-i* no-server command-mode",
         SYSTEMD + " The hooks of gunicorn.conf.py (`on_starting`, `when_ready`, `post_fork`, `on_exit`) run Python."),
 )
 
@@ -173,9 +154,11 @@ LIMITS = (
         "The client gets 504 after this time, and other requests of the worker go on. The late request is not "
         'ended: request_timeout_action="cancel" raises an exception in it.'),
     served(
-        "http-timeout socket-timeout z so-send-timeout socket-send-timeout so-write-timeout socket-write-timeout",
-        "`body_timeout` and `write_timeout`",
+        "http-timeout socket-timeout z", "`body_timeout` and `write_timeout`",
         Own("body_timeout write_timeout", number)),
+    served(
+        "so-send-timeout socket-send-timeout so-write-timeout socket-write-timeout", "`write_timeout`",
+        Own("write_timeout", number)),
     served("http-headers-timeout", "`head_timeout`", Own("head_timeout", number)),
     served("http-keepalive so-keepalive-timeout add-keepalive", "`keepalive`", rules.keepalive),
     served("max-requests R", "`max_requests`", Setting("max_requests", number)),
@@ -190,7 +173,8 @@ LIMITS = (
         rules.recycle_memory,
         "A worker above max_rss is replaced without losing requests. A hard limit is for systemd (MemoryMax) or "
         "the container."),
-    served("worker-reload-mercy reload-mercy", "`graceful_timeout`", rules.graceful),
+    served("worker-reload-mercy", "`graceful_timeout`", Setting("graceful_timeout", number)),
+    served("reload-mercy", "`graceful_timeout`, if `worker-reload-mercy` is not set", rules.reload_mercy),
     served("buffer-size b http-buffer-size", "`limit_request_line` and `limit_request_field_size`", rules.buffer_size),
     needless(
         "post-buffering post-buffering-bufsize chunked-input-* body-read-warning upload-progress",
@@ -208,7 +192,7 @@ LIMITS = (
 
 RELOADS = (
     absent(
-        "touch-reload touch-workers-reload touch-chain-reload fs-reload fs-brain-reload",
+        "touch-reload touch-workers-reload touch-chain-reload fs-*",
         "`kill -HUP` of the master (`systemctl reload`) reloads all workers without losing a request. On a change "
         "of a file: a systemd path unit that runs it, or `@background.on_file_change(path)`."),
     served(
@@ -260,10 +244,9 @@ LOGS = (
 )
 
 SERVICES = (
-    absent(
-        "cron cron2 unique-cron legion-cron legion-unique-cron cron-harakiri timer rbtimer signal-timer "
-        "signal-rbtimer",
-        TIMER),
+    served("cron unique-cron legion-cron cron-legion legion-unique-cron unique-legion-cron", CRON, scheduled.cron),
+    served("cron2", CRON, scheduled.cron2),
+    absent("cron-harakiri timer rbtimer signal-timer signal-rbtimer", TIMER),
     absent(
         "mule mules mule-* farm",
         "Mules do not exist. `background.spawn(function)` runs after the response in the worker. Longer or "
@@ -280,6 +263,8 @@ SERVICES = (
         "route* final-route* error-route* response-route* router-* collect-header collect-cookie pull-header",
         "The proxy (`rewrite`, `return`, `auth_basic` in nginx), or WSGI middleware."),
     absent("add-header rem-header del-header", "The proxy (`add_header`), or middleware of the application."),
+    absent("error-page-*", "The proxy (`error_page`), or the framework."),
+    absent("vhost vhost-host worker-mount", "A server for each application; the proxy selects it."),
     absent(
         "cache* queue* sharedarea* lock* locks rpc* remote-rpc signal signals",
         "Redis or memcached. In one worker: a dictionary."),

@@ -21,10 +21,12 @@ class Code:
 
     :param source: a Python expression. It must never contain text of the file, except as a literal.
     :param number: whether the expression is an ``int``
+    :param shown: the placeholder, for messages
     """
 
     source: str
     number: bool = False
+    shown: str = "(computed)"
 
 
 Part = Union[str, Code]
@@ -65,7 +67,7 @@ class Value:
     @property
     def shown(self) -> str:
         """The value for a message."""
-        return "".join(part if isinstance(part, str) else f"{{{part.source}}}" for part in self.parts)
+        return "".join(part if isinstance(part, str) else part.shown for part in self.parts)
 
     def strip(self) -> Value:
         """Return the value without space at its ends."""

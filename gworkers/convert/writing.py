@@ -1,10 +1,13 @@
 """The text of the gunicorn.conf.py, and of the notes on it."""
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+from gworkers.convert.configuration import Condition
 from gworkers.convert.draft import Assignment, Draft, Note
 from gworkers.convert.value import literal
 from gworkers.inspection.printable import one_line
@@ -25,20 +28,30 @@ GROUPS = (
 LISTS, COMMAS = ("bind", "raw_env"), ("pythonpath",)
 
 
+class Statement(NamedTuple):
+    """A line of gunicorn.conf.py.
+
+    :param condition: decides at start whether the line applies; ``None`` if it always does
+    """
+
+    line: str
+    condition: Condition | None = None
+
+
 def config(draft: Draft, source: str) -> str:
     """Return the text of the gunicorn.conf.py for what *source* contained."""
-    groups = ["\n".join(line for name in group for line in _setting(name, draft)) for group in GROUPS]
+    groups = ["\n".join(_blocks(line for name in group for line in _setting(name, draft))) for group in GROUPS]
     head = [f"# From {one_line(source)} by \"gworkers convert\".", "# Check: gworkers doctor -c gunicorn.conf.py",
             f"# Start: {one_line(_command(draft))} -c gunicorn.conf.py"]
     imports = [f"import {name}" for name in ("os", "socket", "ssl", "time") if re.search(rf"\b{name}\.", _code(draft))]
-    blocks = ["\n".join([*head, *imports]), "from gworkers import GeventWorker" if draft.own else "", *groups,
+    blocks = ["\n".join(head), "\n".join(imports), "from gworkers import GeventWorker" if draft.own else "", *groups,
               *_remarks(draft)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def report(notes: Iterable[Note]) -> str:
     """Return the notes as text for a terminal."""
-    return "\n".join(f"{one_line(_origin(note))}\n{_wrapped(note.text, '    ')}" for note in notes)
+    return "\n".join(line for note in notes for line in (*_origins(note), _wrapped(note.text, "    ")))
 
 
 def _command(draft: Draft) -> str:
@@ -48,78 +61,77 @@ def _command(draft: Draft) -> str:
 def _code(draft: Draft) -> str:
     """All code without its literals, in which a module's name means nothing."""
     used = [*draft.settings, *draft.own]
-    code = " ".join(f"{each.expression} {each.condition}" for each in used)
+    code = " ".join(f"{each.expression} {each.condition and each.condition.test}" for each in used)
     return re.sub(r"\"[^\"\\]*\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", '""', code)
 
 
-def _setting(name: str, draft: Draft) -> Iterator[str]:
-    """The lines that set one of Gunicorn's settings."""
+def _blocks(statements: Iterable[Statement]) -> Iterator[str]:
+    """The lines of statements. Those with the same condition share an ``if``, and the opposite follows as ``else``."""
+    last = None
+    for condition, group in itertools.groupby(statements, key=lambda statement: statement.condition):
+        if condition is not None:
+            yield "else:" if last is not None and last == condition.negated() else f"if {condition.test}:"
+        last = None if last == condition else condition
+        for statement in group:
+            yield f"    {statement.line}" if condition else statement.line
+
+
+def _setting(name: str, draft: Draft) -> Iterator[Statement]:
+    """The statements that set one of Gunicorn's settings."""
+    values = list(draft.of(name))
     if name == "worker_class":
         yield from _worker_class(draft.own)
-        return
-    values = list(draft.of(name))
-    if name in LISTS:
+    elif name in LISTS and values:
         yield from _list(name, values)
-    elif name in COMMAS:
-        if values:
-            yield _line(f"{name} = ", _joined([each.expression for each in values]), "")
+    elif name in COMMAS and values:
+        joined = ' + "," + '.join(each.expression for each in values)
+        yield Statement(_line(f"{name} = ", joined.replace('" + "," + "', ",")))
     else:
         for each in values:
-            yield from _if(each.condition, _line(f"{name} = ", _bare(each.expression), each.comment))
+            yield Statement(_line(f"{name} = ", _bare(each.expression), each.comment), each.condition)
 
 
-def _list(name: str, values: list[Assignment]) -> Iterator[str]:
+def _list(name: str, values: list[Assignment]) -> Iterator[Statement]:
     fixed = [each.expression for each in values if not each.condition]
-    if not values:
-        return
     if sum(map(len, fixed)) + len(name) > WIDTH - 10:
-        yield f"{name} = ["
-        yield from (f"    {item}," for item in fixed)
-        yield "]"
+        yield Statement(f"{name} = [")
+        yield from (Statement(f"    {item},") for item in fixed)
+        yield Statement("]")
     else:
-        yield f"{name} = [{', '.join(fixed)}]"
+        yield Statement(f"{name} = [{', '.join(fixed)}]")
     for each in values:
         if each.condition:
-            yield from _if(each.condition, f"{name}.append({each.expression})")
+            yield Statement(f"{name}.append({each.expression})", each.condition)
 
 
-def _joined(expressions: list[str]) -> str:
-    return ' + "," + '.join(expressions)
-
-
-def _worker_class(own: list[Assignment]) -> Iterator[str]:
+def _worker_class(own: list[Assignment]) -> Iterator[Statement]:
     fixed = [each for each in own if not each.condition]
     later = [each for each in own if each.condition]
     if not own:
-        yield 'worker_class = "gworkers.GeventWorker"'
+        yield Statement('worker_class = "gworkers.GeventWorker"')
     elif later:
-        yield "worker_settings = {"
-        yield from _arguments(fixed, '    "{}": ')
-        yield "}"
+        if fixed:
+            yield Statement("worker_settings = {")
+            yield from _arguments(fixed, '    "{}": ')
+            yield Statement("}")
+        else:
+            yield Statement("worker_settings = {}")
         for each in later:
-            name = f"worker_settings[{literal(each.setting)}]"
-            yield from _if(each.condition, _line(f"{name} = ", _bare(each.expression), each.comment))
-        yield "worker_class = GeventWorker.configure(**worker_settings)"
+            target = f"worker_settings[{literal(each.setting)}] = "
+            yield Statement(_line(target, _bare(each.expression), each.comment), each.condition)
+        yield Statement("worker_class = GeventWorker.configure(**worker_settings)")
     else:
-        yield "worker_class = GeventWorker.configure("
+        yield Statement("worker_class = GeventWorker.configure(")
         yield from _arguments(fixed, "    {}=")
-        yield ")"
+        yield Statement(")")
 
 
-def _arguments(own: list[Assignment], form: str) -> Iterator[str]:
+def _arguments(own: list[Assignment], form: str) -> Iterator[Statement]:
     for each in own:
-        yield _line(form.format(each.setting), f"{_bare(each.expression)},", each.comment)
+        yield Statement(_line(form.format(each.setting), f"{_bare(each.expression)},", each.comment))
 
 
-def _if(condition: str, line: str) -> Iterator[str]:
-    if condition:
-        yield f"if {condition}:"
-        yield f"    {line}"
-    else:
-        yield line
-
-
-def _line(target: str, expression: str, comment: str) -> str:
+def _line(target: str, expression: str, comment: str = "") -> str:
     return f"{target}{expression}" + (f"  # {one_line(comment)}" if comment else "")
 
 
@@ -140,11 +152,13 @@ def _remarks(draft: Draft) -> Iterator[str]:
         yield _commented("Need nothing here: " + ", ".join(draft.needless) + ".")
     if draft.notes:
         yield "# These options need a decision:\n#\n" + "\n".join(
-            f"# {one_line(_origin(note))}\n{_wrapped(note.text, '#     ')}" for note in draft.notes)
+            line for note in draft.notes
+            for line in (*(f"# {origin}" for origin in _origins(note)), _wrapped(note.text, "#     ")))
 
 
-def _origin(note: Note) -> str:
-    return f"{note.place}: {note.option}" if note.place else note.option
+def _origins(note: Note) -> list[str]:
+    """The options of a note as they stand in the file."""
+    return [one_line(f"{option.place}: {option.name} = {option.value.shown}".rstrip(" =")) for option in note.options]
 
 
 def _commented(text: str) -> str:

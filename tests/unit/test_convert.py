@@ -11,31 +11,9 @@ from typing import Any
 import pytest
 
 from gworkers.convert.command_line import main
+from support.converted import Converted
 
 pytestmark = pytest.mark.smoke
-
-
-class Converted:
-    """What a configuration becomes: the text, its settings, and the notes on stderr."""
-
-    def __init__(self, text: str, notes: str) -> None:
-        self.text = text
-        self.notes = notes
-
-    def settings(self, **environ: str) -> dict[str, Any]:
-        """The names that the text defines, in an environment with the variables *environ*."""
-        before = dict(os.environ)
-        os.environ.update(environ)
-        names: dict[str, Any] = {}
-        try:
-            exec(compile(self.text, "gunicorn.conf.py", "exec"), names)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        own = names.get("worker_class")
-        if not isinstance(own, str) and own is not None:
-            names["own"] = own.overrides
-        return {name: value for name, value in names.items() if not name.startswith("__")}
 
 
 @pytest.fixture
