@@ -6,6 +6,7 @@
     +-- StartError (RuntimeError)              a worker cannot start; carries the finding with the reason
         +-- SettingsError                          a setting is unknown or has an invalid value
         +-- RequirementError                       the runtime does not meet the requirements of a worker
+    +-- SendError (RuntimeError)               background.send() could not send a signal
     +-- ClientError (OSError)                  an error of the peer: raised by wsgi.input and write()
         +-- ClientDisconnected (ConnectionError)   the peer closed the connection or ended its body too early
         +-- ClientTimeout (TimeoutError)           the peer made no progress within a deadline
@@ -61,6 +62,10 @@ class SettingsError(StartError):
 
 class RequirementError(StartError):
     """The runtime does not meet the requirements of a worker."""
+
+
+class SendError(GworkersError, RuntimeError):
+    """A signal could not be sent: there is no room for its message, or no worker has accepted it."""
 
 
 class ClientError(GworkersError, OSError):

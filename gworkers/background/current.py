@@ -3,19 +3,30 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from functools import partial
+from time import sleep
 from typing import TYPE_CHECKING, Any, Callable, cast
 
+from gworkers.background.messages import key_of
+from gworkers.background.registry import REGISTRY
+from gworkers.background.signals import encode
+from gworkers.errors import SendError
 from gworkers.serving.runs import Run
 
 if TYPE_CHECKING:
+    from gworkers.background.scheduler import Scheduler
     from gworkers.serving.connection import Connection
     from gworkers.serving.server import Server
+
+
+#: What to do in other processes.
+INSTEAD = {"spawn": "In other processes call the function itself.", "send": "In other processes pass server=."}
 
 
 class CurrentWorker:
     """The server of this process, if it is a worker that has started to serve."""
 
     server: Server | None = None
+    scheduler: Scheduler
 
     def require(self, function: str) -> Server:
         """Return the server.
@@ -24,8 +35,8 @@ class CurrentWorker:
         :raises RuntimeError: if there is none
         """
         if self.server is None:
-            raise RuntimeError(f"background.{function}() works in a gworkers worker that has started to serve. In "
-                               f"other processes, and while the application is imported, call the function itself.")
+            raise RuntimeError(f"background.{function}() works in a gworkers worker that has started to serve, not "
+                               f"while the application is imported. {INSTEAD[function]}")
         return self.server
 
     def spawn(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -41,6 +52,33 @@ class CurrentWorker:
             server.runs.start(run)
         else:
             response.call_after(partial(server.runs.start, run))
+
+    def send(self, name: str, payload: bytes) -> None:
+        """Send a signal from this process, a worker or a process that it has forked."""
+        self.require("send")
+        _require_handler(name)
+        self.scheduler.messages.add(key_of(name), payload, partial(sleep, 0.001))
+        self.scheduler.ring()
+
+    def control(self, request: dict[str, Any], client: object) -> dict[str, Any]:
+        """Send a signal for another process: the command ``send`` of the control socket. In a native thread."""
+        try:
+            name = request["name"]
+            _require_handler(name)
+            self.scheduler.messages.add(key_of(name), encode(request["payload"]), self._native_pause)
+        except (KeyError, TypeError, ValueError, SendError) as error:
+            return {"error": str(error)}
+        self.scheduler.ring()
+        return {}
+
+    def _native_pause(self) -> None:
+        self.scheduler.hub.native_poll().poll(1)
+
+
+def _require_handler(name: str) -> None:
+    if not REGISTRY.has_signal(name):
+        raise ValueError(f"no handler of the signal {name!r} is registered in this worker. Import the module that "
+                         f"registers it, or correct the name")
 
 
 def _name_of(function: Callable[..., object]) -> str:

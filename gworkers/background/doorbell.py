@@ -8,6 +8,8 @@ from contextlib import suppress
 
 #: Python's own, before a hub removes it from the module. There is none on macOS, and in a patched master.
 _epoll = getattr(select, "epoll", None)
+#: Whether a ring wakes a listener. Otherwise it looks at intervals.
+HAS_EPOLL = _epoll is not None
 
 
 class Doorbell:

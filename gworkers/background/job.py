@@ -30,6 +30,9 @@ class OwnEntry:
         """Return True."""
         return True
 
+    def touch(self) -> None:
+        """Do nothing."""
+
     def release(self) -> None:
         """Do nothing."""
 
@@ -58,9 +61,9 @@ class Job:
     def find_entry(self, file: SharedFile) -> None:
         """Find or add its entry in *file*, unless another process adds one at this moment."""
         if self._entry is None:
-            first = self._source.first()
-            self._entry = (OwnEntry(first) if self.handler.worker == EVERY
-                           else file.entry(self.handler.key, first))
+            first, handler = self._source.first, self.handler
+            self._entry = (OwnEntry(first()) if handler.worker == EVERY
+                           else file.entry(handler.key, first, reads_messages=handler.trigger.kind == "signal"))
 
     def step(self, file: SharedFile) -> float:
         """Become the owner if there is none. The owner starts what is due.
@@ -68,6 +71,8 @@ class Job:
         :returns: seconds until the next step, at most; ``inf`` if this waits for something else
         """
         self.find_entry(file)
+        if self._entry is not None:
+            self._entry.touch()
         if self._entry is None or not (self.is_owner or self._entry.acquire()):
             return inf
         self.is_owner = True
@@ -76,8 +81,9 @@ class Job:
             return inf
         for _ in range(STEPS):
             step = self._source.step(self._entry.last)
-            # Before the run: if this process is killed, no other one starts the run a second time.
-            self._entry.last = step.last
+            if step.last != self._entry.last:
+                # Before the run: if this process is killed, no other one starts the run a second time.
+                self._entry.last = step.last
             if not step.is_due:
                 return step.wait
             if blocked:
@@ -112,4 +118,4 @@ class Job:
             self.is_owner = False
             self._source.close()
             self._entry.release()
-            self._scheduler.released()
+            self._scheduler.ring()

@@ -49,6 +49,10 @@ class Registry:
     def __len__(self) -> int:
         return len(self._handlers)
 
+    def has_signal(self, name: str) -> bool:
+        """Return whether a handler of the signal *name* is registered."""
+        return any(getattr(handler.trigger, "signal", None) == name for handler in self._handlers.values())
+
     def handlers(self) -> list[Handler]:
         """Return all handlers."""
         return list(self._handlers.values())
@@ -73,7 +77,8 @@ class Registry:
             raise ValueError(f"two background handlers have the name {name!r}. Their runs could not be told apart. "
                              f"Pass a different name= to one of them.")
         for other in self._handlers.values():
-            if other.name != name and _is_same(other.function, function) and other.trigger == trigger:
+            if (other.trigger == trigger and _is_same(other.function, function)
+                    and other.function.__module__ != function.__module__):
                 raise ValueError(f"the background handler {name!r} is the same function as {other.name!r}: its file "
                                  f"was imported under two module names, and it would run twice. Import it under one.")
         self._handlers[name] = Handler(name, function, trigger, worker, overlap)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from greenlet import GreenletExit
 
-from gworkers.background.doorbell import Listener
+from gworkers.background.doorbell import HAS_EPOLL, Listener
 from gworkers.background.job import Job
+from gworkers.background.messages import Messages
 from gworkers.background.registry import REGISTRY
 from gworkers.background.shared_file import SHARED_FILE
 from gworkers.hubs.guard import hub_callback
@@ -34,6 +35,9 @@ class Scheduler:
         self.log = server.log
         self.hub = server.hub
         self.runs = server.runs
+        #: Gunicorn's logger, for native threads
+        self.logger = server.worker.log
+        self.messages = Messages(SHARED_FILE, server.hub.native_lock())
         self.number = number
         self._context = copy_context()
         self._jobs: dict[str, Job] = {}
@@ -73,9 +77,11 @@ class Scheduler:
         if self._listener is not None:
             self._listener.wake()
 
-    def released(self) -> None:
-        """Let other workers become the owner of a handler at once."""
+    def ring(self) -> None:
+        """Wake the schedulers of all workers, because a handler has no owner, or a signal was sent."""
         SHARED_FILE.doorbell.ring()
+        if not HAS_EPOLL:
+            self.wake()
 
     def stop(self) -> None:
         """Start nothing more, because the worker drains. Other workers take over."""

@@ -8,7 +8,8 @@ not inherit it. A process loses all its locks when it closes any descriptor of t
 
     byte 0        locked while an entry is added
     byte 1        locked while a message is added
-    byte 4096     the entries: key, ``last``, and when a worker has last used it
+    byte 16       the position of the end of the last message
+    byte 4096     the entries
     byte 69632    the messages
 """
 from __future__ import annotations
@@ -20,6 +21,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Callable, NamedTuple
 
 from gworkers.background.doorbell import Doorbell
 from gworkers.shared_memory import unnamed_file
@@ -31,9 +33,12 @@ ENTRY_LOCK, MESSAGE_LOCK = 0, 1
 #: Where the entries begin, and the most entries.
 ENTRIES = 4096
 COUNT = 1024
-ENTRY = struct.Struct("16sdd32x")
-#: The key, and the numbers behind it.
-NUMBERS = struct.Struct("dd")
+NO_KEY = bytes(16)
+#: An entry: the key, ``last``, when a worker has last used it, and whether ``last`` is a position in the messages.
+ENTRY = struct.Struct("16sdd?31x")
+#: Where the two numbers are in an entry.
+LAST, USED = 16, 24
+NUMBER = struct.Struct("d")
 #: Where the messages begin.
 MESSAGES = ENTRIES + COUNT * ENTRY.size
 #: Seconds after which an entry that no worker uses may be replaced, and holds back no messages.
@@ -91,40 +96,62 @@ class SharedFile:
         """Release the lock of this process on the byte at *start*."""
         fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, start)
 
-    def entry(self, key: bytes, first: float) -> Entry | None:
-        """Return the entry with *key*. A new one is added with ``last`` = *first*.
+    def entry(self, key: bytes, first: Callable[[], float], *, reads_messages: bool) -> Entry | None:
+        """Return the entry with *key*. A new one is added.
 
+        :param first: returns ``last`` of a new one
+        :param reads_messages: whether ``last`` is the position up to which messages have been read
         :returns: None if another process is adding an entry, so that the caller tries again later
         :raises OSError: if there is no room
         """
         if not self.try_lock(ENTRY_LOCK):
             return None
         try:
-            start = self._find(key)
+            rows = list(self._rows())
+            start = next((row.start for row in rows if row.key == key), None)
             if start is None:
-                start = self._free()
-                posix.pwrite(self.fd, ENTRY.pack(key, first, monotonic()), start)
+                start = _free(rows)
+                posix.pwrite(self.fd, ENTRY.pack(key, first(), monotonic(), reads_messages), start)
         finally:
             self.unlock(ENTRY_LOCK)
         return Entry(self, start)
 
-    def _rows(self) -> Iterator[tuple[int, bytes, float, float]]:
-        """Yield the start, the key, ``last`` and the time of last use of all entries."""
+    def unread(self) -> Iterator[float]:
+        """Yield the positions up to which messages have been read, of the handlers that workers have."""
+        oldest = monotonic() - LIFETIME
+        return (row.last for row in self._rows() if row.reads_messages and row.used > oldest)
+
+    def _rows(self) -> Iterator[Row]:
+        """Yield all entries."""
         table = posix.pread(self.fd, COUNT * ENTRY.size, ENTRIES)
-        for number, row in enumerate(ENTRY.iter_unpack(table[:len(table) - len(table) % ENTRY.size])):
-            yield (ENTRIES + number * ENTRY.size, *row)
+        for number in range(len(table) // ENTRY.size):
+            row = ENTRY.unpack_from(table, number * ENTRY.size)
+            if row[0] == NO_KEY:
+                return
+            yield Row(ENTRIES + number * ENTRY.size, *row)
 
-    def _find(self, key: bytes) -> int | None:
-        return next((start for start, each, _, _ in self._rows() if each == key), None)
 
-    def _free(self) -> int:
-        rows = list(self._rows())
-        if len(rows) < COUNT:
-            return ENTRIES + len(rows) * ENTRY.size
-        start, _, _, used = min(rows, key=lambda row: row[3])
-        if monotonic() - used < LIFETIME:
-            raise OSError(f"there are more than {COUNT} background handlers")
-        return start
+class Row(NamedTuple):
+    """The content of an entry."""
+
+    start: int
+    key: bytes
+    last: float
+    used: float
+    reads_messages: bool
+
+
+def _free(rows: list[Row]) -> int:
+    """Return the start of an entry that is not used.
+
+    :raises OSError: if there is none
+    """
+    if len(rows) < COUNT:
+        return ENTRIES + len(rows) * ENTRY.size
+    oldest = min(rows, key=lambda row: row.used)
+    if monotonic() - oldest.used < LIFETIME:
+        raise OSError(f"there are more than {COUNT} background handlers")
+    return oldest.start
 
 
 class Entry:
@@ -146,15 +173,19 @@ class Entry:
         """Let another process become the owner."""
         self._file.unlock(self._start)
 
+    def touch(self) -> None:
+        """Record that a worker has the handler."""
+        posix.pwrite(self._file.fd, NUMBER.pack(monotonic()), self._start + USED)
+
     @property
     def last(self) -> float:
         """Which run was started last. Only the owner changes it."""
-        last: float = NUMBERS.unpack(posix.pread(self._file.fd, NUMBERS.size, self._start + 16))[0]
+        last: float = NUMBER.unpack(posix.pread(self._file.fd, NUMBER.size, self._start + LAST))[0]
         return last
 
     @last.setter
     def last(self, last: float) -> None:
-        posix.pwrite(self._file.fd, NUMBERS.pack(last, monotonic()), self._start + 16)
+        posix.pwrite(self._file.fd, NUMBER.pack(last), self._start + LAST)
 
 
 #: The file of this server. The master creates it with its first worker; workers inherit it.

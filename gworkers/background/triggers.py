@@ -1,4 +1,4 @@
-"""What starts a handler: a timer or a cron expression.
+"""What starts a handler: the protocol of triggers, and the simplest one, a timer.
 
 A handler has one number, ``last``, that survives its worker: it says which of its runs was started last. It is stored
 before a run starts, so that no other worker starts the same run again.

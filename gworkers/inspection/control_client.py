@@ -21,11 +21,16 @@ class ControlError(Exception):
     """A worker did not give a valid response. The text is for the operator."""
 
 
+class UnreachableError(ControlError):
+    """The worker does not listen. It did not get the request."""
+
+
 def ask(address: ControlAddress, request: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Send *request* to the worker at *address* and return its response.
 
     :param seconds: the time for all of it
-    :raises ControlError: if the worker cannot be asked, or does not respond in time
+    :raises UnreachableError: if the worker does not listen
+    :raises ControlError: if it refuses the request, or does not respond in time
     """
     end = monotonic() + seconds
     try:
@@ -54,6 +59,8 @@ def _connect(sock: socket.socket, address: ControlAddress, end: float) -> None:
             if monotonic() > end:
                 raise socket.timeout from None
             sleep(RETRY)
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            raise UnreachableError(f"worker {address.pid} cannot be asked: {error}") from None
 
 
 def _check_server(sock: socket.socket, address: ControlAddress) -> None:

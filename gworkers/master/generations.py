@@ -24,6 +24,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
+from gworkers.background.shared_file import SHARED_FILE
 from gworkers.code_changes import CODE_CHANGES
 from gworkers.master.arbiter import ResilientArbiter
 from gworkers.master.boot_backoff import BootBackoff
@@ -168,7 +169,7 @@ class Generations(ResilientArbiter):
 
     def reexec(self) -> None:
         """Start another master beside this one."""
-        with self._observers.left_to_second_master():
+        with self._observers.left_to_second_master(), SHARED_FILE.left_to_second_master(self.cfg.env_orig):
             super().reexec()
 
     def kill_worker(self, pid: int, sig: int) -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 CLIENTS = 4
 #: The most connections that are accepted in one call.
 BATCH = 8
-#: The most bytes of a request.
-REQUEST_SIZE = 4096
+#: The most bytes of a request. The largest is that of a signal with its payload.
+REQUEST_SIZE = 80 * 1024
 #: Seconds in which the whole request must arrive.
 RECEIVE_SECONDS = 2.0
 #: Seconds in which the client must read the whole response.

@@ -22,13 +22,14 @@ from gworkers.watch.native_traceback import NativeTraceback
 from gworkers.watch.profiler import Profiler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from traceback import StackSummary
     from types import FrameType
 
     from gworkers.hubs.base import Hub
     from gworkers.serving.server import Server
     from gworkers.shared_state import WorkerState
+    from gworkers.watch.control import Command
 
 #: The most seconds between two beats. Half a second must be left for a warning that is due.
 BEAT = 0.4
@@ -58,9 +59,11 @@ class Watchdog:
     :param state: the state that the worker shares with the master
     :param logger: Gunicorn's logger, of any class
     :param block_warning: seconds; 0 for no reports of blocks
+    :param commands: further commands of the control socket
     """
 
-    def __init__(self, server: Server, state: WorkerState, logger: Any, block_warning: float) -> None:
+    def __init__(self, server: Server, state: WorkerState, logger: Any, block_warning: float,
+                 commands: Mapping[str, Command]) -> None:
         self._server = server
         self._hub: Hub = server.hub
         self._state = state
@@ -79,7 +82,7 @@ class Watchdog:
         for poll in (self._poll, self._wake_up_poll):
             poll.register(self._pipe[0], POLLIN)
         self._profiler = Profiler(server, self._hub_thread)
-        self._control = self._open_control()
+        self._control = self._open_control(commands)
         self._native = NativeTraceback(logger)
         self._stopped = False
         #: called in the thread when a block is reported, with the innermost frame of the hub's thread
@@ -139,11 +142,12 @@ class Watchdog:
         for fd in self._pipe:
             posix.close(fd)
 
-    def _open_control(self) -> ControlSocket | None:
+    def _open_control(self, commands: Mapping[str, Command]) -> ControlSocket | None:
         """Open the control socket. The worker also serves without it."""
         report = GreenletReport(self._server, self._hub_thread)
         try:
-            control = ControlSocket({"stacks": report.make, "profile": self._profiler.run}, self._hub.start_thread)
+            control = ControlSocket({"stacks": report.make, "profile": self._profiler.run, **commands},
+                                    self._hub.start_thread)
         except OSError as error:
             self._log.warning("The control socket cannot be opened: %s. The commands gworkers stacks and gworkers "
                               "profile do not find this worker (pid:%s).", error, os.getpid())

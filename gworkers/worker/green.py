@@ -80,14 +80,15 @@ class GreenWorker(ConfigurableWorker):
         self._asyncio_probe.install()
         self.scheduler = Scheduler(self.server, self.number)
         self._self_check = SelfCheck(self.server, self.scheduler)
-        self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning)
+        self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning,
+                                 {"send": CURRENT_WORKER.control})
         self._publisher = Publisher(self.server, self.watchdog, self.state, self.identity)
         self.watchdog.on_block = self._publisher.publish
         self.booted = True
         fork.watch(self)
         self._init_memory_limit()
         self._reopen_logs_if_asked()
-        CURRENT_WORKER.server = self.server
+        CURRENT_WORKER.server, CURRENT_WORKER.scheduler = self.server, self.scheduler
         self.scheduler.start()
         self.server.start()
         self.watchdog.start()

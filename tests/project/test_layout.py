@@ -20,8 +20,10 @@ LAYERS = {"": 0, "hubs": 1, "status": 1, "logs": 2, "http1": 3, "coroutines": 3,
 #: Entry points stand at the top, and import what they start.
 ENTRY_POINTS = {"__init__", "__main__", "cli", "hooks", "script"}
 
-#: Gunicorn tells only the worker class that it starts, so the class has to reach the arbiter.
-EXCEPTIONS = {("worker.configurable", "master.install")}
+#: Gunicorn tells only the worker class that it starts, so the class has to reach the arbiter. A process that is no
+#: worker sends signals as the commands ask workers.
+EXCEPTIONS = {("worker.configurable", "master.install"), ("background.remote", "inspection.control_client"),
+              ("background.remote", "inspection.workers")}
 
 
 def modules() -> dict[str, Path]:
