@@ -98,7 +98,7 @@ CONTROL_SERVER: Version = (25, 1)
 NEEDS = (
     # A worker process
 
-    Need(_WORKER, Feature.SERVING, "worker/ serving/",
+    Need(_WORKER, Feature.SERVING, "worker/ serving/ background/",
          names="PIPE alive app booted cfg log max_requests nr pid ppid sockets timeout wsgi",
          calls=_mapping(__init__="self age ppid sockets app timeout cfg log"),
          overrides=_mapping(
