@@ -5,10 +5,12 @@ support/doc_blocks.py describes the marks.
 
 from __future__ import annotations
 
+import ast
 import configparser
 import contextlib
 import json
 import os
+import pkgutil
 import re
 import shutil
 import signal
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from gworkers.errors import SettingsError
 from support.doc_blocks import SHELL, Block, blocks
 from support.paths import ROOT, TESTS
 from support.waiting import until
@@ -74,6 +77,34 @@ def ids(block: Block) -> str:
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in PARSERS], ids=ids)
 def test_block_is_valid(block: Block) -> None:
     PARSERS[block.language](block.commands)
+
+
+def test_names_of_gworkers_exist() -> None:
+    names = {(block.place, name) for block in BLOCKS if block.language == "python" for name in imported(block.text)}
+    assert names
+    assert [f"{place}: {name}" for place, name in sorted(names) if not exists(name)] == []
+
+
+def imported(text: str) -> Iterator[str]:
+    """The names of gworkers that a program uses, with their modules."""
+    modules = {"gworkers": "gworkers"}
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "gworkers":
+            for alias in node.names:
+                modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                yield f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield f"{modules[node.value.id]}.{node.attr}"
+
+
+def exists(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, SettingsError):
+        return False
+    return True
 
 
 def test_other_languages_are_run_by_a_test() -> None:
