@@ -44,6 +44,8 @@ class Response:
     response_length: int | None = None
     #: whether the body is sent in chunks
     chunked: bool = False
+    #: whether the head has been sent, and the client expects another chunk
+    expects_chunk: bool = False
     #: bytes of the body that have been sent, without their framing
     sent: int = 0
     #: whether the connection ends with this response for a reason that is not in the request
@@ -203,6 +205,7 @@ class Response:
         self.headers_sent = True
         head = [self._context.heads.start(self.status, connection, request.version), *self._lines, b"\r\n"]
         if self.chunked:
+            self.expects_chunk = True
             head.insert(1, b"Transfer-Encoding: chunked\r\n")
         return head
 
@@ -311,6 +314,7 @@ class Response:
             self._set_length(0)
             self._connection.send_last(b"".join(self._head()))
         elif self.chunked:
+            self.expects_chunk = False
             self._connection.send_last(b"0\r\n\r\n")
 
     def call_after(self, callback: Callable[[], object]) -> None:

@@ -3,8 +3,9 @@
 A client that only closes its sending side is still there, and may read the response. TCP does not show the difference
 to a client that has closed the connection. Its kernel shows it when it gets a packet: it responds with a reset. So
 after the end of the client's stream an interim response is sent, which every HTTP/1.1 client has to accept
-(RFC 9110 section 15.2). If the response has begun, TCP keep-alive probes take its place. They get a reset when the
-client's kernel has forgotten the connection, on Linux after a minute.
+(RFC 9110 section 15.2). If a chunked response has begun, the first digit of the next chunk's size is sent, a zero.
+Sizes may have leading zeros (RFC 9112 section 7.1). Otherwise TCP keep-alive probes take its place. They get a reset
+when the client's kernel has forgotten the connection, on Linux after a minute.
 """
 from __future__ import annotations
 
@@ -137,6 +138,9 @@ class ClientWatch(PeriodicCheck):
         if (response is not None and not response.headers_sent and not connection.taken_over
                 and response.req.version >= (1, 1)):
             return not connection.try_to_send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # A greenlet that waits for the client may have sent a part of a chunk.
+        if response is not None and response.expects_chunk and not connection.awaited and not connection.taken_over:
+            return not connection.try_to_send(b"0")
         if connection.sock.family in (socket.AF_INET, socket.AF_INET6):
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL"):

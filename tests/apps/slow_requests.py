@@ -160,6 +160,21 @@ def wait_for_client(environ, start_response):
     return answer(start_response, str(gone).encode())
 
 
+def first_part(environ, start_response):
+    """/first-part?SECONDS&PART sends a part, waits for its client to leave, and sends PART."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"first"
+    seconds, _, part = environ["QUERY_STRING"].partition("&")
+    say(f"the client is gone: {environ['gworkers.wait_client_gone'](float(seconds))}")
+    yield part.encode()
+
+
+def large_parts(environ, start_response):
+    """Sends parts that are larger than the buffers of the kernel."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return iter([b"1" * 4_000_000, b"2" * 4_000_000])
+
+
 def exported(environ, start_response):
     names = [gworkers.RequestTimeout.__mro__[1:3], gworkers.ClientGone.__mro__[1:3]]
     return answer(start_response, str([[each.__name__ for each in name] for name in names]).encode())

@@ -36,6 +36,39 @@ def test_client_that_closes_its_sending_side_is_there(server):
     assert (response.status, response.body) == (200, b"False")
 
 
+@pytest.mark.only(transport="tcp", parser="fast")
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_client_that_leaves_during_a_response_is_detected(server, leave):
+    client = server.connect()
+    client.send(request("/first-part?60&"))
+    received = b""
+    while not received.endswith(b"first\r\n"):
+        received += client.receive_once()
+    getattr(client, leave)()
+    server.wait_for_log(GONE)
+
+
+@pytest.mark.parametrize("part", ["", "last"])
+def test_response_to_a_client_that_closes_its_sending_side_is_intact(server, part):
+    client = server.connect()
+    client.send(request(f"/first-part?1&{part}"))
+    client.half_close()
+    response = client.receive()
+    assert (response.status, response.text) == (200, f"first{part}")
+    client.expect_close()
+
+
+@pytest.mark.full
+def test_part_that_is_sent_slowly_to_such_a_client_is_intact(serve):
+    server = serve("slow_requests:app", *LOG, settings={"on_client_gone": "cancel"})
+    client = server.connect()
+    client.send(request("/large-parts"))
+    client.half_close()
+    # The worker has checked its clients several times since it began to send.
+    assert server.connect().request("/wait-for-client?1").body == b"False"
+    assert client.receive().body == b"1" * 4_000_000 + b"2" * 4_000_000
+
+
 def test_client_that_stays_is_there(server):
     assert server.connect().request("/wait-for-client?0.5").body == b"False"
 
