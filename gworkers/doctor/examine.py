@@ -11,7 +11,15 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from gworkers import gunicorn_compat, hubs
-from gworkers.checks import application, config_file, configuration, deployment, libraries, requirements
+from gworkers.checks import (
+    application,
+    config_file,
+    configuration,
+    database_connections,
+    deployment,
+    libraries,
+    requirements,
+)
 from gworkers.doctor import installed
 from gworkers.doctor.gunicorn_application import GunicornApplication, SettingValue, UsageError
 from gworkers.doctor.report import Report, plain
@@ -112,6 +120,7 @@ def _boot_worker(
     except (Exception, SystemExit) as error:
         report.findings.append(application.load_failure(error, app, _traceback_fix(app)))
     report.findings += libraries.check(worker.hub_name, worker.settings, set())
+    report.findings += database_connections.check(cfg, worker.settings)
 
 
 def _setup_failure(problem: str, fix: str) -> Finding:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gworkers import hubs
-from gworkers.checks import application, async_views, configuration, libraries, patching
+from gworkers.checks import application, async_views, configuration, database_connections, libraries, patching
 from gworkers.code_changes import CODE_CHANGES
 from gworkers.error_text import AppImportError, describe, print_traceback
 from gworkers.errors import SettingsError, StartError
@@ -188,7 +188,7 @@ class BootableWorker(InterruptibleWorker):
         self.has_async_views = bool(views)
         findings = [*self.check_new_libraries(), *views]
         if self.logs_shared_findings:
-            self.log_warnings(self.log, findings)
+            self.log_warnings(self.log, [*findings, *database_connections.check(self.cfg, self.settings)])
 
     def check_new_libraries(self) -> list[Finding]:
         """Return findings about libraries that were imported since the last call."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import os
 import re
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import greenlet
 import gunicorn
@@ -27,6 +29,7 @@ import gworkers
 from gworkers.checks import (
     cancellation,
     config_file,
+    database_connections,
     deployment,
     drivers,
     engineio,
@@ -547,6 +550,71 @@ def test_driver_of_engineio_that_fails_is_reported(
 def test_driver_of_engineio_that_works_is_not_reported(
         monkeypatch: pytest.MonkeyPatch, library: str, modules: list[str]) -> None:
     assert find_engineio(monkeypatch, library, *modules) == []
+
+
+# database connections
+
+
+def django_with(monkeypatch: pytest.MonkeyPatch, engine: str, **database: object) -> None:
+    databases = {"default": {"ENGINE": f"django.db.backends.{engine}", **database}}
+    settings = types.SimpleNamespace(configured=True, DATABASES=databases)
+    monkeypatch.setitem(sys.modules, "django.conf", types.SimpleNamespace(settings=settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("engine", "database", "workers", "settings", "found"), [
+    ("postgresql", {"CONN_MAX_AGE": 600}, 2, {}, True), ("postgresql", {"CONN_MAX_AGE": None}, 1, {}, True),
+    ("mysql", {"CONN_MAX_AGE": 600}, 1, {}, True),
+    ("postgresql", {}, 2, {}, False), ("postgresql", {"CONN_MAX_AGE": 0}, 2, {}, False),
+    ("sqlite3", {"CONN_MAX_AGE": 600}, 2, {}, False),
+    ("postgresql", {"CONN_MAX_AGE": 600}, 2, {"max_active_requests": 45}, False),
+    ("postgresql", {"CONN_MAX_AGE": 600}, 2, {"request_greenlets": "fresh"}, False),
+])
+def test_persistent_connections_of_django(monkeypatch: pytest.MonkeyPatch, engine: str, database: dict[str, object],
+                                          workers: int, settings: dict[str, Any], found: bool) -> None:
+    django_with(monkeypatch, engine, **database)
+    findings = database_connections.check(configuration(workers=workers), Settings(**settings))
+    assert codes(findings) == ["database-connections"] * found
+
+
+def test_finding_about_django_has_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    django_with(monkeypatch, "postgresql", CONN_MAX_AGE=600)
+    (finding,) = database_connections.check(configuration(workers=2), Settings())
+    assert "CONN_MAX_AGE of the database 'default' is 600" in finding.problem
+    assert "up to 2000 in all workers" in finding.problem
+    assert "GWORKERS_MAX_ACTIVE_REQUESTS=45 in the environment" in finding.fix
+
+
+def test_settings_of_django_that_cannot_be_read_are_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "django.conf", types.SimpleNamespace(settings=object()))  # type: ignore[arg-type]
+    assert database_connections.check(configuration(), Settings()) == []
+
+
+class Engine:
+    """Like an engine of SQLAlchemy."""
+
+    def __init__(self, dialect: str, size: int, overflow: int | None, host: str = "db") -> None:
+        self.dialect = types.SimpleNamespace(name=dialect)
+        self.url = types.SimpleNamespace(host=host, port=5432)
+        self.pool = types.SimpleNamespace(size=lambda: size)
+        if overflow is not None:
+            self.pool._max_overflow = overflow
+
+
+@pytest.mark.parametrize(("engines", "workers", "found"), [
+    ([], 9, 0), ([("postgresql", 5, 10)], 6, 0), ([("postgresql", 5, 10)], 7, 1), ([("mysql", 5, 10)], 7, 0),
+    ([("mariadb", 5, 10)], 11, 1), ([("sqlite", 5, 10)], 99, 0), ([("postgresql", 5, -1)], 1, 1),
+    ([("postgresql", 0, 10)], 1, 1), ([("postgresql", 5, None)], 99, 0),
+    ([("postgresql", 30, 0), ("postgresql", 30, 0)], 2, 1),
+    ([("postgresql", 30, 0, "db1"), ("postgresql", 30, 0, "db2")], 2, 0),
+])
+def test_pools_of_sqlalchemy(
+        monkeypatch: pytest.MonkeyPatch, engines: list[tuple[Any, ...]], workers: int, found: int) -> None:
+    existing = [Engine(*arguments) for arguments in engines]
+    monkeypatch.setitem(
+        sys.modules, "sqlalchemy.engine", types.SimpleNamespace(Engine=Engine))  # type: ignore[arg-type]
+    monkeypatch.setattr(gc, "get_objects", lambda: [*existing, object()])
+    findings = database_connections.check(configuration(workers=workers), Settings())
+    assert codes(findings) == ["database-connections"] * found
 
 
 # all findings
