@@ -131,3 +131,12 @@ def test_pre_commit_runs_what_tox_runs() -> None:
     assert hooks.keys() == {"ruff", "mypy"}
     for hook, environment in (("ruff", "lint"), ("mypy", "types")):
         assert hooks[hook]["additional_dependencies"] == tox()[f"testenv:{environment}"]["deps"].split()
+
+
+def test_site_is_built_with_the_extra() -> None:
+    extra = re.search(r"^docs = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert extra
+    assert re.findall(r'"([^"]+)"', extra[1]) == tox()["testenv:docs"]["deps"].split()
+    hosted = load(ROOT / ".readthedocs.yaml")
+    assert (ROOT / hosted["sphinx"]["configuration"]).is_file()
+    assert hosted["python"]["install"] == [{"method": "pip", "path": ".", "extra_requirements": ["docs"]}]
