@@ -26,7 +26,7 @@ def with_protocol(options: Sequence[Option]) -> list[Option]:
     protocols = [option.value.text for option in options if option.name in ("protocol", "socket-protocol")]
     if protocols[-1:] not in (["http"], ["http11"], ["https"]):
         return list(options)
-    return [replace(option, name="http-socket") if option.name in ("socket", "s") else option for option in options]
+    return [replace(option, name="http-socket") if option.name == "socket" else option for option in options]
 
 
 def address(value: Value) -> Value:

@@ -9,7 +9,7 @@ from gworkers.convert.configuration import Condition, Option
 from gworkers.convert.draft import Draft, Note
 from gworkers.convert.value import Part, Value
 
-MODULE = ("module", "wsgi", "w")
+MODULE = ("module", "wsgi")
 FILE = ("wsgi-file", "file")
 PATH = ("pythonpath", "python-path", "pp")
 #: Options with which a configuration starts other servers and needs no application.
@@ -95,7 +95,7 @@ class _Application:
             name = (inner.text or "").replace("/", ".") if inner is not None else ""
             if DOTTED.fullmatch(name):
                 return Value(), Value.of(name)
-        *folders, base = path.split("/")
+        *folders, base = whole.split("/")
         return Value.of(*_joined(folders)), base
 
 

@@ -15,7 +15,7 @@ SYSTEMD = "The process manager: a systemd unit of its own, or another container.
 ADDRESSES = (
     served("http http-socket http11-socket httprouter", "`bind`", addresses.http),
     served(
-        "socket uwsgi-socket s", "`bind`, with HTTP in place of the uwsgi protocol: `proxy_pass` in nginx",
+        "socket uwsgi-socket", "`bind`, with HTTP in place of the uwsgi protocol: `proxy_pass` in nginx",
         addresses.uwsgi),
     served(
         "fastcgi-socket fastcgi-nph-socket scgi-socket scgi-nph-socket raw-socket puwsgi-socket suwsgi-socket",
@@ -34,7 +34,7 @@ ADDRESSES = (
         "`ssl_context`, a hook of Gunicorn that returns an `ssl.SSLContext`; or TLS in the proxy."),
     served("chmod-socket chmod", "`umask`: the mode of the socket is 777 without its bits", addresses.mode),
     absent("chown-socket", "The socket belongs to `user` and `group`. Add the user of the proxy to that group."),
-    served("listen l", "`backlog`", Setting("backlog", number)),
+    served("listen", "`backlog`", Setting("backlog", number)),
     served("reuse-port", "`reuse_port`", Setting("reuse_port", switch)),
     needless(
         "so-keepalive tcp-nodelay tcp-fast* http-socket-modifier* https-socket-modifier* fastcgi-modifier* "
@@ -57,14 +57,14 @@ ADDRESSES = (
 )
 
 APPLICATION = (
-    served("module wsgi w wsgi-file file callable", '`wsgi_app = "package.module:callable"`', together),
+    served("module wsgi wsgi-file file callable", '`wsgi_app = "package.module:callable"`', together),
     served(
         "mount", "`wsgi_app`; below a path with the variable `SCRIPT_NAME`; several with a dispatcher in one module",
         together),
     served("chdir", "`chdir`", Setting("chdir")),
     absent("chdir2 chroot pivot-root pivot_root", "Set the directory in the service manager or in the container."),
     served("pythonpath python-path pp", "`pythonpath`", Items("pythonpath")),
-    served("virtualenv venv home pyhome python-home H", "Start the `gunicorn` of that environment", rules.virtualenv),
+    served("virtualenv venv home pyhome python-home", "Start the `gunicorn` of that environment", rules.virtualenv),
     served("env", "`raw_env`", rules.environment),
     absent("envdir early-envdir", "`EnvironmentFile` of systemd, or the environment of the container."),
     absent("unenv", "Remove the variable where Gunicorn is started: `env -u NAME gunicorn ...`."),
@@ -72,9 +72,9 @@ APPLICATION = (
     needless(
         "need-app single-interpreter enable-threads no-threads-wait manage-script-name strict show-config "
         "no-default-app no-site py-call-osafterfork py-call-uwsgi-fork-hooks wsgi-env-behavior wsgi-env-behaviour "
-        "optimize O max-vars max-apps reaper safe-fd fd-safe mem-collector-freq check-interval master-as-root "
+        "optimize max-vars max-apps reaper safe-fd fd-safe mem-collector-freq check-interval master-as-root "
         "forkbomb-delay print iprint exit python-version py-version wsgi-strict py-programname py-program-name "
-        "py-executable py-sys-executable logger-list plugin-list plugins-list declare-option* J loop-list* "
+        "py-executable py-sys-executable logger-list plugin-list plugins-list declare-option* loop-list* "
         "loggers-list clock* dump-options honour-stdin persistent-ipcsem skip-zero pcre-jit exception-handler "
         "no-initgroups mount-check check-mount segfault-alarm use-abort remap-modifier ignore-script-name profiler "
         "python-worker-override start_response-nodelay wsgi-accept-buffer wsgi-accept-buffers plugin plugins "
@@ -94,11 +94,11 @@ APPLICATION = (
 
 PROCESSES = (
     needless(
-        "master M vacuum die-on-term exit-on-reload no-orphans close-on-exec close-on-exec2 auto-procname "
+        "master vacuum die-on-term exit-on-reload no-orphans close-on-exec close-on-exec2 auto-procname "
         "harakiri-verbose harakiri-no-arh no-harakiri-arh no-harakiri-after-req-hook reload-os-env skip-atexit "
         "skip-atexit-teardown",
         "Always so; `TERM` stops the server and `HUP` reloads it"),
-    served("processes workers p", "`workers`", Setting("workers", number)),
+    served("processes workers", "`workers`", Setting("workers", number)),
     absent(
         "threads",
         "Each worker serves up to `worker_connections` requests at once in greenlets. If the database has few "
@@ -113,7 +113,7 @@ PROCESSES = (
         "greenlets that the application starts otherwise."),
     absent(
         "asyncio tornado greenlet loop fiber coroae rpcgevent",
-        "gevent runs the application. See docs/migrate/uwsgi.md."),
+        "gevent is the engine. For coroutines: `gworkers.run_async`."),
     served("uid immediate-uid", "`user`", Setting("user")),
     served("gid immediate-gid", "`group`", Setting("group")),
     absent("add-gid additional-gids emulate-initgroups", "`initgroups = True`, if `user` is set."),
@@ -149,19 +149,18 @@ PROCESSES = (
 
 LIMITS = (
     served(
-        "harakiri t", "`request_timeout`: the client gets 504; and `timeout` for a worker that is blocked",
+        "harakiri", "`request_timeout`: the client gets 504; and `timeout` for a worker that is blocked",
         rules.harakiri,
         "The client gets 504 after this time, and other requests of the worker go on. The late request is not "
         'ended: request_timeout_action="cancel" raises an exception in it.'),
     served(
-        "http-timeout socket-timeout z", "`body_timeout` and `write_timeout`",
-        Own("body_timeout write_timeout", number)),
+        "http-timeout socket-timeout", "`body_timeout` and `write_timeout`", Own("body_timeout write_timeout", number)),
     served(
         "so-send-timeout socket-send-timeout so-write-timeout socket-write-timeout", "`write_timeout`",
         Own("write_timeout", number)),
     served("http-headers-timeout", "`head_timeout`", Own("head_timeout", number)),
     served("http-keepalive so-keepalive-timeout add-keepalive", "`keepalive`", rules.keepalive),
-    served("max-requests R", "`max_requests`", Setting("max_requests", number)),
+    served("max-requests", "`max_requests`", Setting("max_requests", number)),
     served("max-requests-delta", "`max_requests_jitter`", Setting("max_requests_jitter", number)),
     absent(
         "min-worker-lifetime max-worker-lifetime max-worker-lifetime-delta reload-on-exception* reload-on-fd",
@@ -175,7 +174,7 @@ LIMITS = (
         "the container."),
     served("worker-reload-mercy", "`graceful_timeout`", Setting("graceful_timeout", number)),
     served("reload-mercy", "`graceful_timeout`, if `worker-reload-mercy` is not set", rules.reload_mercy),
-    served("buffer-size b http-buffer-size", "`limit_request_line` and `limit_request_field_size`", rules.buffer_size),
+    served("buffer-size", "`limit_request_line` and `limit_request_field_size`", rules.buffer_size),
     needless(
         "post-buffering post-buffering-bufsize chunked-input-* body-read-warning upload-progress",
         "The application reads the body as it arrives. The proxy can buffer it: nginx does"),
@@ -209,13 +208,12 @@ RELOADS = (
 
 LOGS = (
     served(
-        "daemonize daemonize2 d", "`daemon`, `errorlog` and `accesslog`; a service manager needs no daemon",
-        logs.daemon,
+        "daemonize daemonize2", "`daemon`, `errorlog` and `accesslog`; a service manager needs no daemon", logs.daemon,
         "Under systemd or in a container remove daemon."),
     served("logto logto2 logger", "`errorlog`, `accesslog` and `capture_output`", logs.file),
     served("req-logger logger-req", "`accesslog`", logs.requests),
     served("log-format logformat", "`access_log_format`", logs.format_),
-    needless("disable-logging L", 'Without it `accesslog = "-"`: uWSGI logs each request, Gunicorn does not'),
+    needless("disable-logging", 'Without it `accesslog = "-"`: uWSGI logs each request, Gunicorn does not'),
     served("log-x-forwarded-for", "`access_log_format` with `%({x-forwarded-for}i)s`", logs.forwarded),
     needless(
         "log-date logdate log-master* log-zero log-micros log-sendfile log-ioerror log-reopen logfile-chown "
@@ -235,7 +233,7 @@ LOGS = (
         'The status server replaces the stats server: /metrics for Prometheus, /state.json, and "gworkers top '
         'ADDRESS" in place of uwsgitop. It shows paths of requests, so keep the address private.'),
     needless(
-        "stats-http stats-minified stats-no-cores stats-no-metrics memory-report m enable-metrics",
+        "stats-http stats-minified stats-no-cores stats-no-metrics memory-report enable-metrics",
         "`status_address`; the metrics include memory"),
     served("stats-push stats-pusher-default-freq", "`statsd_host` and `statsd_prefix`", rules.statsd),
     absent(

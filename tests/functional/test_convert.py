@@ -162,7 +162,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.mark.parametrize("site", [
     pytest.param(name, marks=[] if name == "includes" else [pytest.mark.full]) for name in NAMES], indirect=True)
-def test_server_responds(site: Site, certificates: Certificates, capfd: pytest.CaptureFixture[str]) -> None:
+def test_doctor_accepts_the_result_and_a_server_responds(
+        site: Site, certificates: Certificates, capfd: pytest.CaptureFixture[str]) -> None:
     found = converted(site.configuration(), capfd)
     (site.directory / "gunicorn.conf.py").write_text(found.text)
     settings = found.settings(**site.environ)
@@ -171,6 +172,9 @@ def test_server_responds(site: Site, certificates: Certificates, capfd: pytest.C
         (site.directory / "etc/ssl").mkdir(parents=True)
         shutil.copy(certificates.certfile, site.directory / "etc/ssl/site.crt")
         shutil.copy(certificates.keyfile, site.directory / "etc/ssl/site.key")
+    doctor = subprocess.run([sys.executable, "-m", "gworkers", "doctor", "-c", "gunicorn.conf.py"], cwd=site.directory,
+                            env=site.environ, text=True, capture_output=True)
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     socket = settings["bind"][0].partition(":")[2]
     with site.server() as process:
         client = until(lambda: connected(socket, process), f"a server: {site.output}")
