@@ -74,8 +74,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--matrix", choices=["pairwise", "full"], default="pairwise",
-                     help="run each case on one combination of hub, transport and parser, or on all of them")
+    parser.addoption("--matrix", choices=["pairwise", "full", "rest"], default="pairwise",
+                     help="run each case on one combination of hub, transport and parser, on all, or on all others")
 
 
 def is_pairwise(config: pytest.Config) -> bool:
@@ -100,6 +100,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if is_pairwise(config):
         items[:], left_out = matrix.select(items)
         config.hook.pytest_deselected(items=left_out)
+    elif config.getoption("matrix") == "rest":
+        selected, left_out = matrix.select(items)
+        # The others are the same in each selection, and quick.
+        repeated = {item.nodeid for item in selected if matrix.is_on_a_combination(item)}
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in repeated])
+        items[:] = [item for item in items if item.nodeid not in repeated]
 
 
 class SlowFirst:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.matrix import select
+from support.matrix import is_on_a_combination, select
 
 HUBS, TRANSPORTS, PARSERS = ("gevent", "eventlet"), ("tcp", "unix"), ("fast", "python")
 
@@ -95,3 +95,8 @@ def test_mark_full() -> None:
 def test_parameter_that_is_called_like_a_dimension() -> None:
     items: list[Any] = [Item("m::test_a", {"form": form}, {}) for form in ([1], [2])]
     assert selected(items) == [{"form": [1]}, {"form": [2]}]
+
+
+def test_only_tests_on_a_combination_are_left_out_of_the_rest() -> None:
+    items = [*everywhere("m::test_a"), Item("m::test_b", {"case": "hub"}, {})]
+    assert [is_on_a_combination(item) for item in items] == [True] * (len(items) - 1) + [False]

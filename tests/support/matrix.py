@@ -3,6 +3,7 @@
 A case is a test function with its own parameters. ``--matrix=full`` runs each case on every combination.
 ``--matrix=pairwise`` runs it on one, chosen so that each pair of values occurs in a module if its tests allow it.
 The choice depends on the tests of the module only, so it is the same in each process and on each machine.
+``--matrix=rest`` runs what ``full`` runs and ``pairwise`` leaves out.
 
 Marks of a test, which only pairwise selection regards:
 
@@ -52,6 +53,11 @@ def select(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Ite
     for of_module in cases.values():
         chosen |= choose([candidates for case, candidates in of_module.items() if case not in unwanted])
     return [item for item in items if item.nodeid in chosen], [item for item in items if item.nodeid not in chosen]
+
+
+def is_on_a_combination(item: pytest.Item) -> bool:
+    """Whether the test depends on a hub, a transport, a parser or a form."""
+    return bool(_candidate(item).values)
 
 
 def choose(cases: Iterable[list[Candidate]]) -> set[str]:
