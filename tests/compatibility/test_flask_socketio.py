@@ -14,7 +14,7 @@ requests = pytest.importorskip("requests")
 socketio = pytest.importorskip("socketio")
 
 pytestmark = pytest.mark.library("flask-socketio", "python-socketio", area="WebSockets and events", note=(
-    "Use `async_mode='threading'`, or the name of the hub. gevent-websocket must not be installed. "
+    "Use `async_mode='threading'`, or the name of the hub. "
     "Polling with several workers needs a proxy that sends each client to one server with one worker."))
 
 TRANSPORTS = pytest.mark.parametrize("transports", [["polling"], ["websocket"], None],
@@ -55,10 +55,14 @@ class Chat:
         self._session.close()
 
 
-@pytest.fixture(params=["threading", "native"])
+@pytest.fixture(params=["threading", "native", "simple-websocket"])
 def server(request, library_app, hub):
-    mode = hub if request.param == "native" else request.param
-    return library_app(f"chat:create_app('{mode}')", example="socketio")
+    """On gevent, "native" takes gevent-websocket if it is installed, and "simple-websocket" hides it."""
+    if request.param == "simple-websocket" and hub != "gevent":
+        pytest.skip("only python-engineio's driver for gevent has this choice")
+    mode = "threading" if request.param == "threading" else hub
+    config = "import sys; sys.modules['geventwebsocket'] = None" if request.param == "simple-websocket" else ""
+    return library_app(f"chat:create_app('{mode}')", example="socketio", config=config)
 
 
 @pytest.fixture
