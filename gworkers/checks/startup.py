@@ -49,7 +49,8 @@ AGENTS = (
 
 def modules() -> frozenset[str]:
     """Return the modules that were imported at the start of Python."""
-    names = list(sys.modules)
+    # Python lists the script first, and executes it last.
+    names = [name for name in sys.modules if name != "__main__"]
     return frozenset(names[:names.index(LAST_AT_STARTUP)] if LAST_AT_STARTUP in names else ())
 
 

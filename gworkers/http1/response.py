@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.http1.discarding_connection import DISCARD
-from gworkers.http1.response_head import FIELDS, STATUSES, connection_option, field_line, status_code
+from gworkers.http1.response_head import FIELDS, STATUSES, connection_options, field_line, status_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -155,9 +155,9 @@ class Response:
         for field in headers:
             line, field_length = (FIELDS.get(field) if type(field) is tuple else None) or field_line(field)
             if not line:
-                option = connection_option(field)
-                upgrade = upgrade or option == "upgrade"
-                close = close or option == "close"
+                options = connection_options(field)
+                upgrade = upgrade or options == ["upgrade"]
+                close = close or "close" in options
                 continue
             if field_length is not None:
                 if length is not None and length != field_length:

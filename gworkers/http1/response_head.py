@@ -109,7 +109,7 @@ def field_line(field: tuple[str, str]) -> tuple[bytes, int | None]:
     return line, length
 
 
-def connection_option(field: tuple[str, str]) -> str:
-    """Return the option in a ``Connection`` field (RFC 9110 section 7.6.1), in lower case; empty for other fields."""
+def connection_options(field: tuple[str, str]) -> list[str]:
+    """Return the options in a ``Connection`` field (RFC 9110 section 7.6.1), in lower case; none in other fields."""
     name, value = field
-    return value.strip(" \t").lower() if name.lower() == "connection" else ""
+    return [option.strip(" \t") for option in value.lower().split(",")] if name.lower() == "connection" else []

@@ -18,8 +18,10 @@ from support.deployment import Deployment
 from support.doctor_run import HELLO, HUB, DoctorRun, Run, environment
 from support.launch import WORKERS
 from support.requirements import unavailable
+from support.script import ScriptSetup
 from support.server import Server
 from support.tls import Certificates
+from support.waiting import WAIT_LIMIT
 
 
 @pytest.fixture(scope="session", params=["plain", "validated"])
@@ -119,3 +121,19 @@ def ask(run: Run) -> Run:
         return run("doctor", "--json", "-k", WORKERS[hub], *words, "hello:app", **more)
 
     return ask
+
+
+@pytest.fixture
+def run_script(hub: str) -> Iterator[Callable[..., Server]]:
+    """``run_script(script, *words)``: a server of its own that a script starts; ``words`` are the script's."""
+    started: list[Server] = []
+
+    def run_script(script: str, *words: str, ready: bool = True, env: dict[str, str] | None = None) -> Server:
+        server = Server(ScriptSetup(app="", script=script, hub=hub, options=words,
+                                    env=tuple((env or {}).items())))
+        started.append(server)
+        return server.ready() if ready else server
+
+    yield run_script
+    for server in started:
+        server.stop(WAIT_LIMIT)

@@ -104,8 +104,11 @@ def test_hop_by_hop_fields_are_left_out(serve, name):
         assert not response.closes
 
 
-def test_connection_field_of_the_application_is_ignored(serve):
-    assert not fields(serve, "Connection=close").closes
+def test_connection_field_of_the_application_can_only_close(serve):
+    assert fields(serve, "Connection=close").closes
+    assert fields(serve, f"Connection={quote('Keep-Alive, Close')}").closes
+    assert not fields(serve, "Connection=keep-alive").closes
+    assert serve("responses:app").connect().request("/fields?Connection=keep-alive", version="1.0").closes
 
 
 def test_upgrade_to_websocket_is_allowed(serve):

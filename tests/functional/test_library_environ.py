@@ -34,6 +34,13 @@ def test_application_closes_the_connection_as_with_gevents_server(serve):
     client.expect_close()
 
 
+@pytest.mark.every_hub
+def test_names_of_header_fields_are_sent_as_they_are(serve):
+    """eventlet.wsgi sends each word of a name with a capital letter."""
+    response = serve("library_environ:app").connect().request("/closing")
+    assert ("x-LOWER", "1") in response.headers
+
+
 @on_eventlet
 def test_posthooks_are_called_after_the_response(serve):
     server = serve("library_environ:app")

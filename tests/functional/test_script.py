@@ -6,65 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gworkers.hubs import HUBS
 from support.client import request
-from support.launch import ANNOUNCE, Setup
+from support.script import APP, PATCHES, call
 from support.server import Server
 from support.waiting import WAIT_LIMIT, until
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
-#: An application that says in which process it runs.
-APP = """
-import os
-
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"%d" % os.getpid()]
-"""
-PATCHES = {hub: f"{row.master_patch_code}\n" for hub, row in HUBS.items()}
-
-
-@dataclass(frozen=True)
-class ScriptSetup(Setup):
-    """A server that is a script; ``options`` are the arguments of the script."""
-
-    script: str = ""
-
-    def command(self, directory: Path) -> list[str]:
-        (directory / "script.py").write_text(self.script)
-        return [sys.executable, "script.py", *self.options]
-
-
-def call(arguments: str, hub: str) -> str:
-    """The call of ``serve`` that tests need: on a free port, with the line that says that a worker is ready."""
-    return (f"{ANNOUNCE}\nimport gworkers\ngworkers.serve({arguments}, bind='127.0.0.1:0', worker={hub!r}, "
-            "post_worker_init=post_worker_init)\n")
-
-
 Run = Callable[..., Server]
-
-
-@pytest.fixture
-def run(hub: str) -> Iterator[Run]:
-    """``run(script, *words)``: a server of its own, in a directory where ``files`` are written first."""
-    started: list[Server] = []
-
-    def run(script: str, *words: str, ready: bool = True, env: dict[str, str] | None = None) -> Server:
-        server = Server(ScriptSetup(app="", script=script, hub=hub, options=words,
-                                    env=tuple((env or {}).items())))
-        started.append(server)
-        return server.ready() if ready else server
-
-    yield run
-    for server in started:
-        server.stop(WAIT_LIMIT)
 
 
 def fails(script: str, directory: Path) -> str:
@@ -78,15 +33,15 @@ def fails(script: str, directory: Path) -> str:
 
 @pytest.mark.smoke
 @pytest.mark.every_hub
-def test_script_serves_an_application_object(run: Run, hub: str) -> None:
-    server = run(APP + call("app", hub))
+def test_script_serves_an_application_object(run_script: Run, hub: str) -> None:
+    server = run_script(APP + call("app", hub))
     assert int(server.connect().request().body) in server.worker_pids()
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
 
 
-def test_words_and_variables_for_gunicorn_are_not_read(run: Run, hub: str) -> None:
-    server = run(APP + call("app", hub), "--workers", "3", "-k", "sync", "--unknown",
+def test_words_and_variables_for_gunicorn_are_not_read(run_script: Run, hub: str) -> None:
+    server = run_script(APP + call("app", hub), "--workers", "3", "-k", "sync", "--unknown",
                  env={"GUNICORN_CMD_ARGS": "--bind=127.0.0.1:1", "WEB_CONCURRENCY": "3", "PORT": "1"})
     assert server.connect().request().status == 200
     assert len(server.log("Booting worker", since=0)) == 1
@@ -94,10 +49,10 @@ def test_words_and_variables_for_gunicorn_are_not_read(run: Run, hub: str) -> No
 
 @pytest.mark.every_hub
 @pytest.mark.parametrize("app", ["app", "'slow:app'"])
-def test_patched_script_serves_concurrently(run: Run, hub: str, app: str) -> None:
+def test_patched_script_serves_concurrently(run_script: Run, hub: str, app: str) -> None:
     waits = APP.replace("import os", "import os, threading\nbarrier = threading.Barrier(3)").replace(
         "    return", "    barrier.wait(20)\n    return")
-    server = run(PATCHES[hub] + waits + f"open('slow.py', 'w').write({waits!r})\n" + call(app, hub))
+    server = run_script(PATCHES[hub] + waits + f"open('slow.py', 'w').write({waits!r})\n" + call(app, hub))
     clients = [server.connect() for _ in range(3)]
     for client in clients:
         client.send(request())
@@ -106,16 +61,16 @@ def test_patched_script_serves_concurrently(run: Run, hub: str, app: str) -> Non
 
 
 @pytest.mark.full
-def test_script_that_is_not_patched_is_told_how(run: Run, hub: str) -> None:
-    server = run("from time import sleep\n" + APP + call("app", hub))
+def test_script_that_is_not_patched_is_told_how(run_script: Run, hub: str) -> None:
+    server = run_script("from time import sleep\n" + APP + call("app", hub))
     assert server.connect().request().status == 200
     (line,) = server.log(r"\[imported-too-early\]$", since=0)
     assert "script.py has time.sleep from before the patch" in line
     assert f"Begin script.py with: {HUBS[hub].master_patch_code}; or pass the application by its name" in line
 
 
-def test_reload_replaces_workers_and_loads_a_named_application_again(run: Run, hub: str) -> None:
-    server = run(f"open('site.py', 'w').close(); open('named.py', 'w').write({APP!r})\n" + call("'named:app'", hub))
+def test_reload_replaces_workers_and_loads_a_named_application_again(run_script: Run, hub: str) -> None:
+    server = run_script(f"open('named.py', 'w').write({APP!r})\n" + call("'named:app'", hub))
     (before,) = server.worker_pids()
     assert int(server.connect().request().body) == before
     (server.directory / "named.py").write_text(APP.replace("b\"%d\"", "b\"new %d\""))
@@ -125,19 +80,19 @@ def test_reload_replaces_workers_and_loads_a_named_application_again(run: Run, h
 
 
 @pytest.mark.full
-def test_reload_replaces_workers_of_an_application_object(run: Run, hub: str) -> None:
-    server = run(APP + call("app", hub))
+def test_reload_replaces_workers_of_an_application_object(run_script: Run, hub: str) -> None:
+    server = run_script(APP + call("app", hub))
     (before,) = server.worker_pids()
     server.signal(signal.SIGHUP)
     until(lambda: server.worker_pids() != [before] and len(server.worker_pids()) == 1, "the workers are replaced")
     assert int(server.connect().request().body) == server.worker_pids()[0]
 
 
-def test_end_of_a_worker_runs_exit_handlers_but_no_code_of_the_script(run: Run, hub: str) -> None:
+def test_end_of_a_worker_runs_exit_handlers_but_no_code_of_the_script(run_script: Run, hub: str) -> None:
     script = (APP + "import atexit\n@atexit.register\ndef say(): os.write(2, b'exit handler %d\\n' % os.getpid())\n"
               "try:\n    " + call("app", hub).replace("\n", "\n    ").strip()
               + "\nfinally:\n    os.write(2, b'finally %d\\n' % os.getpid())\n")
-    server = run(script)
+    server = run_script(script)
     (worker,) = server.worker_pids()
     os.kill(worker, signal.SIGTERM)
     server.wait_for_log(f"^exit handler {worker}$")
@@ -146,8 +101,8 @@ def test_end_of_a_worker_runs_exit_handlers_but_no_code_of_the_script(run: Run, 
     assert server.log("^finally", since=0) == [f"finally {server.pid}"]
 
 
-def test_script_without_a_guard_that_serves_itself_is_told_so(run: Run, hub: str) -> None:
-    server = run(APP + call("'script:app'", hub), ready=False)
+def test_script_without_a_guard_that_serves_itself_is_told_so(run_script: Run, hub: str) -> None:
+    server = run_script(APP + call("'script:app'", hub), ready=False)
     server.wait_for_log(r"script:app cannot be loaded: RuntimeError: gworkers\.serve\(\) was called a second time")
     server.wait_for_log("Put the call below: if __name__ == '__main__'")
     assert server.wait_for_exit() != 0
