@@ -16,11 +16,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from compatibility.results import RecordResults, missing
+from compatibility.results import RecordResults, describe, missing
 from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
 from support.http_sink import HttpSink
 from support.paths import APPS, LIBRARY_APPS, ROOT
@@ -47,15 +48,11 @@ def pytest_pycollect_makemodule() -> Generator[None, pytest.Module, pytest.Modul
 
 @pytest.fixture(autouse=True)
 def _libraries(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
-    mark = request.node.get_closest_marker("library")
-    if mark is None:
+    described = describe(request.node)
+    if described is None:
         return
-    record_property("library", list(mark.args))
-    record_property("claim", (request.function.__doc__ or "").strip().partition("\n")[0])
-    record_property("hub", request.getfixturevalue("hub") if "hub" in request.fixturenames else "")
-    for name, default in (("area", ""), ("note", ""), ("works", True)):
-        record_property(name, mark.kwargs.get(name, default))
-    absent = missing(mark.args)
+    record_property("library", asdict(described))
+    absent = missing(described.libraries)
     if absent:
         unavailable(f"{', '.join(absent)} is not installed: pip install -e '.[compatibility]'")
 

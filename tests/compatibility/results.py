@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,18 +31,36 @@ class Result:
     """One test on one hub.
 
     Attributes:
+        file: its path.
+        line: where it starts.
         libraries: names and versions of distributions.
         hub: "gevent", "eventlet" or "" for both.
-        outcome: "passed", "failed" or "skipped".
+        outcome: "passed", "failed", "skipped", or "" if it has not run.
     """
 
+    file: str
+    line: int
     area: str
     libraries: dict[str, str]
     claim: str
     note: str
     works: bool
     hub: str
-    outcome: str
+    outcome: str = ""
+
+
+def describe(item: pytest.Function) -> Result | None:
+    """Return what is known of a test before it runs, or None if it has no mark ``library``."""
+    mark = item.get_closest_marker("library")
+    if mark is None:
+        return None
+    file, line, _ = item.location
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return Result(
+        file=file, line=line or 0, area=mark.kwargs.get("area", ""),
+        libraries={name: "not installed" if missing([name]) else version(name) for name in mark.args},
+        claim=(item.function.__doc__ or "").strip().partition("\n")[0], note=mark.kwargs.get("note", ""),
+        works=mark.kwargs.get("works", True), hub=str(parameters.get("hub", "")))
 
 
 @dataclass
@@ -77,16 +96,10 @@ class RecordResults:
         self._results: list[Result] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        given = dict(report.user_properties)
+        given: Any = dict(report.user_properties).get("library")
         # A test that fails in its setup or its teardown has another report.
-        if "library" not in given or (report.when != "call" and report.outcome == "passed"):
-            return
-        names: list[str] = given["library"]  # type: ignore[assignment]
-        libraries = {name: "not installed" if missing([name]) else version(name) for name in names}
-        self._results.append(Result(
-            area=str(given["area"]), libraries=libraries,
-            claim=str(given["claim"]), note=str(given["note"]), works=bool(given["works"]), hub=str(given["hub"]),
-            outcome=report.outcome))
+        if given is not None and (report.when == "call" or report.outcome != "passed"):
+            self._results.append(replace(Result(**given), outcome=report.outcome))
 
     def pytest_sessionfinish(self) -> None:
         if self._path:
@@ -94,9 +107,9 @@ class RecordResults:
 
 
 def rows(results: Iterable[Result]) -> list[Row]:
-    """Return one row for each library, in the order of the table."""
+    """Return one row for each library, in the order of the table. Claims are in the order of the tests."""
     found: dict[str, Row] = {}
-    for result in sorted(results, key=lambda result: (result.claim, result.hub)):
+    for result in sorted(results, key=lambda result: (result.file, result.line, result.hub)):
         name = next(iter(result.libraries))
         found.setdefault(name, Row(result.area, {})).add(result)
 

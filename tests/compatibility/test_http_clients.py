@@ -15,7 +15,9 @@ def client_server(request, library_app, serve, certificates):
     options = ["--keep-alive", 60, *(certificates.options if request.param == "https" else ())]
     upstream = serve("cancelled_upstream:app", *options)
     return library_app("http_clients_app:app", env={
-        "UPSTREAM": f"{request.param}://localhost:{upstream.address[1]}", "CA_CERTS": str(certificates.ca_certs)})
+        "UPSTREAM": f"{request.param}://localhost:{upstream.address[1]}", "CA_CERTS": str(certificates.ca_certs),
+        # As users have it: eventlet looks up names with dnspython.
+        "EVENTLET_NO_GREENDNS": ""})
 
 
 def assert_concurrent(server, library, count=100):

@@ -26,6 +26,7 @@ def test_pipelines_of_concurrent_requests_are_not_mixed(redis_server):
     numbers = [str(number) for number in range(200)]
     responses = burst(redis_server, [f"/transaction?{number}" for number in numbers]).responses
     assert [response.text for response in responses] == numbers
+    assert redis_server.ask("/connections") <= 10
 
 
 @pytest.mark.library("redis", area="Databases")

@@ -10,10 +10,11 @@ import pytest
 from support.burst import burst
 from support.forms import HEADER, form
 
-AREA = "Web frameworks"
-FRAMEWORKS = [pytest.param(name, id=name, marks=pytest.mark.library(name, area=AREA))
-              for name in ("falcon", "bottle", "pyramid")]
-pytestmark = pytest.mark.parametrize("framework", FRAMEWORKS)
+pytestmark = pytest.mark.parametrize("framework", [
+    pytest.param("falcon", marks=pytest.mark.library("falcon", area="Web frameworks")),
+    pytest.param("bottle", marks=pytest.mark.library("bottle", area="Web frameworks")),
+    pytest.param("pyramid", marks=pytest.mark.library("pyramid", area="Web frameworks")),
+])
 
 
 @pytest.fixture

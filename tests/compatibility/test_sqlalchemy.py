@@ -46,4 +46,4 @@ def test_many_clients_share_a_small_pool(pooled):
     """1,000 concurrent requests share a pool of 20 connections: all succeed, and the database has 20 at most."""
     responses = burst(pooled("psycopg", 20), ["/count"] * 1000).responses
     assert {response.status for response in responses} == {200}
-    assert max(int(response.text) for response in responses) == 20
+    assert max(int(response.text) for response in responses) <= 20

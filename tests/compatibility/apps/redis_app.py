@@ -9,8 +9,10 @@ from app_support import answer, route_by_name
 URL = f"unix://{os.environ['SERVER_SOCKET']}"
 #: For commands that wait.
 WAITING = redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(URL, max_connections=250, timeout=20))
-#: For all others.
-SMALL = redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(URL, max_connections=10, timeout=20))
+#: For all others. The name is that of its connections at the server.
+NAME = f"small-{os.getpid()}"
+SMALL = redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(
+    URL, max_connections=10, timeout=20, client_name=NAME))
 
 
 def wait(environ, start_response):
@@ -45,6 +47,12 @@ def publish(environ, start_response):
     while SMALL.pubsub_numsub(channel)[0][1] < int(count):
         time.sleep(0.01)
     return answer(start_response, str(SMALL.publish(channel, message)).encode())
+
+
+def connections(environ, start_response):
+    """The number of connections of the small pool"""
+    count = sum(client["name"] == NAME for client in SMALL.client_list())
+    return answer(start_response, str(count).encode())
 
 
 app = route_by_name(globals())
