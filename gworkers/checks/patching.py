@@ -20,7 +20,8 @@ from gworkers.hubs import HUBS, patched_parts, unpatched_parts
 from gworkers.shared_state import SERVER_STATE
 
 #: Packages that handle patched names correctly. The threads of ddtrace are native and use its own copies of modules.
-TRUSTED = ("ddtrace", "dns", "eventlet", "gevent", "greenlet", "gunicorn", "gworkers")
+#: The unpatched locks of New Relic are held for moments only, and it does not use the unpatched SSLContext that it has.
+TRUSTED = ("ddtrace", "dns", "eventlet", "gevent", "greenlet", "gunicorn", "gworkers", "newrelic")
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 FUNCTIONS = (FunctionType, BuiltinFunctionType)
 #: The attribute of each wrapper type that holds the wrapped function.

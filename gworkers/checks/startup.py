@@ -34,16 +34,13 @@ class Agent:
 _OPENTELEMETRY = (
     "start Gunicorn without opentelemetry-instrument and set "
     "GWORKERS_POST_PATCH=opentelemetry.instrumentation.auto_instrumentation:initialize in the environment")
-_NEW_RELIC = (
-    "Start Gunicorn without newrelic-admin and set GWORKERS_POST_PATCH=newrelic.agent:initialize in the environment")
 
-#: ddtrace is not among them: it unloads what it has imported, and runs on copies of the standard library's modules.
+#: ddtrace and New Relic are not among them, because they work without a fix.
 AGENTS = (
     Agent("OpenTelemetry", "opentelemetry.instrumentation.auto_instrumentation", {
         "gevent": "Set OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH=patch_all in the environment, or "
                   + _OPENTELEMETRY,
         "eventlet": _OPENTELEMETRY[0].upper() + _OPENTELEMETRY[1:]}),
-    Agent("New Relic", "newrelic.config", {"gevent": _NEW_RELIC, "eventlet": _NEW_RELIC}),
 )
 
 

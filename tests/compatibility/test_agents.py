@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from support.agents import OFFLINE, agent_environment
 from support.server import Server
 from support.startup import findings
+from support.tls import Certificates
+from support.waiting import until
 
 Start = Callable[..., Server]
 
@@ -45,13 +53,57 @@ def test_opentelemetry(start_with: Start, hub: str) -> None:
     assert findings(server) == []
 
 
-@pytest.mark.library("newrelic", area="Monitoring",
-                     note="Load it in `post_patch`; see [checks](checks.md#imported-at-startup).")
-def test_new_relic(start_with: Start) -> None:
-    """A worker loads it after the patch, and `newrelic-admin run-program` is reported with this fix."""
-    assert findings(start_with(agent_environment("newrelic-admin", "run-program"))) == ["imported-at-startup"]
-    server = start_with(OFFLINE["newrelic-admin"], settings={"post_patch": "newrelic.agent:initialize"})
+class Collector(ThreadingHTTPServer):
+    """New Relic's collector. ``methods`` are the names of the methods that agents have called."""
+
+    def __init__(self, certificates: Certificates) -> None:
+        super().__init__(("127.0.0.1", 0), Collect)
+        self.methods: list[str] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.both)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+
+
+class Collect(BaseHTTPRequestHandler):
+    server: Collector
+    protocol_version = "HTTP/1.1"
+    RESULTS = MappingProxyType({"preconnect": {"redirect_host": "localhost"}, "connect": {"agent_run_id": "1"}})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        method = parse_qs(urlsplit(self.path).query)["method"][0]
+        self.server.methods.append(method)
+        body = json.dumps({"return_value": self.RESULTS.get(method)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as in http.server
+        pass
+
+
+@pytest.fixture
+def collector(certificates: Certificates) -> Iterator[Collector]:
+    with Collector(certificates) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.library("newrelic", area="Monitoring")
+def test_new_relic(start_with: Start, collector: Collector, certificates: Certificates) -> None:
+    """`newrelic-admin run-program` needs no change: it sends its data over TLS."""
+    env = agent_environment("newrelic-admin", "run-program") | {
+        "NEW_RELIC_DEVELOPER_MODE": "false", "NEW_RELIC_HOST": "localhost",
+        "NEW_RELIC_PORT": str(collector.server_port), "NEW_RELIC_CA_BUNDLE_PATH": str(certificates.ca_certs)}
+    server = start_with(env)
     assert findings(server) == []
+    # Requests before the agent has connected are not recorded.
+    until(lambda: server.connect().request().status == 200 and "analytic_event_data" in collector.methods,
+          "the data of a request")
 
 
 @pytest.mark.library("ddtrace", area="Monitoring")

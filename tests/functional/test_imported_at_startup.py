@@ -80,7 +80,8 @@ def test_agent_in_post_patch_is_not_reported(start: Start, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("module", [
-    "ddtrace.internal.packages", "opentelemetry.util._once", "wrapt.importer", "wrapt.synchronization"])
+    "ddtrace.internal.packages", "newrelic.core.agent", "opentelemetry.util._once", "wrapt.importer",
+    "wrapt.synchronization"])
 def test_harmless_module_of_an_agent_is_not_reported(start: Start, tmp_path: Path, module: str) -> None:
     write_module(tmp_path, module, "import threading\nfrom threading import Lock\nlock = threading.RLock()\n")
     server = start("probe:app", env={"PYTHONPATH": at_start(tmp_path, f"import {module}")})
