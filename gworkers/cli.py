@@ -47,7 +47,7 @@ Exit status: 0 all workers have responded; 1 a worker has not; 2 invalid usage, 
 convert prints a gunicorn.conf.py for a configuration of uWSGI, and lists on stderr the options that
 need a decision. FILE is INI, YAML (.yml, .yaml), JSON (.json, .js) or XML (.xml); - is INI on stdin.
 
-Exit status: 0 done; 2 invalid usage, or FILE cannot be converted.
+Exit status: 0 done; 1 the output cannot be written; 2 invalid usage, or FILE cannot be converted.
 """
 #: The options of doctor itself. All others are passed to Gunicorn.
 DOCTOR_OPTIONS = ("--json", "--all")

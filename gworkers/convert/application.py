@@ -14,7 +14,8 @@ FILE = ("wsgi-file", "file")
 PATH = ("pythonpath", "python-path", "pp")
 #: Options with which a configuration starts other servers and needs no application.
 OTHER_SERVERS = ("emperor", "fastrouter", "http-to")
-DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+#: A path of folders and a file that Python can import.
+IMPORTABLE = re.compile(r"[^\W\d]\w*(/[^\W\d]\w*)*")
 
 SEVERAL = (
     "Gunicorn serves one application. Combine them in a module with DispatcherMiddleware of werkzeug and name that "
@@ -77,13 +78,16 @@ class _Application:
         file, *called = source.split(":", 1)
         target = called[0] if called and called[0].parts else self.callable
         last = file.parts[-1] if file.parts else ""
+        names = file.text.split(".") if file.text is not None else []
         if isinstance(last, str) and (last.endswith(".py") or "/" in last):
+            names = [re.sub(r".*/|\.py$", "", last)]
             folder, file = self._module(file)
             if folder.parts:
                 draft.append("pythonpath", folder.string(), option)
         draft.set("wsgi_app", Value.of(*file.parts, ":", *target.parts).string(), option)
-        if file.text is not None and not DOTTED.fullmatch(file.text):
-            draft.note(option, f"{file.text!r} is not the name of a module. Rename the file and correct wsgi_app.")
+        if not all(map(str.isidentifier, names)):
+            name = ".".join(names)
+            draft.note(option, f"{name!r} is not the name of a module. Rename the file and correct wsgi_app.")
 
     def _module(self, file: Value) -> tuple[Value, Value]:
         """Return what has to be added to the import path for a file, and the name of its module."""
@@ -92,9 +96,8 @@ class _Application:
         if self.directory is not None and path.text is not None and not os.path.isabs(path.text):
             whole = _normal(Value.of(*self.directory.parts, "/", *path.parts))
         for inner in (*(_below(whole, _normal(directory)) for directory in self.path), path):
-            name = (inner.text or "").replace("/", ".") if inner is not None else ""
-            if DOTTED.fullmatch(name):
-                return Value(), Value.of(name)
+            if inner is not None and inner.text is not None and IMPORTABLE.fullmatch(inner.text):
+                return Value(), Value.of(inner.text.replace("/", "."))
         *folders, base = whole.split("/")
         return Value.of(*_joined(folders)), base
 

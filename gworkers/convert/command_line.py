@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import TextIO
 
 from gworkers.convert.configuration import load
 from gworkers.convert.conversion import convert
@@ -23,18 +24,21 @@ def main(words: list[str]) -> int:
     except SourceError as error:
         sys.stderr.write(f"gworkers convert: {one_line(str(error))}\n")
         return 2
+    report_text = f"gworkers convert: these options need a decision:\n{report(draft.notes)}\n" if draft.notes else ""
     try:
-        _write(config(draft, name), sys.stdout.encoding, 1)
+        _write(config(draft, name), sys.stdout, 1)
+        _write(report_text, sys.stderr, 2)
     except BrokenPipeError:
         # The reader closed the pipe, as head(1) does.
         return 0
-    if draft.notes:
-        _write(f"gworkers convert: these options need a decision:\n{report(draft.notes)}\n", sys.stderr.encoding, 2)
+    except OSError as error:
+        sys.stderr.write(f"gworkers convert: the output cannot be written: {error.strerror}.\n")
+        return 1
     return 0
 
 
-def _write(text: str, encoding: str | None, descriptor: int) -> None:
-    """Write *text*, with characters escaped that the encoding does not have."""
-    data = text.encode(encoding or "utf-8", "backslashreplace")
+def _write(text: str, stream: TextIO | None, descriptor: int) -> None:
+    """Write *text*, with characters escaped that the encoding of the stream does not have."""
+    data = text.encode((stream and stream.encoding) or "utf-8", "backslashreplace")
     while data:
         data = data[os.write(descriptor, data):]

@@ -13,6 +13,8 @@ from gworkers.convert.value import Value, literal
 
 #: An include may have includes of its own, to this depth.
 DEEPEST = 20
+#: The most includes, each counted as often as it is reached.
+MOST_FILES = 500
 #: The most options of a whole configuration, which loops and includes can multiply.
 MOST = 10_000
 
@@ -87,6 +89,9 @@ class _Loader:
     def __init__(self) -> None:
         self.configuration = Configuration()
         self.placeholders = Placeholders()
+        #: the text of each file, because stdin can be read only once
+        self.texts: dict[str, str] = {}
+        self.included = 0
 
     def file(self, name: str, current: str, around: tuple[tuple[str, str], ...]) -> None:
         """Add the options of a file.
@@ -99,8 +104,13 @@ class _Loader:
             raise SourceError(f"{path} [{section}] includes itself. Remove one of the includes and run this again.")
         if len(around) > DEEPEST:
             raise SourceError(f"{path} is included at a depth of more than {DEEPEST} files.")
+        self.included += 1
+        if self.included > MOST_FILES:
+            raise SourceError(f"{path} includes more than {MOST_FILES} files.")
+        if path not in self.texts:
+            self.texts[path] = read(path)
         block = _Block()
-        for line in lines(read(path), path, section):
+        for line in lines(self.texts[path], path, section):
             where = f"{path}:{line.number}"
             block = self._line(line, where, block, path, section, (*around, (path, section)))
 
@@ -116,6 +126,8 @@ class _Loader:
         if block.applies:
             for turn in block.turns:
                 value = self.placeholders.expand(line.value, path, section, turn)
+                for text in self.placeholders.unread:
+                    self._undecided(where, line.key, Value.of(text), "Replace this placeholder by its value.")
                 self._option(line.key, value, where, block.condition, path, around)
         return block
 

@@ -103,9 +103,8 @@ def _xml(text: str, path: str, section: str) -> Iterator[Line]:
         root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not XML: {error}.") from None
-    sections = [root] if root.tag == section else root.findall(f".//{section}")
     number = 0
-    for element in sections:
+    for element in [element for element in root.iter() if element.tag == section]:
         for option in element:
             number += 1
             yield Line(number, _flat(option.tag), _flat(option.text or ""))

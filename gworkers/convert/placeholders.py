@@ -5,11 +5,13 @@ import os.path
 import re
 from collections.abc import Mapping
 
-from gworkers.convert.source import read
+from gworkers.convert.source import SourceError, read
 from gworkers.convert.value import Code, Part, Value, literal
 
 PLACEHOLDER = re.compile(
     r"%\((?P<name>[^()]*)\)|\$\((?P<variable>[^()]*)\)|@\((?P<file>[^()]*)\)|%(?P<magic>[a-zA-Z0-9%])")
+#: The most characters of all values, which placeholders can multiply.
+MOST = 4 * 1024 * 1024
 #: uWSGI computes with a variable and a number: %(workers + 1).
 ARITHMETIC = re.compile(r"(?P<left>\S+) *(?P<operator>[-+*/]) *(?P<right>\S+)")
 CPUS = Code("(os.cpu_count() or 1)", number=True, shown="%k")
@@ -33,6 +35,9 @@ class Placeholders:
         self.variables: dict[str, Value] = {}
         #: Names that a value has used.
         self.used: set[str] = set()
+        #: Placeholders of the value that stay, because the converter runs no commands and opens no addresses.
+        self.unread: list[str] = []
+        self._length = 0
 
     def define(self, name: str, value: Value) -> None:
         """Add a value of an option. The first one stays."""
@@ -46,18 +51,27 @@ class Placeholders:
         :raises SourceError: if a file that it includes cannot be read
         """
         magic = _of_file(path, section)
+        self.unread = []
         parts: list[Part] = []
         end = 0
         for found in PLACEHOLDER.finditer(text):
             parts.append(text[end:found.start()])
             end = found.end()
-            parts += self._replacement(found, magic, loop)
+            replacement = self._replacement(found, magic, loop)
+            self._length += sum(len(part if isinstance(part, str) else part.source) for part in replacement)
+            if self._length > MOST:
+                raise SourceError(f"The values in {path} have more than {MOST} characters with their placeholders.")
+            parts += replacement
         return Value.of(*parts, text[end:])
 
     def _replacement(self, found: re.Match[str], magic: Mapping[str, str], loop: Value | None) -> tuple[Part, ...]:
         if found["variable"] is not None:
             return (environment(found["variable"]),) if found["variable"] else ("",)
         if found["file"] is not None:
+            if "://" in found["file"]:
+                # The output of a command, a web page or the like.
+                self.unread.append(found[0])
+                return (found[0],)
             return (read(found["file"]).rstrip("\n"),)
         if found["magic"] is not None:
             letter = found["magic"]

@@ -198,3 +198,11 @@ def statsd(option: Option, draft: Draft) -> None:
 def address(value: Value) -> str:
     """An address to listen on."""
     return addresses.address(value).string()
+
+
+def master_hook(option: Option, draft: Draft) -> None:
+    """A hook of the master. The usual one lets requests end at TERM, which gworkers does anyway."""
+    if option.value.shown.split() == ["unix_signal:15", "gracefully_kill_them_all"]:
+        draft.needs_nothing(option)
+    else:
+        draft.note(option, "The hooks on_starting and when_ready of gunicorn.conf.py run Python code in the master.")

@@ -35,7 +35,7 @@ def read(path: str) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise SourceError(f"{name} is not text in UTF-8, so it is not a configuration of uWSGI.")
+        raise SourceError(f"{name} is not text in UTF-8. Name a configuration file of uWSGI, and save it as UTF-8.")
     return text
 
 

@@ -5,12 +5,9 @@ from gworkers.convert import addresses, logs, rules, scheduled
 from gworkers.convert.row import Row, absent, needless, served
 from gworkers.convert.rules import Items, Own, Setting, megabytes, missing, number, switch, together
 
+#: The advice for a time and a command.
 CRON = ("A function with `@background.cron(\"*/5 * * * *\")` of `gworkers.background`, which runs the command with "
         "`subprocess.run`; or the cron of the system.")
-TIMER = "A function with `@background.timer(seconds)` of `gworkers.background`, which runs in one worker."
-STATIC = ("The proxy: `location /static/ { alias ...; }` in nginx. Without a proxy: WhiteNoise, "
-          "`application = WhiteNoise(application, root=..., prefix=\"static/\")`.")
-SYSTEMD = "The process manager: a systemd unit of its own, or another container."
 
 ADDRESSES = (
     served("http http-socket http11-socket httprouter", "`bind`", addresses.http),
@@ -31,7 +28,8 @@ ADDRESSES = (
     served("http-to-https", "The proxy or the application redirects", addresses.redirect),
     absent(
         "sni sni-dir sni-dir-ciphers sni-regexp ssl-* https-export-cert https-session-context",
-        "`ssl_context`, a hook of Gunicorn that returns an `ssl.SSLContext`; or TLS in the proxy."),
+        "Set the hook `ssl_context` of Gunicorn to a function that returns an `ssl.SSLContext`, or use TLS in the "
+        "proxy."),
     served("chmod-socket chmod", "`umask`: the mode of the socket is 777 without its bits", addresses.mode),
     absent("chown-socket", "The socket belongs to `user` and `group`. Add the user of the proxy to that group."),
     served("listen", "`backlog`", Setting("backlog", number)),
@@ -49,11 +47,12 @@ ADDRESSES = (
         "http-processes http-workers http-events http-buffer-size http-to http-quiet http-cheap "
         "http-connect-timeout http-uid http-gid http-gracetime http-manage-rtsp websocket*",
         "There is no router process: each worker serves HTTP with WebSockets, chunks and `100 Continue`"),
-    absent("http-auto-gzip", "Compress in the proxy, or in the application (Django: `GZipMiddleware`)."),
+    absent(
+        "http-auto-gzip", "Compress in the proxy (`gzip` in nginx), or in the application (Django: `GZipMiddleware`)."),
     absent(
         "fastrouter* rawrouter* sslrouter* subscribe* subscription* http-subscription* http-use-* http-zerg "
         "http-var corerouter* unsubscribe* notify-socket-subscribe",
-        "A proxy such as nginx, HAProxy or Traefik."),
+        "Use a proxy such as nginx, HAProxy or Traefik."),
 )
 
 APPLICATION = (
@@ -66,8 +65,8 @@ APPLICATION = (
     served("pythonpath python-path pp", "`pythonpath`", Items("pythonpath")),
     served("virtualenv venv home pyhome python-home", "Start the `gunicorn` of that environment", rules.virtualenv),
     served("env", "`raw_env`", rules.environment),
-    absent("envdir early-envdir", "`EnvironmentFile` of systemd, or the environment of the container."),
-    absent("unenv", "Remove the variable where Gunicorn is started: `env -u NAME gunicorn ...`."),
+    absent("envdir early-envdir", "Use `EnvironmentFile` of systemd, or the environment of the container."),
+    absent("unenv", "Remove the variable where Gunicorn is started, as in `env -u NAME gunicorn`."),
     served("paste ini-paste ini-paste-logged", "`paste`", rules.paste),
     needless(
         "need-app single-interpreter enable-threads no-threads-wait manage-script-name strict show-config "
@@ -86,7 +85,8 @@ APPLICATION = (
         "pyargv pymodule-alias post-pymodule-alias import pyimport py-import python-import shared-import "
         "spooler-import shared-pyimport shared-py-import pyrun pyshell* eval wsgi-lite pecan web3* pump "
         "catch-exceptions early-python python-raw py-tracebacker* py-sharedarea",
-        "Import it in the module that `wsgi_app` names. For each worker: `post_worker_init` in gunicorn.conf.py."),
+        "Put it into the module that `wsgi_app` names; each worker imports that. The hooks of Gunicorn run other "
+        "code: `post_fork`, `post_worker_init`."),
     served(
         "lazy-apps lazy", "Always: each worker loads the application. `preload_app = True` is the opposite",
         rules.lazy),
@@ -113,15 +113,16 @@ PROCESSES = (
         "greenlets that the application starts otherwise."),
     absent(
         "asyncio tornado greenlet loop fiber coroae rpcgevent",
-        "gevent is the engine. For coroutines: `gworkers.run_async`."),
+        "gevent is the only engine here. Use `gworkers.run_async` for coroutines."),
     served("uid immediate-uid", "`user`", Setting("user")),
     served("gid immediate-gid", "`group`", Setting("group")),
-    absent("add-gid additional-gids emulate-initgroups", "`initgroups = True`, if `user` is set."),
+    absent("add-gid additional-gids emulate-initgroups", "Set `initgroups = True` together with `user`."),
     absent(
         "cap cgroup* namespace* unshare ksm cpu-affinity cpus nice limit-nproc limit-as reload-on-as "
         "evil-reload-on-as max-fd rlimit-* numa* purge* prio* mlock* never-swap socket-sndbuf socket-rcvbuf flock* "
         "ns* setns* jailed",
-        "The service manager or the container: `MemoryMax`, `LimitNOFILE`, `CPUAffinity`, `Nice` in systemd."),
+        "Set limits in the service manager or in the container. systemd: `MemoryMax`, `LimitNOFILE`, "
+        "`CPUAffinity`, `Nice`."),
     served(
         "umask", "`umask` for sockets; `UMask` of systemd for files of the application", rules.umask,
         "Gunicorn's umask applies to its sockets only. For files of the application set UMask in systemd."),
@@ -139,12 +140,17 @@ PROCESSES = (
         "for each core is enough for most applications. TTIN and TTOU change the number."),
     absent(
         "emperor* vassal* vassals* zerg* legion* broodlord heartbeat",
-        "A systemd template unit, `gunicorn@.service`, with one instance for each application."),
+        "Use a systemd template unit, `gunicorn@.service`, with one instance for each application, and convert "
+        "each vassal."),
+    served(
+        "hook-master-start", "nothing for `unix_signal:15 gracefully_kill_them_all`, because `TERM` is graceful",
+        rules.master_hook),
     absent(
         "attach-daemon* smart-attach-daemon* legion-attach-daemon attach-control-daemon exec-* hook-* as-user* "
         "call-* master-fifo fifo after-request-* after-request-hook wait-for-* touch-exec worker-exec worker-exec2 "
         "drop-after-* mount-* umount-* force-cwd refork* re-fork* wait-i* no-server command-mode",
-        SYSTEMD + " The hooks of gunicorn.conf.py (`on_starting`, `when_ready`, `post_fork`, `on_exit`) run Python."),
+        "Use a systemd unit or a container for each other program. Python code can run in the hooks of "
+        "gunicorn.conf.py (`on_starting`, `when_ready`, `post_fork`, `on_exit`)."),
 )
 
 LIMITS = (
@@ -164,8 +170,8 @@ LIMITS = (
     served("max-requests-delta", "`max_requests_jitter`", Setting("max_requests_jitter", number)),
     absent(
         "min-worker-lifetime max-worker-lifetime max-worker-lifetime-delta reload-on-exception* reload-on-fd",
-        "`max_requests` and `max_rss` replace workers. By time: a timer that sends `HUP`; a reload loses no "
-        "request."),
+        "Use `max_requests` and `max_rss`, which replace workers. To replace them by time, send `HUP` from a "
+        "timer: a reload loses no request."),
     served("reload-on-rss", "`max_rss`, in bytes", Own("max_rss", megabytes)),
     served(
         "evil-reload-on-rss", "`max_rss` if `reload-on-rss` is not set; a hard limit is `MemoryMax` of systemd",
@@ -180,8 +186,7 @@ LIMITS = (
         "The application reads the body as it arrives. The proxy can buffer it: nginx does"),
     absent(
         "limit-post",
-        "`client_max_body_size` in nginx, or the framework: Django `DATA_UPLOAD_MAX_MEMORY_SIZE`, Flask "
-        "`MAX_CONTENT_LENGTH`."),
+        "Set `client_max_body_size` in nginx, or a limit in the framework (Flask: `MAX_CONTENT_LENGTH`)."),
     needless(
         "ignore-sigpipe ignore-write-errors disable-write-exception write-errors-tolerance "
         "write-errors-exception-only",
@@ -192,8 +197,8 @@ LIMITS = (
 RELOADS = (
     absent(
         "touch-reload touch-workers-reload touch-chain-reload fs-*",
-        "`kill -HUP` of the master (`systemctl reload`) reloads all workers without losing a request. On a change "
-        "of a file: a systemd path unit that runs it, or `@background.on_file_change(path)`."),
+        "Send `HUP` to the master (`systemctl reload`): it reloads all workers without losing a request. A systemd "
+        "path unit can do this when a file changes."),
     served(
         "py-autoreload py-auto-reload python-autoreload python-auto-reload py-autoreload-on-edit",
         "`reload`, for development",
@@ -203,7 +208,7 @@ RELOADS = (
     needless("py-auto-reload-ignore py-autoreload-ignore", "`reload`"),
     absent(
         "touch-logrotate touch-logreopen touch-mules-reload touch-spoolers-reload touch-signal",
-        "`kill -USR1` of the master opens the log files again."),
+        "Send `USR1` to the master: it opens the log files again."),
 )
 
 LOGS = (
@@ -222,11 +227,12 @@ LOGS = (
         "Gunicorn's log has its own form; `access_log_json` writes JSON"),
     absent(
         "log-4xx log-5xx log-slow",
-        "The access log has all requests or none. A class in `logger_class` may select them."),
+        "The access log has all requests or none. A class in `logger_class` can select some."),
     absent(
         "log-maxsize log-backupname log-truncate log-drain log-filter log-route log-req-route alarm* log-alarm "
         "not-log-alarm alarm-* log-syslog rsyslog* log-socket",
-        "logrotate with `kill -USR1`; syslog with `syslog` and `syslog_addr`; filters with `logconfig_dict`."),
+        "Rotate logs with logrotate, which sends `USR1`. For syslog set `syslog` and `syslog_addr`. Filters belong "
+        "into `logconfig_dict`."),
     served(
         "stats stats-server", "`status_address`: metrics for Prometheus, a page, and `gworkers top`",
         Own("status_address", rules.address),
@@ -238,38 +244,41 @@ LOGS = (
     served("stats-push stats-pusher-default-freq", "`statsd_host` and `statsd_prefix`", rules.statsd),
     absent(
         "carbon* metric* snmp* nagios* graphite* http-stats* mongrel*",
-        "`status_address` (`/metrics`), or `statsd_host`."),
+        "Set `status_address`, which serves `/metrics` for Prometheus, or `statsd_host`."),
 )
 
 SERVICES = (
     served("cron unique-cron legion-cron cron-legion legion-unique-cron unique-legion-cron", CRON, scheduled.cron),
     served("cron2", CRON, scheduled.cron2),
-    absent("cron-harakiri timer rbtimer signal-timer signal-rbtimer", TIMER),
+    absent(
+        "cron-harakiri timer rbtimer signal-timer signal-rbtimer",
+        "Use `@background.timer(seconds)` of `gworkers.background` on a function. It runs in one worker."),
     absent(
         "mule mules mule-* farm",
-        "Mules do not exist. `background.spawn(function)` runs after the response in the worker. Longer or "
-        "CPU-bound work: a queue such as Celery or RQ."),
+        "There are no mules. `background.spawn(function)` runs a function in the worker after the response. Use a "
+        "queue such as Celery or RQ for longer work and for work that needs the CPU."),
     absent(
         "spooler* spool*",
-        "The spooler does not exist. `background.spawn(function)` does not survive a restart; a queue such as "
-        "Celery or RQ does."),
+        "There is no spooler. `background.spawn(function)` does not survive a restart. Use a queue such as Celery "
+        "or RQ."),
     absent(
         "static-map static-map2 check-static check-static-docroot static-* mimefile file-serve-mode fileserve-mode "
         "honour-range docroot document-root",
-        STATIC),
+        "Let the proxy serve files: `location /static/ { alias /path/; }` in nginx. Without a proxy use WhiteNoise "
+        "in the application."),
     absent(
         "route* final-route* error-route* response-route* router-* collect-header collect-cookie pull-header",
-        "The proxy (`rewrite`, `return`, `auth_basic` in nginx), or WSGI middleware."),
-    absent("add-header rem-header del-header", "The proxy (`add_header`), or middleware of the application."),
-    absent("error-page-*", "The proxy (`error_page`), or the framework."),
-    absent("vhost vhost-host worker-mount", "A server for each application; the proxy selects it."),
+        "Use the rules of the proxy (`rewrite`, `return`, `auth_basic` in nginx), or WSGI middleware."),
     absent(
-        "cache* queue* sharedarea* lock* locks rpc* remote-rpc signal signals",
-        "Redis or memcached. In one worker: a dictionary."),
+        "add-header rem-header del-header",
+        "Set headers in the proxy (`add_header` in nginx), or in middleware of the application."),
+    absent("error-page-*", "Set `error_page` in the proxy, or use the pages of the framework."),
+    absent("vhost vhost-host worker-mount", "Start one server for each application. The proxy selects it by the host."),
+    absent("cache* queue* sharedarea* lock* locks rpc* remote-rpc signal signals", "Use Redis or memcached."),
     absent(
         "php* psgi* perl* rack* ruby* lua* cgi* jvm* mono* v8* pypy* gccgo* go-* webdav* ssi* rb* erlang* tuntap* "
         "xslt*",
-        "gworkers serves Python only."),
+        "gworkers serves Python only. Use a server of that language."),
 )
 
 #: Sections of the table by the heading in the documentation.

@@ -1,6 +1,7 @@
 """A value in a configuration of uWSGI: text, in which parts may be known only when the server starts."""
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Union
@@ -48,13 +49,10 @@ class Value:
     def of(cls, *parts: Part) -> Value:
         """Return a value in which neighbouring texts are one part."""
         joined: list[Part] = []
-        for part in parts:
-            last = joined[-1] if joined else None
-            if isinstance(part, str) and isinstance(last, str):
-                joined[-1] = last + part
-            elif part != "":
-                joined.append(part)
-        return cls(tuple(joined))
+        for is_text, group in itertools.groupby(parts, key=lambda part: isinstance(part, str)):
+            several = list(group)
+            joined += ["".join(map(str, several))] if is_text else several
+        return cls(tuple(part for part in joined if part != ""))
 
     @property
     def text(self) -> str | None:

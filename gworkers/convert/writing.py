@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -55,7 +56,7 @@ def report(notes: Iterable[Note]) -> str:
 
 
 def _command(draft: Draft) -> str:
-    return f"{draft.environment.rstrip('/')}/bin/gunicorn" if draft.environment else "gunicorn"
+    return shlex.quote(f"{draft.environment.rstrip('/')}/bin/gunicorn") if draft.environment else "gunicorn"
 
 
 def _code(draft: Draft) -> str:

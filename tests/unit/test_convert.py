@@ -12,6 +12,7 @@ import pytest
 
 from gworkers.convert.command_line import main
 from support.converted import Converted
+from support.paths import ROOT
 
 pytestmark = pytest.mark.smoke
 
@@ -53,6 +54,11 @@ def test_values_remain_text(convert: Any, option: str, value: str) -> None:
         assert names["chdir"] == value.strip()
 
 
+def doubled(line: bytes) -> bytes:
+    """Lines of which each one uses the previous one twice."""
+    return b"".join(line % (number, number - 1, number - 1) for number in range(1, 40))
+
+
 @pytest.mark.parametrize(("content", "message"), [
     (b"", "no options in a section [uwsgi]"),
     (b"[other]\nhttp = :1\n", "no options in a section [uwsgi]"),
@@ -63,12 +69,16 @@ def test_values_remain_text(convert: Any, option: str, value: str) -> None:
     (b"[uwsgi]\nini = :uwsgi\n", "includes itself"),
     (b"[uwsgi]\nini = :a\n[a]\nini = :b\n[b]\nini = :a\n", "includes itself"),
     (b"[uwsgi]\ninclude = missing.ini\n", "missing.ini cannot be read: No such file or directory"),
+    (b"[uwsgi]\n" + b"include = a.ini\n" * 501, "includes more than 500 files"),
+    (b"[uwsgi]\na0 = aaaa\n" + doubled(b"a%d = %%(a%d)%%(a%d)\n"), "more than 4194304 characters"),
+    (b"[uwsgi]\na0 = 9\n" + doubled(b"a%d = %%(a%d * a%d)\n"), "more than 4194304 characters"),
     (b"[uwsgi]\nfor-times = 9999\na = 1\na = 2\nendfor=\n", "more than 10000 options"),
 ])
 def test_files_that_cannot_be_converted(tmp_path: Path, capfd: Any, content: bytes, message: str,
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("uwsgi.ini").write_bytes(content)
+    Path("a.ini").write_text("[uwsgi]\na = 1\n")
     assert main(["uwsgi.ini"]) == 2
     out, err = capfd.readouterr()
     assert out == ""
@@ -95,3 +105,113 @@ def test_stdin_is_read() -> None:
                           capture_output=True, check=True)
     assert "\nworkers = 3\n" in done.stdout
     assert "wsgi_app" in done.stderr
+
+
+SAME = {
+    "site.ini": "[other]\na = 1\n[uwsgi]\nhttp-socket = :80\npp = a b\nmaster\npp = c\nmodule = m\n"
+                "[other]\nworkers = 9\n",
+    "site.yml": "---\n# uWSGI\nuwsgi:\n  http-socket: ':80'  # the port\n  pp:\n    - a b\n    - c\n"
+                "  master: true\n  module: m\nother:\n  workers: 9\n",
+    "site.json": '{"other": {"workers": 9}, '
+                 '"uwsgi": {"http-socket": ":80", "pp": ["a b", "c"], "master": true, "module": "m"}}',
+    "site.xml": "<?xml version='1.0' encoding='utf-8'?><a><uwsgi id='1'><!-- a port --><http-socket>:80</http-socket>"
+                "<pp>a\n b</pp><master/></uwsgi><other><workers>9</workers></other>"
+                "<uwsgi><pp>c</pp><module>m</module></uwsgi></a>",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_formats_have_the_same_meaning(convert: Any, name: str) -> None:
+    found = convert(SAME[name], name, section=False)
+    settings = found.settings()
+    assert {key: settings[key] for key in found.assigned} == {
+        "wsgi_app": "m:application", "pythonpath": "a b,c", "bind": ["0.0.0.0:80"],
+        "worker_class": "gworkers.GeventWorker", "accesslog": "-"}
+    assert found.notes == ""
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("a.json", "{", "is not JSON"), ("a.json", "[]", "no options"), ("a.json", "[" * 100_000, "is not JSON"),
+    ("a.json", '{"uwsgi": 1}', "no options"), ("a.json", '{"other": {}}', "no options"),
+    ("a.xml", "<", "is not XML"), ("a.xml", "<a/>", "no options"), ("a.xml", "<uwsgi/>", "no options"),
+    ("a.xml", '<!DOCTYPE x [<!ENTITY a "aaaa">]><uwsgi><x>&a;</x></uwsgi>', "document type"),
+    ("a.yml", "other:\n  a: 1\n", "no options"), ("a.yml", ": [}{", "no options"),
+])
+def test_other_formats_that_are_invalid(tmp_path: Path, capfd: Any, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert main([str(tmp_path / name)]) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_section_is_selected(tmp_path: Path, capfd: Any) -> None:
+    file = tmp_path / "a.ini"
+    file.write_text("[uwsgi]\nworkers = 1\n[test]\nini = :common\nworkers = 2\n[common]\nprocname = %x\n")
+    assert main([f"{file}:test"]) == 0
+    found = Converted(*capfd.readouterr())
+    assert found.settings()["workers"] == 2
+    assert found.settings()["proc_name"] == "common"
+
+
+def test_stdin_may_include_its_own_sections() -> None:
+    text = "[uwsgi]\nini = :b\n[b]\nworkers = 3\n"
+    done = subprocess.run([sys.executable, "-m", "gworkers", "convert", "-"], input=text, text=True,
+                          capture_output=True, check=True)
+    assert "\nworkers = 3\n" in done.stdout
+
+
+@pytest.mark.parametrize(("text", "note"), [
+    ("no_such_option = 1", "This option is unknown"),
+    ("max_requests = 5", "uWSGI ignores this spelling of max-requests"),
+    ("processes = many", "'many' is not a number"),
+    ("chmod-socket = 999", "'999' is not a file mode"),
+    ("http =", "the address is empty"),
+    ("cron = every day", "five numbers"),
+    ("cron = 1 2 3 4 x y", "'x' is not a number"),
+    ("umask = 9", "The value is wrong"),
+    ("include = $(FILE)", "The included file depends on the environment"),
+    ("for = $(LIST)\npp = %(_)\nendfor", "The loop depends on the environment"),
+    ("for-readline = list\npp = %(_)\nendfor", "The loop depends on the environment or on a file"),
+    ("if-plugin = python\nworkers = 2\nendif", "converted as if it applied"),
+    ("procname = @(exec://id)", "Replace this placeholder by its value"),
+    ("module = a\nmount = /x=b", "Gunicorn serves one application"),
+    ("wsgi-file = my.site.py", "is not the name of a module"),
+    ("log-format = %(nothing)", "The access log has no nothing"),
+])
+def test_what_cannot_be_converted_has_a_note(convert: Any, text: str, note: str) -> None:
+    found = convert(text)
+    assert note in " ".join(found.notes.split())
+    assert found.text.splitlines()[-1].startswith("# ")
+    found.settings(FILE="x", LIST="x")
+
+
+def test_variables_have_no_note(convert: Any) -> None:
+    assert "unknown" not in convert("base = /srv\nchdir = %(base)\nset-ph = x=1\n").notes
+
+
+def test_same_note_names_all_options(convert: Any) -> None:
+    found = convert("module = a\nstatic-map = /a=/b\nstatic-map = /c=/d\ncheck-static = /e\n")
+    assert found.noted == ["static-map", "check-static"]
+    assert found.notes.count("WhiteNoise") == 1
+
+
+def test_command_of_cron_remains_text(convert: Any) -> None:
+    found = convert("cron = 0 2 -1 -1 -15 x \"; import os #\n")
+    assert '#       @background.cron("0 2 * * */15")' in found.text
+    assert "subprocess.run('x \"; import os #', shell=True)" in found.text
+
+
+def test_command_to_start_is_quoted(convert: Any) -> None:
+    assert "# Start: '/a b; x/bin/gunicorn' -c gunicorn.conf.py\n" in convert("home = /a b; x/\n").text
+
+
+@pytest.mark.parametrize(("redirection", "status", "message"), [
+    (">/dev/full", 1, "No space left on device"), (">&-", 1, "Bad file descriptor"), ("| true", 0, "")])
+def test_output_that_cannot_be_written(tmp_path: Path, redirection: str, status: int, message: str) -> None:
+    if redirection == ">/dev/full" and not os.path.exists("/dev/full"):
+        pytest.skip("/dev/full is a device of Linux")
+    (tmp_path / "a.ini").write_text("[uwsgi]\nmodule = a\n")
+    done = subprocess.run(["sh", "-c", f'"$0" -m gworkers convert a.ini {redirection}', sys.executable], cwd=tmp_path,
+                          text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == status
+    assert message in done.stderr
+    assert done.stderr.count("\n") == bool(message)

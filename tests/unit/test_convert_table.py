@@ -74,6 +74,7 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("pidfile = /p", {"pidfile": "/p"}),
     ("procname = x", {"proc_name": "x"}),
     ("cheaper = 2", {}),
+    ("hook-master-start = unix_signal:15 gracefully_kill_them_all", {}),
     ("harakiri = 9", {"own": {"request_timeout": 9}, "timeout": 9}),
     ("harakiri = 0", {}),
     ("http-timeout = 9", {"own": {"body_timeout": 9, "write_timeout": 9}}),
