@@ -6,12 +6,12 @@ from dataclasses import dataclass
 #: All codes; docs/checks.md gives the cause and the fix of each.
 CODES = frozenset((
     "application", "asyncio-conflict", "cancel-unsafe", "configuration", "contexts-shared", "control-socket",
-    "database-connections", "driver-blocks", "engineio-driver", "eventlet-ends", "greenlet-broken",
-    "greenlet-missing", "greenlet-old", "gunicorn-incompatible", "gunicorn-untested", "imported-at-startup",
-    "imported-too-early", "invalid-setting", "keepalive-short", "library-broken", "library-incompatible",
-    "library-missing", "library-old", "metrics-missing", "not-wsgi", "open-file-limit", "patched-by-other-library",
-    "preload-unpatched", "pypy-old", "reload-preloaded", "root", "setting-ignored", "trusts-everyone",
-    "worker-setup-failed",
+    "database-connections", "driver-blocks", "early-greenlets", "engineio-driver", "eventlet-ends",
+    "greenlet-broken", "greenlet-missing", "greenlet-old", "gunicorn-incompatible", "gunicorn-untested",
+    "imported-at-startup", "imported-too-early", "invalid-setting", "keepalive-short", "library-broken",
+    "library-incompatible", "library-missing", "library-old", "metrics-missing", "not-wsgi", "open-file-limit",
+    "patched-by-other-library", "preload-unpatched", "pypy-old", "reload-preloaded", "root", "setting-ignored",
+    "trusts-everyone", "worker-setup-failed",
 ))
 
 

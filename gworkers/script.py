@@ -56,6 +56,10 @@ def serve(app: Callable[..., Any] | str, bind: str | Sequence[str] = "127.0.0.1:
     if not (callable(app) or isinstance(app, str)):
         raise SettingsError(invalid_setting(
             f"the application is {app!r}", "it cannot be called", "Pass a WSGI application, or its name: 'module:app'"))
+    if settings.get("reload") and not isinstance(app, str):
+        raise SettingsError(invalid_setting(
+            "reload is on, but the application is an object", "changed code would not be loaded",
+            "Pass its name: 'module:app'"))
     application = ScriptApplication(app, _configuration(bind, worker, workers, settings))
     SERVER_STATE.started_by_script = True
     master = os.getpid()

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from gworkers import gunicorn_compat, hubs
-from gworkers.checks import config_file, configuration, deployment, requirements
+from gworkers.checks import config_file, configuration, deployment, early_greenlets, requirements
 from gworkers.errors import RequirementError, SettingsError, StartError
 from gworkers.findings import Finding, invalid_setting
 from gworkers.gunicorn_internals import Feature
@@ -72,7 +72,7 @@ class ConfigurableWorker(BootableWorker):
         library = hubs.HUBS[cls.hub_name].library
         for finding in (*requirements.check(requirements.inspect_runtime(library)), *config_file.check(cfg, cls),
                         *deployment.check(cfg, library), *deployment.check_status(settings),
-                        *_gunicorn_findings()):
+                        *early_greenlets.check(), *_gunicorn_findings()):
             if finding.code not in settings.silence:
                 log.warning("%s", finding)
         install_when_ready(cfg)

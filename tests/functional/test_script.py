@@ -57,7 +57,19 @@ def test_patched_script_serves_concurrently(run_script: Run, hub: str, app: str)
     for client in clients:
         client.send(request())
     assert [client.receive().status for client in clients] == [200] * 3
-    assert server.log(r"\[imported-too-early\]", since=0) == []
+    assert server.log(r"\[(imported-too-early|early-greenlets)\]", since=0) == []
+
+
+SPAWN = {"gevent": "import gevent; gevent.spawn(tick)\n", "eventlet": "import eventlet; eventlet.spawn(tick)\n"}
+
+
+@pytest.mark.every_hub
+def test_greenlet_that_the_script_has_started_is_reported(run_script: Run, hub: str) -> None:
+    tick = "import time\ndef tick():\n    while True: time.sleep(1)\n"
+    server = run_script(PATCHES[hub] + tick + SPAWN[hub] + "time.sleep(0)\n" + APP + call("app", hub))
+    (line,) = server.log(r"\[early-greenlets\]$", since=0)
+    assert "1 greenlet was started before the server (tick in script.py)" in line
+    assert server.connect().request().status == 200
 
 
 @pytest.mark.full

@@ -38,6 +38,7 @@ def applications(monkeypatch: pytest.MonkeyPatch) -> list[ScriptApplication]:
     ({"worker": object}, "it is not a gworkers worker class"),
     ({"worker_class": "sync"}, "Pass it as worker=..."),
     ({"config": "gunicorn.conf.py"}, "gunicorn -c FILE module:app"),
+    ({"reload": True}, "reload is on, but the application is an object"),
     ({"app": None}, "the application is None: it cannot be called"),
     ({"bind": ("127.0.0.1", 8000)}, "bind is ('127.0.0.1', 8000): it is not an address"),
     ({"bind": 8000}, "bind is 8000: it is not an address"),
