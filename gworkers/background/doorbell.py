@@ -65,10 +65,3 @@ class Listener:
             self._epoll.poll(0)
         with suppress(BlockingIOError):
             posix.read(self._pipe[0], 4096)
-
-    def close(self) -> None:
-        """Close the file descriptors, of which a forked process has copies."""
-        if self._epoll is not None:
-            self._epoll.close()
-        for fd in self._pipe:
-            posix.close(fd)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ class FileChange:
     """Starts a handler when a file, or a file below a directory, was changed, created or removed."""
 
     path: str
+    #: the signature at the time of the registration, which is usually when the application reads the file
+    signature: float = field(default=nan, compare=False)
     kind = "file"
     queues = True
 
@@ -39,21 +41,23 @@ class FileChange:
         require_extra("watchfiles", "background.on_file_change")
         if not os.path.isdir(os.path.dirname(self.path)):
             raise ValueError(f"{self.path} cannot be watched, because its directory does not exist")
+        object.__setattr__(self, "signature", signature_of(self.path))
 
     def source(self, scheduler: Scheduler) -> Source:
         """Return the watch of the file in the worker of *scheduler*."""
-        return FileWatch(self.path, scheduler)
+        return FileWatch(self, scheduler)
 
 
 class FileWatch:
     """Watches the path in a native thread, as long as its worker owns the handler.
 
-    :param path: an absolute path
+    :param change: what to watch
     :param scheduler: is woken after a change
     """
 
-    def __init__(self, path: str, scheduler: Scheduler) -> None:
-        self._path = path
+    def __init__(self, change: FileChange, scheduler: Scheduler) -> None:
+        self._path = change.path
+        self._first = change.signature
         self._scheduler = scheduler
         self._log = ThreadLog(scheduler.logger)
         # In the hub's thread, and before the worker serves.
@@ -63,8 +67,8 @@ class FileWatch:
         self._signature = nan
 
     def first(self) -> float:
-        """Return the present signature."""
-        return signature_of(self._path)
+        """Return the signature at the time of the registration."""
+        return self._first
 
     def step(self, last: float) -> Step:
         """Return a change since *last*, the signature at the last run."""

@@ -95,11 +95,9 @@ class Scheduler:
 
     def release_after_fork(self) -> None:
         """Start nothing in a forked process."""
+        # The listener stays open, because the hub still watches its file descriptor.
         self._stopped = True
         REGISTRY.on_change = None
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
 
     def next_step(self) -> object:
         """Return the number of the next turn; None if there is none."""

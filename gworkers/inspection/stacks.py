@@ -29,6 +29,12 @@ def stacks_of(address: ControlAddress) -> Iterator[str]:
         for request in requests:
             yield one_line(_line(request))
         yield from _indented(stack)
+    if report["background"]:
+        yield f"\n{_count(report['background_count'], 'background function')}:"
+    for run in report["background"]:
+        yield ""
+        yield one_line(f"{run['name']} ({run['kind']}), {run['age']:.1f} s old, {run['state']}")
+        yield from _indented(run["stack"])
     if len(report["requests"]) < report["request_count"]:
         yield f"\nThe newest {report['request_count'] - len(report['requests'])} requests are not shown."
     for group in report["groups"]:

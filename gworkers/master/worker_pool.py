@@ -49,6 +49,9 @@ class WorkerPool:
         :param needed: how many workers have to serve before others are replaced
         """
         outdated = [worker for worker in self.serving if worker not in self.current]
+        # First those whose number a ready worker has, because background functions may be bound to a number.
+        numbers = {getattr(worker, "number", 0) for worker in self.current_ready}
+        outdated.sort(key=lambda worker: getattr(worker, "number", 0) not in numbers)
         replaced = outdated[:max(len(self.serving) - needed, 0)]
         # Workers that boot serve no connection, so they are the first to go. Then the oldest, as in Gunicorn.
         surplus = (self.current_booting + self.current_ready)[:max(len(self.current) - wanted, 0)]

@@ -169,6 +169,10 @@ class Runs:
         self.log.exception("Exception in background function %s", run.name)
 
 
+#: The code that calls the function of a run. Stacks in reports begin below it.
+CALL_CODE = Runs._call.__code__
+
+
 def text_of(names: Iterable[str]) -> str:
     """Return *names* as one text, each with the number of its occurrences."""
     return ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in Counter(names).items())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import greenlet as greenlet_module
 
 from gworkers.serving import exchange
-from gworkers.serving.runs import Runs
+from gworkers.serving.runs import CALL_CODE
 
 if TYPE_CHECKING:
     from traceback import FrameSummary
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gworkers.hubs.base import Greenlet
     from gworkers.serving.connection import Connection
+    from gworkers.serving.runs import Run
     from gworkers.serving.server import Server
 
 #: On PyPy the code of the outermost frame of a greenlet. Its f_back leads to the greenlet that has resumed this one.
@@ -48,13 +49,29 @@ class RequestReport(NamedTuple):
         return f"{self.name}, {self.age:.1f} s old"
 
 
+class RunReport(NamedTuple):
+    """One background function that runs."""
+
+    kind: str
+    name: str
+    #: seconds since it was started
+    age: float
+    #: ``running`` or ``waiting``
+    state: str
+    #: its stack, the outermost frame first
+    stack: StackSummary
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind}), {self.age:.1f} s old"
+
+
 def stack_of(frame: FrameType | None) -> StackSummary:
     """Return the stack that ends in *frame*, the outermost frame first, without the frames that serve a request.
 
     Source lines are read when the summary is formatted.
     """
     frames: list[FrameType] = []
-    outermost = (exchange.serve.__code__, Runs._call.__code__, GREENLET_START)
+    outermost = (exchange.serve.__code__, CALL_CODE, GREENLET_START)
     while frame is not None and frame.f_code not in outermost and len(frames) < DEPTH:
         frames.append(frame)
         frame = frame.f_back
@@ -100,6 +117,28 @@ def report_of(server: Server, greenlet: Greenlet, connection: Connection,
     state = "running" if is_running else "overdue" if connection in server.limits.overdue else "waiting"
     return RequestReport(response.req.method, response.req.path, connection.peer_name, monotonic() - response.started,
                          state, stack_of(frame))
+
+
+def runs_in_background(server: Server, running: FrameType | None) -> list[RunReport]:
+    """Return the background functions that run, the oldest first.
+
+    :param running: the innermost frame of the hub's thread
+    """
+    now = monotonic()
+    reports = []
+    for greenlet, run in list(server.runs.active.items()):
+        is_running = run is run_of(running)
+        frame: Any = running if is_running else getattr(greenlet, "gr_frame", None)
+        reports.append(RunReport(run.kind, run.name, now - run.started, "running" if is_running else "waiting",
+                                 stack_of(frame)))
+    return sorted(reports, key=lambda report: -report.age)
+
+
+def run_of(frame: FrameType | None) -> Run | None:
+    """Return the background function whose stack ends in *frame*; None if it is that of other code."""
+    while frame is not None and frame.f_code is not CALL_CODE:
+        frame = None if frame.f_code is GREENLET_START else frame.f_back
+    return None if frame is None else frame.f_locals.get("run")
 
 
 def served_by(frame: FrameType | None) -> Connection | None:

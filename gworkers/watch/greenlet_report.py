@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from greenlet import greenlet
 
-from gworkers.serving.stacks import GREENLET_START, report_of, stack_of, text
+from gworkers.serving.stacks import GREENLET_START, report_of, runs_in_background, stack_of, text
 from gworkers.watch.pause import Pause
 
 if TYPE_CHECKING:
@@ -40,11 +40,16 @@ class GreenletReport:
         pause = Pause(self._server.hub.native_poll())
         # A copy, because greenlets start and end meanwhile.
         active = dict(cast("dict[Greenlet, Connection]", self._server.greenlets.active))
+        background = list(self._server.runs.active)
+        runs = [{**report._asdict(), "stack": text(report.stack)}
+                for report in runs_in_background(self._server, self._hub_thread.frame())]
         requests = list(self._requests(active, pause))
         requests.sort(key=lambda report: -report["age"])
         idle = set(self._server.greenlets.idle)
-        groups, count = self._groups({*map(id, active), *map(id, idle), id(self._hub_thread.greenlet)}, pause)
-        return {"requests": requests[:REQUESTS], "request_count": len(requests), "groups": groups,
+        groups, count = self._groups({*map(id, active), *map(id, idle), *map(id, background),
+                                       id(self._hub_thread.greenlet)}, pause)
+        return {"requests": requests[:REQUESTS], "request_count": len(requests),
+                "background": runs[:REQUESTS], "background_count": len(runs), "groups": groups,
                 "greenlet_count": count, "idle": len(idle), "queued": self._server.greenlets.queued}
 
     def _requests(self, active: dict[Greenlet, Connection], pause: Pause) -> Iterator[dict[str, Any]]:

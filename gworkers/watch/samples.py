@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.serving import exchange
-from gworkers.serving.stacks import GREENLET_START, served_by
+from gworkers.serving.runs import CALL_CODE
+from gworkers.serving.stacks import GREENLET_START, run_of, served_by
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -58,6 +59,9 @@ class Samples:
             if frame.f_code is exchange.serve.__code__:
                 owner = self._current_path() or _path_of(frame)
                 break
+            if frame.f_code is CALL_CODE:
+                owner = _run_name(frame)
+                break
             if frame.f_code is GREENLET_START:
                 break
             outer = frame.f_back
@@ -89,6 +93,12 @@ class Samples:
             stacks.append([owner, numbers, round(self._seconds[key], 6)])
         return {"samples": self.count, "idle": self.idle, "stacks": stacks,
                 "functions": [[_name(each), each.co_filename, each.co_firstlineno] for each in indexes]}
+
+
+def _run_name(frame: FrameType) -> str:
+    """Return a name for the background function whose stack ends in *frame*."""
+    run = run_of(frame)
+    return "" if run is None else f"background {run.name}"
 
 
 def _path_of(frame: FrameType) -> str:

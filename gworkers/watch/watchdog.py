@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.error_text import print_traceback
 from gworkers.logs.thread_log import ThreadLog
-from gworkers.serving.stacks import RequestReport, place, requests_in_flight, stack_of, text
+from gworkers.serving.stacks import RequestReport, place, requests_in_flight, run_of, stack_of, text
 from gworkers.watch.control import ControlSocket
 from gworkers.watch.greenlet_report import GreenletReport
 from gworkers.watch.hub_thread import HubThread
@@ -213,7 +213,9 @@ class Watchdog:
         stack = running.stack if running is not None and running.stack else stack_of(frame)
         began = last if running is None else max(last, monotonic() - running.age)
         self._arms_at_beat = True
-        self._log_block(began, running, stack)
+        run = run_of(frame)
+        outside = OUTSIDE if run is None else f"the background function {run.name}"
+        self._log_block(began, running or ("none" if run is None else f"none, but {outside}"), stack)
         block = self._record_block(began, running, stack)
         if self.on_block is not None and frame is not None:
             self.on_block(frame)
@@ -224,7 +226,7 @@ class Watchdog:
         block["seconds"] = round((monotonic() if self._last_beat == last else self._last_beat) - began, 3)
         if not self._stopped:
             self._log.warning("The hub runs again. It was blocked for %.1f s by %s.", self._last_beat - began,
-                              OUTSIDE if running is None else running.name)
+                              outside if running is None else running.name)
 
     def _runs_no_application(self, frame: FrameType) -> bool:
         """Whether the hub polls, or the worker itself runs, for example its heartbeat."""
@@ -242,12 +244,11 @@ class Watchdog:
         self._blocks.append(block)
         return block
 
-    def _log_block(self, began: float, running: RequestReport | None, stack: StackSummary) -> None:
+    def _log_block(self, began: float, running: object, stack: StackSummary) -> None:
         self._log.warning(
             "The hub is blocked for %.1f s (pid:%s): %s, request: %s. No other request of this worker is served "
             "meanwhile. Let this code wait cooperatively, or call it in a native thread. Stack:\n%s",
-            monotonic() - began, os.getpid(), place(stack[-1]) if stack else "unknown code", running or "none",
-            text(stack))
+            monotonic() - began, os.getpid(), place(stack[-1]) if stack else "unknown code", running, text(stack))
 
     def _report_abort_if_due(self) -> None:
         """When the worker is aborted, log the stack that blocks the hub and all requests in flight, once.

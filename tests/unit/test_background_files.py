@@ -81,6 +81,13 @@ def is_woken(listener: Listener) -> bool:
     return bool(poll.poll(0))
 
 
+def close(listeners: list[Listener]) -> None:
+    for listener in listeners:
+        os.close(listener.fd)
+        for fd in {*listener._pipe} - {listener.fd}:
+            os.close(fd)
+
+
 @pytest.fixture
 def doorbell():
     doorbell = Doorbell(*os.pipe())
@@ -102,8 +109,7 @@ def test_ring_wakes_each_listener_once(doorbell: Doorbell) -> None:
         assert all(map(is_woken, listeners))
         for listener in listeners:
             listener.clear()
-    for listener in listeners:
-        listener.close()
+    close(listeners)
 
 
 def test_wake_wakes_one_listener(doorbell: Doorbell) -> None:
@@ -115,5 +121,4 @@ def test_wake_wakes_one_listener(doorbell: Doorbell) -> None:
     for _ in range(100_000):
         listeners[0].wake()
     assert is_woken(listeners[0])
-    for listener in listeners:
-        listener.close()
+    close(listeners)

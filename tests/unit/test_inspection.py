@@ -54,7 +54,8 @@ def test_stacks_escape_control_characters(monkeypatch):
     report = {"requests": [{"method": "GET", "path": "/\x1b\n", "peer": "a\x9b", "age": 1.0, "state": "waiting",
                             "stack": "f\x1b\ng\x07"}],
               "request_count": 3, "greenlet_count": 5, "idle": 1, "queued": 2,
-              "groups": [{"state": "waiting", "count": 4, "stack": "\x1b"}]}
+              "background": [{"name": "app:\x1b", "kind": "timer", "age": 1.0, "state": "waiting", "stack": "\x1b"}],
+              "background_count": 1, "groups": [{"state": "waiting", "count": 4, "stack": "\x1b"}]}
     monkeypatch.setattr(stacks, "ask", lambda *words: report)
     text = "\n".join(stacks.stacks_of(ControlAddress(1, "")))
     assert is_safe(text)
