@@ -76,6 +76,9 @@ def _adapt_asgiref(asgiref: Any) -> None:
         def run_until_future(self, future: Any) -> None:
             future.add_done_callback(self.finish)
             self.run_until_done()
+            if not future.done():
+                # The coroutine was cancelled before it has started.
+                future.cancel()
 
     def executor(outer: Any) -> Any:
         current = runner.current()

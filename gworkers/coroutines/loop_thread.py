@@ -33,6 +33,7 @@ class LoopThread:
         self._hub = hub
         # Created in this thread, because the eventlet hub replaces a module for a moment.
         self._selector = hub.thread_selector()
+        hub.share_locks()
         self.calls = ThreadCalls(hub, log)
         self.loop: Any = None
         started = hub.native_lock()
@@ -42,6 +43,7 @@ class LoopThread:
         started.acquire()
 
     def _run(self, on_start: Callable[[], None]) -> None:
+        self._hub.share_locks()
         # The loop is created in this thread, because sockets belong to the hub of the thread that creates them.
         self.loop = asyncio.SelectorEventLoop(self._selector)
         self.loop.set_default_executor(HubExecutor(self._hub, self.calls))

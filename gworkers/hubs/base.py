@@ -5,7 +5,7 @@ callback must never block. It may switch to another greenlet, which switches bac
 
 - The hub runs from the first wait of the main greenlet on. Callbacks may be scheduled before that.
 - All methods are called in one native thread, except :meth:`Hub.is_writable`, :meth:`Hub.is_polling`,
-  :meth:`Hub.start_thread` and :meth:`Hub.native_poll`, which any thread may call.
+  :meth:`Hub.start_thread`, :meth:`Hub.native_poll` and :meth:`Hub.share_locks`, which any thread may call.
 - If an exception leaves a callback, the hub either continues or passes the exception to the main greenlet, which ends
   the worker. It always passes a SystemExit on: SIGABRT raises one in the greenlet that runs at that moment.
 - A wait in the hub's greenlet raises an exception.
@@ -156,6 +156,12 @@ class Hub(Protocol):
 
     def native_poll(self) -> Any:
         """Return a ``select.poll`` object that blocks the native thread."""
+
+    def share_locks(self) -> None:
+        """Let the current thread share patched locks with other threads that have called this.
+
+        The thread of the hub calls it first. Then any native thread may call it.
+        """
 
     def thread_selector(self) -> selectors.BaseSelector:
         """Return a selector for an asyncio loop in another native thread.

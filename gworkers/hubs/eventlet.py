@@ -22,11 +22,13 @@ import eventlet.green.socket
 import eventlet.greenio
 import eventlet.hubs
 import eventlet.patcher
+import eventlet.semaphore
 from greenlet import getcurrent, greenlet
 
 from gworkers.hubs.base import CurrentRequest, Hub, LoopInfo, Watcher
 from gworkers.hubs.eventlet_environ import entries
 from gworkers.hubs.eventlet_locals import use_values_of_current_greenlet
+from gworkers.hubs.eventlet_threads import SharedSemaphores
 from gworkers.hubs.thread_selector import ThreadSelector
 
 
@@ -75,6 +77,7 @@ class EventletHub:
         self.pop_taken_flag: Callable[[], bool] | None = self._pop_taken_flag
         self.socket_class = eventlet.greenio.GreenSocket
         self.park = self._hub.switch
+        self._semaphores: SharedSemaphores | None = None
         self.current_greenlet = getcurrent
 
     def loop_info(self) -> LoopInfo:
@@ -144,6 +147,11 @@ class EventletHub:
 
     def native_poll(self) -> Any:
         return eventlet.patcher.original("select").poll()
+
+    def share_locks(self) -> None:
+        if self._semaphores is None:
+            self._semaphores = SharedSemaphores(eventlet)
+        self._semaphores.enter()
 
     def thread_selector(self) -> ThreadSelector:
         return ThreadSelector(_unpatched_selectors().DefaultSelector(), self.wait_readable)

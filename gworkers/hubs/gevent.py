@@ -134,6 +134,10 @@ class GeventHub:
     def native_poll(self) -> Any:
         return gevent.monkey.get_original("select", "poll")()
 
+    def share_locks(self) -> None:
+        # All threads may share gevent's locks.
+        pass
+
     def thread_selector(self) -> ThreadSelector:
         return ThreadSelector(gevent.monkey.get_original("selectors", "DefaultSelector")(), self.wait_readable)
 

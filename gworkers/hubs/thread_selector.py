@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
+#: The most seconds that a busy loop keeps the hub of its thread from running.
+HUB_INTERVAL = 0.01
 #: Seconds of a wait without a limit. asyncio waits again after it.
 LONG = 3600.0
 
@@ -21,12 +24,18 @@ class ThreadSelector(selectors.BaseSelector):
 
     def __init__(self, native: Any, wait_readable: Callable[[int, float], bool]) -> None:
         self._native = native
+        #: when the hub must run, although the loop has work
+        self._hub_due = 0.0
         self._wait_readable = wait_readable
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready: list[tuple[selectors.SelectorKey, int]] = self._native.select(0)
-        if ready or (timeout is not None and timeout <= 0):
+        now = monotonic()
+        if (ready or (timeout is not None and timeout <= 0)) and now < self._hub_due:
             return ready
+        if ready:
+            timeout = 0
+        self._hub_due = now + HUB_INTERVAL
         self._wait_readable(self._native.fileno(), LONG if timeout is None else timeout)
         return self._native.select(0)  # type: ignore[no-any-return]
 

@@ -107,6 +107,35 @@ def in_a_coroutine(environ, start_response):
     return answer(start_response, gworkers.run_async(nested()).encode())
 
 
+lock = threading.Lock()
+holders = []
+
+
+def hold_the_lock(times):
+    """Return the largest number of holders of the lock at the same time."""
+    most = 0
+    for _ in range(times):
+        with lock:
+            holders.append(threading.get_ident())
+            time.sleep(0)
+            most = max(most, len(holders))
+            holders.pop()
+    return most
+
+
+async def hold_the_lock_in_a_coroutine(times):
+    return hold_the_lock(times)
+
+
+def shared_lock(environ, start_response):
+    """Half of the requests hold a lock of ``threading`` in a coroutine."""
+    if environ["QUERY_STRING"] == "coroutine":
+        most = gworkers.run_async(hold_the_lock_in_a_coroutine(50))
+    else:
+        most = hold_the_lock(50)
+    return answer(start_response, str(most).encode())
+
+
 async def leave_task_behind(name):
     async def task():
         try:

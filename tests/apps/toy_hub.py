@@ -221,6 +221,10 @@ class ToyHub:
     def native_poll(self) -> Any:
         return select.poll()
 
+    def share_locks(self) -> None:
+        # It patches nothing.
+        pass
+
     def thread_selector(self) -> selectors.BaseSelector:
         return selectors.DefaultSelector()
 

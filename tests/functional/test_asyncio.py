@@ -37,6 +37,12 @@ def test_blocking_functions_and_threads_do_not_block_the_loop(server):
     assert server.connect().request("/threads").body == b"True"
 
 
+@pytest.mark.only(hub="eventlet")
+def test_coroutines_and_requests_share_locks_of_eventlet(server):
+    found = burst(server, ["/shared-lock?coroutine", "/shared-lock?request"] * 10)
+    assert {response.body for response in found.responses} == {b"1"}
+
+
 def test_a_coroutine_cannot_block_its_own_loop(server):
     assert b"cannot be called from a running event loop" in server.connect().request("/in-a-coroutine").body
 
