@@ -160,8 +160,8 @@ NEEDS = (
     # The master
 
     Need(ARBITER, Feature.MANAGED_RELOADS, "master/ worker/", names="""
-            APP_LOAD_ERROR LISTENERS SIG_QUEUE WORKERS WORKER_BOOT_ERROR _num_workers app cfg log master_pid num_workers
-            pid pidfile reexec_pid systemd worker_age worker_class
+            APP_LOAD_ERROR LISTENERS SIG_QUEUE START_CTX WORKERS WORKER_BOOT_ERROR _num_workers app cfg log master_pid
+            num_workers pid pidfile reexec_pid systemd worker_age worker_class
          """,
          overrides=_mapping(
              kill_worker="self pid sig", kill_workers="self sig", manage_workers="self", maybe_promote_master="self",

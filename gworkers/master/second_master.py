@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from gworkers.error_text import describe
+from gworkers.shared_state import SERVER_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,9 @@ class SecondMaster:
         if not before:
             # With reuse_port each worker has its own socket. Gunicorn's next master cannot read an empty list.
             arbiter.LISTENERS = [SimpleNamespace(fileno=lambda: 0)]
+        if SERVER_STATE.started_by_script and hasattr(sys, "orig_argv"):
+            # Gunicorn would start a module (python -m) by its path, where its relative imports fail.
+            arbiter.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
         try:
             reexec()
         except (Exception, SystemExit) as error:

@@ -13,9 +13,9 @@ import pytest
 
 from gworkers.hubs import HUBS
 from support.client import request
-from support.script import APP, PATCHES, call
+from support.script import APP, PATCHES, ScriptSetup, call
 from support.server import Server
-from support.waiting import WAIT_LIMIT, until
+from support.waiting import WAIT_LIMIT, until, until_gone
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -98,6 +98,36 @@ def test_reload_replaces_workers_of_an_application_object(run_script: Run, hub: 
     server.signal(signal.SIGHUP)
     until(lambda: server.worker_pids() != [before] and len(server.worker_pids()) == 1, "the workers are replaced")
     assert int(server.connect().request().body) == server.worker_pids()[0]
+
+
+class ModuleSetup(ScriptSetup):
+    """A server that is a package with relative imports, started with ``python -m``."""
+
+    def command(self, directory: Path) -> list[str]:
+        package = directory / "site_package"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "application.py").write_text(APP)
+        (package / "__main__.py").write_text(self.script)
+        return [sys.executable, "-m", "site_package", *self.options]
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 does not keep its arguments")
+def test_second_master_is_the_same_module_with_the_same_words(hub: str) -> None:
+    script = ("import sys\nfrom .application import app\nassert sys.argv[1:] == ['one', '--two']\n" + call("app", hub))
+    server = Server(ModuleSetup(app="", script=script, hub=hub, options=("one", "--two"))).ready()
+    try:
+        server.signal(signal.SIGUSR2)
+        second = int(server.wait_for_log(r"\[(\d+)\] \[INFO\] Starting gunicorn", count=2)[1])
+        server.wait_for_log(r"^worker \d+ is ready$", count=2)
+        server.signal(signal.SIGTERM)
+        until(lambda: server.process.poll() is not None, "the end of the first master")
+        assert int(server.connect().request().body) in server.worker_pids()
+        os.kill(second, signal.SIGTERM)
+        until_gone(second)
+    finally:
+        server.stop()
 
 
 def test_end_of_a_worker_runs_exit_handlers_but_no_code_of_the_script(run_script: Run, hub: str) -> None:
