@@ -101,9 +101,12 @@ def test_new_relic(start_with: Start, collector: Collector, certificates: Certif
         "NEW_RELIC_PORT": str(collector.server_port), "NEW_RELIC_CA_BUNDLE_PATH": str(certificates.ca_certs)}
     server = start_with(env)
     assert findings(server) == []
-    # Requests before the agent has connected are not recorded.
-    until(lambda: server.connect().request().status == 200 and "analytic_event_data" in collector.methods,
-          "the data of a request")
+    # The last step of the agent before it records requests.
+    until(lambda: "agent_settings" in collector.methods, "the connection of the agent")
+    client = server.connect()
+    assert {client.request().status for _ in range(100)} == {200}
+    server.stop()
+    until(lambda: "analytic_event_data" in collector.methods, "the data of the requests")
 
 
 @pytest.mark.library("ddtrace", area="Monitoring")
