@@ -104,17 +104,23 @@ class Job:
     def _run_ended(self) -> None:
         self.running -= 1
         if self._stopping:
+            self._skip()
             self.stop()
         else:
             self._scheduler.wake()
+
+    def _skip(self) -> None:
+        """Skip what was due while a run has kept this worker the owner."""
+        if self.is_owner and self._entry is not None and not self.handler.trigger.queues:
+            step = self._source.step(self._entry.last)
+            self._entry.last = step.last
+            if step.is_due:
+                self._scheduler.runs.skipped(self.handler.trigger.kind)
 
     def stop(self) -> None:
         """Let another worker become the owner, as soon as no run is left that must not overlap with the next one."""
         self._stopping = True
         if self.is_owner and self._entry is not None and not (self.running and not self.handler.overlap):
-            if not self.handler.trigger.queues:
-                # What was due while it ran is not due any more.
-                self._entry.last = self._source.step(self._entry.last).last
             self.is_owner = False
             self._source.close()
             self._entry.release()

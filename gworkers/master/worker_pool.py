@@ -39,7 +39,7 @@ class WorkerPool:
     @property
     def free_number(self) -> int:
         """The lowest number that no worker of the current generation has which is to stay."""
-        used = {getattr(worker, "number", 0) for worker in self.current}
+        used = {_number(worker) for worker in self.current}
         return next(number for number in range(1, len(used) + 2) if number not in used)
 
     def superfluous(self, wanted: int, needed: int) -> list[Any]:
@@ -49,10 +49,16 @@ class WorkerPool:
         :param needed: how many workers have to serve before others are replaced
         """
         outdated = [worker for worker in self.serving if worker not in self.current]
-        # First those whose number a ready worker has, because background functions may be bound to a number.
-        numbers = {getattr(worker, "number", 0) for worker in self.current_ready}
-        outdated.sort(key=lambda worker: getattr(worker, "number", 0) not in numbers)
+        # Last those that are the youngest of their number, because background functions may be bound to a number.
+        youngest = {_number(worker): worker for worker in self.serving}
+        outdated.sort(key=lambda worker: youngest[_number(worker)] is worker)
         replaced = outdated[:max(len(self.serving) - needed, 0)]
         # Workers that boot serve no connection, so they are the first to go. Then the oldest, as in Gunicorn.
         surplus = (self.current_booting + self.current_ready)[:max(len(self.current) - wanted, 0)]
         return self._outdated_booting + replaced + surplus
+
+
+def _number(worker: Any) -> int:
+    """Return the number of *worker*; 0 if its class is that of another package."""
+    number: int = getattr(worker, "number", 0)
+    return number

@@ -8,7 +8,7 @@ from typing import Any
 
 from gworkers.shared_memory import ATTEMPTS, PAUSE, SlotCopy, sequence, slot_count
 from gworkers.shared_state import PHASE, Phase
-from gworkers.status.figures import BOUNDS, RECYCLE_REASONS, STATUS_CLASSES, load
+from gworkers.status.figures import BACKGROUND_KINDS, BACKGROUND_OUTCOMES, BOUNDS, RECYCLE_REASONS, STATUS_CLASSES, load
 
 #: Seconds without a beat after which a worker counts as blocked. Beats come every 0.4 s.
 BLOCKED = 1.0
@@ -49,6 +49,7 @@ class WorkerSnapshot:
             "in_flight": number["in_flight"], "overdue": number["overdue"],
             "connections": {name: number[f"connections_{name}"] for name in ("open", "idle", "taken_over")},
             "greenlets": number["greenlets"],
+            "background": {kind: number[f"background_running_{kind}"] for kind in BACKGROUND_KINDS},
             "lag": {name: round(figures[f"lag_{name}"], 6) for name in ("p50", "p99", "max")},
             "hub_time": round(figures["hub_seconds"], 6) if self.document.get("measures_hub_time") else None,
             "in_flight_requests": self.document.get("in_flight_requests", []),
@@ -131,7 +132,9 @@ class Snapshot:
                 **{name: total.get(name, 0) for name in (
                     "shed", "timed_out", "client_gone", "blocks", "connections_refused", "bytes_in", "bytes_out",
                     "reloads", "failed_reloads", "failed_boots")},
-                "recycles": {reason: total.get(f"recycled_{reason}", 0) for reason in RECYCLE_REASONS}},
+                "recycles": {reason: total.get(f"recycled_{reason}", 0) for reason in RECYCLE_REASONS},
+                "background": {kind: {outcome: total.get(f"background_{outcome}_{kind}", 0)
+                                      for outcome in BACKGROUND_OUTCOMES} for kind in BACKGROUND_KINDS}},
             "request_time": self._histogram_as_json("request_time"),
             "lag": self._histogram_as_json("lag"),
             "accept_queue": self.accept_queue,

@@ -60,7 +60,6 @@ def watched(tmp_path: Path) -> Path:
     return directory / "file"
 
 
-@pytest.mark.every_hub
 def test_change_of_a_file_starts_the_handler_in_one_worker(start: Start, deployment: Deployment,
                                                            watched: Path) -> None:
     deployment.release(WATCH.format(path=str(watched)))
@@ -79,6 +78,7 @@ def replace(path: Path) -> None:
     draft.replace(path)
 
 
+@pytest.mark.full
 def test_change_below_a_directory_starts_the_handler(start: Start, deployment: Deployment, watched: Path) -> None:
     inner = watched / "inner"
     inner.mkdir(parents=True)
@@ -89,6 +89,7 @@ def test_change_below_a_directory_starts_the_handler(start: Start, deployment: D
     server.wait_for_log("^changed in")
 
 
+@pytest.mark.full
 def test_change_while_no_worker_watches_is_noticed(start: Start, deployment: Deployment, watched: Path) -> None:
     watched.write_text("1")
     deployment.release(WATCH.format(path=str(watched)))

@@ -142,6 +142,7 @@ def test_full_ring_is_an_error(start: Start) -> None:
     assert body.startswith("17 the signal was not sent, because the 1024 KiB for messages are full"), body
 
 
+@pytest.mark.full
 def test_message_is_received_once_when_its_worker_is_killed(start: Start, tmp_path: Path) -> None:
     """The message that the killed worker has begun with is not repeated. The others are received by another worker."""
     server = start("background_signals:app", workers=2)
@@ -156,6 +157,7 @@ def test_message_is_received_once_when_its_worker_is_killed(start: Start, tmp_pa
     assert len(server.log("^slow .* begins")) == 3
 
 
+@pytest.mark.full
 def test_message_that_waits_is_received_after_a_reload(start: Start, tmp_path: Path) -> None:
     server = start("background_signals:app", "--keep-alive", 60, settings={"drain_keepalive": 0.1})
     old, = server.worker_pids()

@@ -77,6 +77,7 @@ def test_drain_waits_for_the_function(start: Start) -> None:
     assert not server.log("have not ended")
 
 
+@pytest.mark.full
 def test_drain_abandons_the_function_at_the_end_of_graceful_timeout(start: Start) -> None:
     server = start("background_app:app", "--graceful-timeout", 1)
     client = server.connect()

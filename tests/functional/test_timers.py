@@ -49,6 +49,7 @@ def test_timer_runs_in_one_worker(start: Start, deployment: Deployment) -> None:
     assert len({pid for _, pid, _ in wait_for_ticks(server, 4)}) == 1
 
 
+@pytest.mark.full
 def test_timer_runs_in_every_worker(start: Start, deployment: Deployment) -> None:
     deployment.release(timer(0.1, "worker='every'"))
     server = start("deployed:app", *deployment.options, workers=2)
@@ -57,13 +58,13 @@ def test_timer_runs_in_every_worker(start: Start, deployment: Deployment) -> Non
         server.wait_for_log(rf"^tick \d+ {pid} ", count=2)
 
 
+@pytest.mark.full
 def test_timer_runs_in_worker_number_2(start: Start, deployment: Deployment) -> None:
     deployment.release(timer(0.1, "worker=2"))
     server = start("deployed:app", *deployment.options, workers=2)
     assert {number for number, _, _ in wait_for_ticks(server, 4)} == {2}
 
 
-@pytest.mark.every_hub
 def test_another_worker_takes_over_when_the_owner_is_killed(start: Start, deployment: Deployment) -> None:
     deployment.release(timer())
     server = start("deployed:app", *deployment.options, workers=2)
@@ -76,6 +77,7 @@ def test_another_worker_takes_over_when_the_owner_is_killed(start: Start, deploy
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.sample(1)
 def test_reload_neither_misses_nor_doubles_a_run(start: Start, deployment: Deployment, workers: int) -> None:
     deployment.release(timer(0.5))
     server = start("deployed:app", *deployment.options, workers=workers)

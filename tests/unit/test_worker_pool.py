@@ -69,3 +69,16 @@ def test_surplus_workers_that_boot_are_stopped_first() -> None:
 def test_retiring_worker_without_successor_stays() -> None:
     assert pool(RETIRING, BOOTING).superfluous(1, 1) == []
     assert ages(pool(RETIRING, READY).superfluous(1, 1)) == [1]
+
+
+def numbered(*numbers: int, previous_age: int) -> WorkerPool:
+    """Ready workers with these numbers, from the oldest to the youngest."""
+    return WorkerPool([SimpleNamespace(age=age, number=number, state=WorkerState(READY))
+                       for age, number in enumerate(numbers, 1)], previous_age)
+
+
+def test_worker_is_replaced_first_if_a_younger_one_has_its_number() -> None:
+    """Otherwise the functions that are bound to worker number 1 or 2 would not run until its successor is ready."""
+    assert ages(numbered(1, 2, 3, 2, previous_age=3).superfluous(3, 3)) == [2]
+    # Two generations are outdated, because reloads have followed each other faster than workers have booted.
+    assert ages(numbered(2, 3, 1, 3, 1, previous_age=4).superfluous(3, 3)) == [2, 3]
