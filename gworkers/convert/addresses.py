@@ -15,6 +15,7 @@ TO_HTTP = (
 )
 
 
+NOWHERE = "No option gives an address. Gunicorn listens on 127.0.0.1:8000, unless bind names others."
 ALL_OR_NONE = (
     "Gunicorn uses TLS on all addresses or on none. If others have to serve plain HTTP, start a second server, "
     "or let a proxy terminate TLS.")

@@ -22,7 +22,7 @@ SEVERAL = (
     "module in wsgi_app, or start one server for each and let the proxy select.")
 NAME = "No option names the application. Set wsgi_app = \"package.module:callable\", or give it on the command line."
 PREFIX = (
-    "SCRIPT_NAME serves the application below this path. Gunicorn refuses requests for other paths, so the proxy must "
+    "SCRIPT_NAME serves the application below this path. Requests for other paths get 500, so the proxy must "
     "pass this path only.")
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from gworkers.convert import addresses, application, logs
 from gworkers.convert.configuration import Configuration, Option
-from gworkers.convert.draft import Draft
+from gworkers.convert.draft import Draft, Note
 from gworkers.convert.row import Row
 from gworkers.convert.table import TABLE
 
@@ -24,6 +24,8 @@ def convert(configuration: Configuration) -> Draft:
     for option in options:
         _option(option, draft, configuration.variables)
     application.convert(options, draft)
+    if not draft.has("bind"):
+        draft.notes.insert(0, Note(addresses.NOWHERE))
     logs.finish(options, draft)
     order = {option.place: place for place, option in enumerate(options)}
     draft.notes.sort(key=lambda note: order.get(note.options[0].place, 0) if note.options else -1)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from gworkers.convert.configuration import Option
 from gworkers.convert.draft import Draft
@@ -21,9 +22,6 @@ FORWARDED = '%({x-forwarded-for}i)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s
 TARGETS = ("Gunicorn logs to files and to stdout and stderr (errorlog, accesslog), or to syslog (syslog, syslog_addr). "
            "Choose one.")
 
-DISABLING = frozenset(("disable-logging",))
-REQUESTS_TO = frozenset(("req-logger", "logger-req"))
-
 
 def file(option: Option, draft: Draft) -> None:
     """A file for all lines: those of the server, of the application and of each request."""
@@ -33,8 +31,6 @@ def file(option: Option, draft: Draft) -> None:
         return
     draft.set("errorlog", where, option)
     draft.set("capture_output", "True", option, "stdout and stderr of the application go to errorlog")
-    if not draft.has("accesslog"):
-        draft.set("accesslog", where, option)
 
 
 def daemon(option: Option, draft: Draft) -> None:
@@ -56,7 +52,7 @@ def format_(option: Option, draft: Draft) -> None:
     """The format of the line of a request."""
     unknown: list[str] = []
 
-    def replace(found: re.Match[str]) -> str:
+    def atom(found: re.Match[str]) -> str:
         if found[1] is None:
             return "%%"
         if found[1].startswith("var."):
@@ -67,7 +63,7 @@ def format_(option: Option, draft: Draft) -> None:
         return ATOMS.get(found[1], "-")
 
     # Gunicorn's time has its brackets.
-    parts = [VARIABLE.sub(replace, part).replace("[%(t)s]", "%(t)s") if isinstance(part, str) else part
+    parts = [VARIABLE.sub(atom, part).replace("[%(t)s]", "%(t)s") if isinstance(part, str) else part
              for part in option.value.parts]
     draft.set("access_log_format", Value.of(*parts).string(), option)
     if unknown:
@@ -82,11 +78,11 @@ def forwarded(option: Option, draft: Draft) -> None:
 
 def finish(options: list[Option], draft: Draft) -> None:
     """Log requests where uWSGI does: everywhere, unless it is turned off."""
-    off = [option for option in options if option.name in DISABLING]
-    if off and off[-1].value.switch() != "False" and not any(option.name in REQUESTS_TO for option in options):
-        draft.settings[:] = [each for each in draft.settings if each.setting != "accesslog"]
-        draft.needs_nothing(off[-1])
-    elif not draft.has("accesslog"):
+    off = [option for option in options if option.name == "disable-logging"]
+    if draft.has("accesslog") or (off and off[-1].value.switch() != "False"):
+        return
+    draft.settings += [replace(each, setting="accesslog") for each in draft.of("errorlog")]
+    if not draft.has("accesslog"):
         draft.set("accesslog", '"-"', comment="uWSGI logs each request; remove this line if a proxy does")
 
 

@@ -52,7 +52,7 @@ def config(draft: Draft, source: str) -> str:
 
 def report(notes: Iterable[Note]) -> str:
     """Return the notes as text for a terminal."""
-    return "\n".join(line for note in notes for line in (*_origins(note), _wrapped(note.text, "    ")))
+    return "\n".join(line for note in notes for line in _note(note, ""))
 
 
 def _command(draft: Draft) -> str:
@@ -153,13 +153,14 @@ def _remarks(draft: Draft) -> Iterator[str]:
         yield _commented("Need nothing here: " + ", ".join(draft.needless) + ".")
     if draft.notes:
         yield "# These options need a decision:\n#\n" + "\n".join(
-            line for note in draft.notes
-            for line in (*(f"# {origin}" for origin in _origins(note)), _wrapped(note.text, "#     ")))
+            line for note in draft.notes for line in _note(note, "# "))
 
 
-def _origins(note: Note) -> list[str]:
-    """The options of a note as they stand in the file."""
-    return [one_line(f"{option.place}: {option.name} = {option.value.shown}".rstrip(" =")) for option in note.options]
+def _note(note: Note, margin: str) -> Iterator[str]:
+    """The options of a note as they stand in the file, and its text below them."""
+    for option in note.options:
+        yield margin + one_line(f"{option.place}: {option.name} = {option.value.shown}".rstrip(" ="))
+    yield _wrapped(note.text, f"{margin}    " if note.options else margin)
 
 
 def _commented(text: str) -> str:

@@ -170,9 +170,9 @@ def rows(rule: Any) -> list[Any]:
 
 @pytest.mark.parametrize("names", rows(nothing))
 def test_option_needs_nothing(names: list[str], tmp_path: Path, capfd: Any) -> None:
-    found = convert(tmp_path, capfd, "\n".join(f"{name} = 1" for name in names) + "\nmodule = a")
+    found = convert(tmp_path, capfd, "\n".join(f"{name} = 1" for name in names) + "\nmodule = a\nhttp = :80")
     assert found.notes == ""
-    assert found.assigned == ["wsgi_app", "worker_class", *["accesslog"]["disable-logging" in names:]]
+    assert found.assigned == ["wsgi_app", "bind", "worker_class", *["accesslog"]["disable-logging" in names:]]
 
 
 @pytest.mark.parametrize("names", rows(missing))
