@@ -26,6 +26,7 @@ from gworkers.convert.command_line import main
 from support.client import Client
 from support.converted import Converted
 from support.launch import GUNICORN_SETTINGS, Setup
+from support.nginx import NGINX, Nginx
 from support.paths import ROOT
 from support.tls import Certificates
 from support.waiting import until
@@ -34,7 +35,8 @@ FILES = ROOT / "tests/uwsgi"
 APPLICATION = """
 def app(environ, start_response):
     start_response("200 OK", [])
-    return [b"{content}"]
+    client = environ.get("HTTP_X_FORWARDED_FOR", "")
+    return ["{content} {{}} {{}} {{}}".format(environ["wsgi.url_scheme"], environ["HTTP_HOST"], client).encode()]
 
 {name} = {value}
 """
@@ -98,7 +100,7 @@ class Site:
         user = pwd.getpwuid(os.getuid()).pw_name
         group = grp.getgrgid(os.getgid()).gr_name
         address = rf"\g<1>{self.directory}/http.sock"
-        text = re.sub(r"(?m)^((?:http|http-socket|socket|https)\s*=\s*)(?!/)[^,\s]*", address, text)
+        text = re.sub(r"(?m)^((?:http|http-socket|socket|https)\s*=\s*)(?![/\s])[^,\s]+", address, text)
         text = re.sub(r"(?m)^(uid\s*=).*", rf"\1 {user}", text)
         text = re.sub(r"(?m)^(gid\s*=).*", rf"\1 {group}", text)
         text = re.sub(r"(?m)^daemonize\b", "logto", text)
@@ -182,5 +184,27 @@ def test_doctor_accepts_the_result_and_a_server_responds(
             client.sock = certificates.context().wrap_socket(client.sock, server_hostname="localhost")
         variables = dict(each.split("=", 1) for each in settings.get("raw_env", []))
         response = client.request(variables.get("SCRIPT_NAME", "/"))
-        assert (response.status, response.text) == (200, site.name)
+        assert (response.status, response.text.split()[0]) == (200, site.name)
         client.close()
+
+
+@pytest.mark.full
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+@pytest.mark.parametrize("site", ["django-nginx"], indirect=True)
+def test_nginx_passes_requests_with_the_block_of_the_documentation(
+        site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    before, after = re.findall(r"(?ms)^   ```\n(   location.*?)^   ```$", (ROOT / "docs/migrate/uwsgi.md").read_text())
+    assert "uwsgi_pass" in before
+    found = converted(site.configuration(), capfd)
+    (site.directory / "gunicorn.conf.py").write_text(found.text)
+    site.application(found.settings())
+    socket = f"{site.directory}/run/shop/web.sock"
+    assert f"unix:{socket}" in found.settings()["bind"]
+    with site.server() as process:
+        until(lambda: connected(socket, process), f"a server: {site.output}").close()
+        nginx = Nginx(after.replace("/run/shop/web.sock", socket).replace("$scheme", "https"))
+        try:
+            response = nginx.connect().request("/", headers=["X-Forwarded-For: 203.0.113.7"])
+        finally:
+            nginx.stop()
+        assert response.text == "django-nginx https test 203.0.113.7, unix:"

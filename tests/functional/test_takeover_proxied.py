@@ -8,7 +8,7 @@ import pytest
 
 from support.client import request
 from support.launch import hubs
-from support.nginx import NGINX, Nginx
+from support.nginx import NGINX, WEBSOCKETS, Nginx
 from support.websocket import STOP, greet, shake_hands
 
 #: eventlet.websocket works only on the eventlet hub.
@@ -28,7 +28,7 @@ def server(serve):
 
 @pytest.fixture
 def proxy(server):
-    proxy = Nginx(server.address)
+    proxy = Nginx(WEBSOCKETS.format(upstream="{}:{}".format(*server.address)))
     yield proxy
     proxy.stop()
 

@@ -13,7 +13,6 @@ from support.waiting import WAIT_LIMIT, until
 #: Debian has it where only root's PATH leads.
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
-#: Every WebSocket deployment's: what upgrades is passed on, and one location is not for the public.
 CONFIG = """
 daemon off;
 master_process off;
@@ -29,15 +28,19 @@ http {{
     scgi_temp_path {directory}/scgi;
     server {{
         listen unix:{directory}/listener;
-        location /admin {{ return 403; }}
-        location / {{
-            proxy_pass http://{upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Host $host;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection "upgrade";
-        }}
+        {locations}
     }}
+}}
+"""
+#: Every WebSocket deployment's: what upgrades is passed on, and one location is not for the public.
+WEBSOCKETS = """
+location /admin {{ return 403; }}
+location / {{
+    proxy_pass http://{upstream};
+    proxy_http_version 1.1;
+    proxy_set_header Host $host;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection "upgrade";
 }}
 """
 
@@ -45,14 +48,14 @@ http {{
 class Nginx:
     """One process in the foreground, with a directory and a Unix socket of its own.
 
-    :param upstream: the server's address
+    :param locations: the ``location`` blocks of its only site
     """
 
-    def __init__(self, upstream: tuple[str, int]) -> None:
+    def __init__(self, locations: str) -> None:
         assert NGINX is not None
         self.directory = Path(tempfile.mkdtemp(prefix="gw"))
         config = self.directory / "nginx.conf"
-        config.write_text(CONFIG.format(directory=self.directory, upstream="{}:{}".format(*upstream)))
+        config.write_text(CONFIG.format(directory=self.directory, locations=locations))
         self.clients: list[Client] = []
         self.process = subprocess.Popen(
             [NGINX, "-p", str(self.directory), "-c", str(config), "-e", str(self.directory / "error.log")],
