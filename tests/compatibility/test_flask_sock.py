@@ -95,7 +95,7 @@ def test_silent_client_is_disconnected(pinging):
 
 
 def test_client_that_responds_to_pings_stays(pinging):
-    """One that does stays."""
+    """A client that responds to pings stays connected."""
     client = opened(pinging)
     for _ in range(3):
         assert client.read(len(PING)) == PING

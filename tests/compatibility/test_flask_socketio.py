@@ -103,7 +103,7 @@ def test_others_receive_a_disconnection(server, chat):
 
 
 def test_lost_connection_is_a_disconnection(server, chat):
-    """So does the loss of its connection."""
+    """Other clients receive the loss of a client's connection."""
     first, second = (chat(server, ["websocket"]) for _ in range(2))
     first.join("red")
     second.join("red")
