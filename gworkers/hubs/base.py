@@ -133,6 +133,9 @@ class Hub(Protocol):
     def wait_readable(self, fd: int, seconds: float) -> bool:
         """Wait until *fd* is readable. Return False after *seconds*. Do not call this in the hub."""
 
+    def green_lock(self) -> Any:
+        """Return a lock for greenlets, which is not re-entrant. Only a greenlet that acquires it may wait."""
+
     def shared_lock(self) -> Any:
         """Return a re-entrant lock for log handlers, usable by both the greenlets and the native threads."""
 

@@ -122,6 +122,9 @@ class EventletHub:
             return False
         return True
 
+    def green_lock(self) -> Any:
+        return eventlet.semaphore.BoundedSemaphore()
+
     def shared_lock(self) -> Any:
         return SharedLock()
 

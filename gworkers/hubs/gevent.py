@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 import gevent
 import gevent.hub
+import gevent.lock
 import gevent.monkey
 import gevent.socket
 import gevent.ssl
@@ -106,6 +107,9 @@ class GeventHub:
         except TimeoutError:
             return False
         return True
+
+    def green_lock(self) -> Any:
+        return gevent.lock.BoundedSemaphore()
 
     def shared_lock(self) -> Any:
         # A lock of gevent, if it has patched the threading module.

@@ -43,11 +43,38 @@ class OfferedSocket:
     the application first uses more than a property.
     """
 
-    __slots__ = ("_connection", "_socket")
+    __slots__ = ("_connection", "_sending", "_socket")
 
     def __init__(self, connection: Transport) -> None:
         self._connection = connection
         self._socket: socket.socket | None = None
+        #: a lock that is held while a greenlet sends; None until one does
+        self._sending: Any = None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send all of *data* if the socket has no timeout, as the kernel does. Return the number of bytes sent.
+
+        The sockets of the hubs' libraries send what fits. Some libraries for WebSockets do not check the result.
+        """
+        sock = self._socket_to_send()
+        if sock.gettimeout() is not None:
+            return sock.send(data, flags)
+        self.sendall(data, flags)
+        return memoryview(data).nbytes
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of *data*, after what other greenlets are sending."""
+        sock = self._socket_to_send()
+        if self._sending is None:
+            self._sending = self._connection.server.hub.green_lock()
+        with self._sending:
+            sock.sendall(data, flags)
+
+    def _socket_to_send(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = self._connection.hand_over()
+        self._connection.break_off()
+        return self._socket
 
     def __getattr__(self, name: str) -> Any:
         connection = self._connection

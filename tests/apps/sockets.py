@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
 from app_support import answer, say
 from flask import Flask, request
 from flask_sock import Sock
+
+#: bytes of a message that does not fit into the buffers of the kernel
+LARGE = 8_000_000
 
 flask = Flask(__name__)
 sock = Sock(flask)
@@ -59,6 +63,21 @@ def handled(environ: Any, start_response: Any) -> Iterable[bytes]:
     return ALREADY_HANDLED  # type: ignore[return-value]
 
 
+def large(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Send two messages that are larger than the buffers of the kernel from two threads, each in one call."""
+    sock = environ["gunicorn.socket"]
+    sent: list[int] = []
+    threads = [threading.Thread(target=lambda data: sent.append(sock.send(data)), args=[letter * LARGE])
+               for letter in (b"a", b"b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sock.close()
+    say(f"sent {sent}")
+    raise StopIteration
+
+
 def raised(environ: Any, start_response: Any) -> Iterable[bytes]:
     """Raise StopIteration without a takeover."""
     raise StopIteration
@@ -69,5 +88,5 @@ def app(environ: Any, start_response: Any) -> Iterable[bytes]:
     if path == "/say":
         say(environ["QUERY_STRING"])
         return answer(start_response)
-    by_path = {"/by-hand": by_hand, "/handled": handled, "/raised": raised}
+    by_path = {"/by-hand": by_hand, "/handled": handled, "/raised": raised, "/large": large}
     return by_path.get(path, flask)(environ, start_response)

@@ -59,6 +59,22 @@ def sleep(seconds: float) -> None:
         hub.sleep(seconds)
 
 
+class ToyLock:
+    """A lock that is tried again in each turn of the hub."""
+
+    def __init__(self, hub: ToyHub) -> None:
+        self._hub = hub
+        self._held = False
+
+    def __enter__(self) -> None:
+        while self._held:
+            self._hub.yield_to_ready()
+        self._held = True
+
+    def __exit__(self, *error: object) -> None:
+        self._held = False
+
+
 class ToyWatcher:
     """See :class:`gworkers.hubs.base.Watcher`."""
 
@@ -194,6 +210,9 @@ class ToyHub:
             self._timers.remove(timer)
             heapify(self._timers)
         return readable
+
+    def green_lock(self) -> Any:
+        return ToyLock(self)
 
     def shared_lock(self) -> Any:
         return threading.RLock()

@@ -43,6 +43,17 @@ def test_takeover_by_hand(serve):
     assert len(server.whole_log("^access .* GET /by-hand")) == 1
 
 
+def test_large_messages_of_two_threads_are_sent_one_after_the_other(serve):
+    server = serve("sockets:app")
+    client = server.connect()
+    client.send(request("/large", headers=["Upgrade: large", "Connection: upgrade"]))
+    received = client.read_to_end()
+    assert len(received) == 16_000_000
+    assert received[:8_000_000] in (b"a" * 8_000_000, b"b" * 8_000_000)
+    assert len(set(received[8_000_000:])) == 1
+    server.wait_for_log(r"^sent \[8000000, 8000000\]$")
+
+
 def test_already_handled(serve):
     server = serve("sockets:app")
     client = server.connect()
