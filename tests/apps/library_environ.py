@@ -90,6 +90,10 @@ def chunks(environ: Any, start_response: Any) -> Any:
     return (b"%d" % number * 3 for number in range(5))
 
 
+def read(environ: Any, start_response: Any) -> Any:
+    return answer(start_response, environ["wsgi.input"].read())
+
+
 def lines(environ: Any, start_response: Any) -> Any:
     source = environ["eventlet.input"]
     environ["wsgi.input"] = None
