@@ -36,6 +36,12 @@ class CodeChanges:
         self._write(asked=True, began=began)
         return True
 
+    def is_newer(self, changed: float) -> bool:
+        """Return whether a file that was changed at the time *changed* is newer than the code of the last reload."""
+        began: float
+        _, began, _ = HEADER.unpack_from(self._memory)
+        return 0 < began < changed
+
     def _write(self, *, asked: bool, began: float) -> None:
         _, _, length = HEADER.unpack_from(self._memory)
         HEADER.pack_into(self._memory, 0, asked, began, length)

@@ -94,14 +94,17 @@ class CodeWatch:
     def _look(self) -> None:
         """Look at all files, and ask for a reload if one of them was changed."""
         looked, self._looked = self._looked, time()
-        for file in self._files():
+        files = list(self._files())
+        blamed = CODE_CHANGES.blamed
+        for file in files:
             try:
                 status = os.stat(file)
             except OSError:
                 # An editor may replace it at this moment.
                 continue
-            before = self._times.setdefault(file, status.st_mtime_ns)
-            if status.st_mtime_ns != before:
+            # A file that a worker could not boot with may have been corrected before this first look at it.
+            corrected = file not in self._times and file in blamed and CODE_CHANGES.is_newer(status.st_ctime)
+            if self._times.setdefault(file, status.st_mtime_ns) != status.st_mtime_ns or corrected:
                 self._times[file] = status.st_mtime_ns
                 if CODE_CHANGES.claim(status.st_ctime, looked):
                     self._ask(file)

@@ -31,6 +31,14 @@ def test_other_clock_of_a_file_system_hides_no_change() -> None:
     assert changes.claim(changed=0.0, looked=time() + 0.5)
 
 
+def test_file_is_newer_than_the_last_reload() -> None:
+    changes = CodeChanges()
+    assert not changes.is_newer(time()), "there was no reload"
+    changes.begin_reload()
+    assert changes.is_newer(time() + 0.5)
+    assert not changes.is_newer(time() - 0.5)
+
+
 def test_blamed_files_are_remembered() -> None:
     changes = CodeChanges()
     assert changes.blamed == []
