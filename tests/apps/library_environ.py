@@ -11,7 +11,7 @@ from app_support import answer, gates, route_by_name, say, wait_at
 
 
 def closing(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Content-Length", "2"), ("connection", "Close"), ("x-LOWER", "1")])
+    start_response("200 OK", [("Content-Length", "2"), ("connection", "close"), ("x-LOWER", "1")])
     return [b"ok"]
 
 
