@@ -12,12 +12,12 @@ from support.requirements import unavailable
 
 pytestmark = pytest.mark.library(
     "dash", area="Web frameworks",
-    note="Set `asyncio_thread`: the callbacks of Dash are called by an async view if asgiref is installed.")
+    note="Use `Dash(..., use_async=False)`: otherwise, if asgiref is installed, callbacks run one after the other.")
 
 
 @pytest.fixture
 def server(library_app):
-    return library_app("dash_app:app", settings={"asyncio_thread": "yes"})
+    return library_app("dash_app:app")
 
 
 def test_callbacks_of_many_clients(server):

@@ -4,7 +4,7 @@ import time
 
 from dash import Dash, Input, Output, dcc, html
 
-dash = Dash(__name__)
+dash = Dash(__name__, use_async=False)
 dash.layout = html.Div([dcc.Input(id="name", value="world", type="text"), html.P(id="greeting")])
 app = dash.server
 
