@@ -3,13 +3,11 @@ from __future__ import annotations
 
 import os
 import posix
-import select
 from contextlib import suppress
+from typing import Any
 
-#: Python's own, before a hub removes it from the module. There is none on macOS, and in a patched master.
-_epoll = getattr(select, "epoll", None)
-#: Whether a ring wakes a listener. Otherwise it looks at intervals.
-HAS_EPOLL = _epoll is not None
+#: As in the select module, from which a hub may have removed them.
+EPOLLIN, EPOLLET = 0x1, 0x80000000
 
 
 class Doorbell:
@@ -40,19 +38,25 @@ class Listener:
     the others.
 
     :param doorbell: the doorbell
+    :param epoll: an object that this takes, see :meth:`gworkers.hubs.base.Hub.native_epoll`
     """
 
-    def __init__(self, doorbell: Doorbell) -> None:
+    def __init__(self, doorbell: Doorbell, epoll: Any) -> None:
         self._pipe = posix.pipe()
         for fd in self._pipe:
             os.set_blocking(fd, False)
-        self._epoll = None if _epoll is None else _epoll()
+        self._epoll = epoll
         #: readable when there was a ring or a call of :meth:`wake`, until :meth:`clear`
         self.fd = self._pipe[0]
         if self._epoll is not None:
             self.fd = self._epoll.fileno()
-            self._epoll.register(self._pipe[0], select.EPOLLIN)
-            self._epoll.register(doorbell.pipe[0], select.EPOLLIN | select.EPOLLET)
+            self._epoll.register(self._pipe[0], EPOLLIN)
+            self._epoll.register(doorbell.pipe[0], EPOLLIN | EPOLLET)
+
+    @property
+    def has_doorbell(self) -> bool:
+        """Whether a ring wakes it up."""
+        return self._epoll is not None
 
     def wake(self) -> None:
         """Wake up the greenlet. Any native thread may call this."""

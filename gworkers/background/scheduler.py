@@ -1,12 +1,13 @@
 """The scheduler of a worker: one greenlet that starts what is due. Without handlers it does not exist."""
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
 from greenlet import GreenletExit
 
-from gworkers.background.doorbell import HAS_EPOLL, Listener
+from gworkers.background.doorbell import Listener
 from gworkers.background.job import Job
 from gworkers.background.messages import Messages
 from gworkers.background.registry import REGISTRY
@@ -29,9 +30,11 @@ class Scheduler:
 
     :param server: the server of the worker
     :param number: the number of the worker
+    :param workers: the number of workers of the server, as configured
     """
 
-    def __init__(self, server: Server, number: int) -> None:
+    def __init__(self, server: Server, number: int, workers: int) -> None:
+        self._workers = workers
         self.log = server.log
         self.hub = server.hub
         self.runs = server.runs
@@ -50,13 +53,14 @@ class Scheduler:
         """Start the handlers that are registered now or later."""
         REGISTRY.on_change = self._handlers_changed
         self._handlers_changed()
+        self._warn_of_missing_workers()
 
     def _handlers_changed(self) -> None:
         """Start the greenlet if there is a handler for this worker."""
         if self._stopped or not self._update_jobs():
             return
         if self._listener is None:
-            self._listener = Listener(SHARED_FILE.doorbell)
+            self._listener = Listener(SHARED_FILE.doorbell, self.hub.native_epoll())
             self.hub.call_soon(self._resume)
         self._listener.wake()
 
@@ -64,9 +68,19 @@ class Scheduler:
         for handler in REGISTRY.handlers():
             if handler.name not in self._jobs and handler.runs_in(self.number):
                 job = self._jobs[handler.name] = Job(handler, self)
-                # Now, so that a signal that is sent from now on reaches the handler.
-                job.find_entry(SHARED_FILE)
+                # Now, so that a signal that is sent from now on reaches the handler. A failure is repeated and logged
+                # in a turn.
+                with suppress(OSError):
+                    job.find_entry(SHARED_FILE)
         return bool(self._jobs)
+
+    def _warn_of_missing_workers(self) -> None:
+        workers = self._workers
+        for handler in REGISTRY.handlers():
+            if self.number == 1 and isinstance(handler.worker, int) and handler.worker > workers:
+                self.log.warning("Background handler %s is for worker number %s, but the number of workers is %s. It "
+                                 "does not run. Correct the argument worker, or raise the setting workers.",
+                                 handler.name, handler.worker, workers)
 
     def new_context(self) -> Context:
         """Return a copy of the worker's context."""
@@ -80,8 +94,8 @@ class Scheduler:
     def ring(self) -> None:
         """Wake the schedulers of all workers, because a handler has no owner, or a signal was sent."""
         SHARED_FILE.doorbell.ring()
-        if not HAS_EPOLL:
-            self.wake()
+        if self._listener is not None and not self._listener.has_doorbell:
+            self._listener.wake()
 
     def stop(self) -> None:
         """Start nothing more, because the worker drains. Other workers take over."""

@@ -160,6 +160,9 @@ class Hub(Protocol):
     def native_poll(self) -> Any:
         """Return a ``select.poll`` object that blocks the native thread."""
 
+    def native_epoll(self) -> Any:
+        """Return a ``select.epoll`` object; None where the system has none."""
+
     def share_locks(self) -> None:
         """Let the current thread share patched locks with other threads that have called this.
 

@@ -151,6 +151,9 @@ class EventletHub:
     def native_poll(self) -> Any:
         return eventlet.patcher.original("select").poll()
 
+    def native_epoll(self) -> Any:
+        return eventlet.patcher.original("select").epoll() if sys.platform == "linux" else None
+
     def share_locks(self) -> None:
         if self._semaphores is None:
             self._semaphores = SharedSemaphores(eventlet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 import threading
 import warnings
 from collections.abc import Sequence
@@ -137,6 +138,9 @@ class GeventHub:
 
     def native_poll(self) -> Any:
         return gevent.monkey.get_original("select", "poll")()
+
+    def native_epoll(self) -> Any:
+        return gevent.monkey.get_original("select", "epoll")() if sys.platform == "linux" else None
 
     def share_locks(self) -> None:
         # All threads may share gevent's locks.

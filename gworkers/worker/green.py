@@ -78,7 +78,7 @@ class GreenWorker(ConfigurableWorker):
             lambda finding: self.log_warnings(self.server.log, [finding]),
             asyncio_thread=self.settings.asyncio_thread, already_reported=self.has_async_views)
         self._asyncio_probe.install()
-        self.scheduler = Scheduler(self.server, self.number)
+        self.scheduler = Scheduler(self.server, self.number, self.cfg.workers)
         self._self_check = SelfCheck(self.server, self.scheduler)
         self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning,
                                  {"send": CURRENT_WORKER.control})

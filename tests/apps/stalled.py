@@ -6,6 +6,9 @@ import threading
 import time
 
 import app_support
+from greenlet import GreenletExit
+
+from gworkers import background
 
 
 def install(worker):
@@ -70,6 +73,15 @@ def lose_the_time_limits(environ, start_response):
 def lose_the_client_watch(environ, start_response):
     server().clients._scheduled = True
     return app_support.answer(start_response, str(environ["gworkers.wait_client_gone"](0.1)).encode())
+
+
+def end_the_scheduler(environ, start_response):
+    background.timer(0.1, name="tick")(lambda: app_support.say("tick"))
+    scheduler = worker.scheduler  # noqa: F821
+    while scheduler._greenlet is None:
+        time.sleep(0.001)
+    server().hub.call_soon(scheduler._greenlet.throw, GreenletExit)
+    return app_support.answer(start_response)
 
 
 def lose_a_connection(environ, start_response):

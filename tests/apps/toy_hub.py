@@ -237,6 +237,9 @@ class ToyHub:
     def native_lock(self) -> Any:
         return threading.Lock()
 
+    def native_epoll(self) -> Any:
+        return None
+
     def native_poll(self) -> Any:
         return select.poll()
 

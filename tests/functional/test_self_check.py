@@ -34,6 +34,13 @@ def test_stalled_part_is_repaired(server, stall, said):
     assert server.worker_pids() == worker
 
 
+@pytest.mark.full
+def test_scheduler_that_has_ended_is_started_again(server):
+    assert server.connect().request("/end-the-scheduler").body == b"ok"
+    server.wait_for_log(STALLED.format("timers and signals of the application are not checked"))
+    server.wait_for_log("^tick$", count=3, since=len(server.lines))
+
+
 def test_stalled_time_limits_are_repaired(server):
     assert server.connect().request("/lose-the-time-limits").status == 504
     server.wait_for_log(STALLED.format("time limits of requests are not checked"))

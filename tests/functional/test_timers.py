@@ -90,3 +90,11 @@ def test_reload_neither_misses_nor_doubles_a_run(start: Start, deployment: Deplo
     slots = [round((time - times[0]) / 0.5) for time in times]
     assert slots == list(range(len(slots)))
     assert len({pid for _, pid, _ in ticks(server)}) >= 2
+
+
+@pytest.mark.full
+def test_handler_of_a_worker_that_does_not_exist_is_reported(start: Start, deployment: Deployment) -> None:
+    deployment.release(timer(0.1, "worker=3"))
+    server = start("deployed:app", *deployment.options, workers=2)
+    server.wait_for_log(r"\[WARNING\] Background handler deployed:tick is for worker number 3, but the number of "
+                        r"workers is 2\. It does not run\. ")
