@@ -83,9 +83,9 @@ class Row:
             self.cells[hub].add(outcome)
 
     def cell(self, hub: str) -> str:
-        """The worst outcome on that hub."""
+        """The worst outcome on that hub. A test may be for the other hub only, and skipped on this one."""
         found = self.cells[hub]
-        return next((outcome for outcome in ("failed", "skipped", "no", "yes") if outcome in found), "not tested")
+        return next((outcome for outcome in ("failed", "no", "yes", "skipped") if outcome in found), "not tested")
 
 
 class RecordResults:
