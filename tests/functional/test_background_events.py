@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gworkers.gunicorn_differences import RELEASE
 from support.deployment import Deployment
 from support.server import Server
 from support.waiting import until_gone
@@ -34,14 +35,37 @@ def changed():
     say(f"changed in {{os.getpid()}}")
 """
 
+PRELOADED = """
+from gworkers import background
+
+def report(name):
+    say(f"{{name}} in {{os.getpid()}}")
+
+@background.timer(0.2)
+def timer():
+    report("timer")
+    background.send("signal")
+
+@background.signal("signal")
+def signal(payload):
+    report("signal")
+
+@background.cron("* * * * * *")
+def cron():
+    report("cron")
+
+@background.on_file_change({path!r})
+def changed():
+    report("file")
+"""
+
 
 def ticks(server: Server) -> list[float]:
     return [float(line.split()[2]) for line in server.log("^tick ")]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="cronsim 2.6 for Python 3.9 knows no seconds")
 def test_cron_runs_once_in_each_second(start: Start, deployment: Deployment) -> None:
-    if sys.version_info < (3, 10):
-        pytest.skip("cronsim 2.6 for Python 3.9 knows no seconds")
     deployment.release(CRON)
     server = start("deployed:app", *deployment.options, workers=2)
     old = server.worker_pids()
@@ -104,3 +128,24 @@ def test_change_while_no_worker_watches_is_noticed(start: Start, deployment: Dep
     deployment.let_go()
     server.wait_for_log(f"^changed in {new}$")
     assert not re.search("cannot be watched", "\n".join(server.log()))
+
+
+@pytest.mark.full
+@pytest.mark.every_hub
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="cronsim 2.6 for Python 3.9 knows no seconds")
+def test_handlers_of_a_preloaded_application_run_in_the_workers(start: Start, deployment: Deployment, hub: str,
+                                                                watched: Path) -> None:
+    deployment.release(PRELOADED.format(path=str(watched)))
+    patch = {"gevent": "from gevent import monkey; monkey.patch_all()",
+             "eventlet": f"import eventlet; eventlet.monkey_patch({'os=False' if RELEASE < (24,) else ''})"}[hub]
+    server = start("deployed:app", *deployment.options, "--preload", config=f"{patch}\n", workers=2)
+    old = server.worker_pids()
+    for name in ("timer", "signal", "cron"):
+        server.wait_for_log(rf"^{name} in ({old[0]}|{old[1]})$")
+    watched.write_text("1")
+    server.wait_for_log(rf"^file in ({old[0]}|{old[1]})$")
+    server.signal(signal.SIGHUP)
+    until_gone(*old)
+    for name in ("timer", "signal", "cron"):
+        server.wait_for_log(rf"^{name} in (?!{old[0]}|{old[1]})", since=len(server.lines))
+    assert not server.log(rf" in {server.pid}$")

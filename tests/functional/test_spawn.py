@@ -89,3 +89,16 @@ def test_drain_abandons_the_function_at_the_end_of_graceful_timeout(start: Start
                         r"wait_and_report \(2 times\)\. Set graceful_timeout above the longest one\.$")
     assert server.wait_for_exit() == 0
     assert not server.log("Aborted requests")
+
+
+@pytest.mark.full
+def test_request_of_flask_can_be_used_after_its_end(start: Start) -> None:
+    pytest.importorskip("flask")
+    server = start("background_flask:app")
+    client = server.connect()
+    for name in ("first", "second"):
+        assert client.request(f"/{name}?number=5", method="POST", headers=["Content-Length: 4"],
+                              body=b"body").status == 200
+    for name in ("first", "second"):
+        server.wait_for_log(f"^later /{name} 5 {name} {name} background_flask body$")
+        assert server.log(f"^(teardown|later) /{name}")[0] == f"teardown /{name}"
