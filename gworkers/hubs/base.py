@@ -100,8 +100,8 @@ class Hub(Protocol):
         The same objects are in all environs, and act on *request*.
         """
 
-    def adapt_application(self, application: Callable[..., Any]) -> Callable[..., Any]:
-        """Return *application* with entries in some environs that have to be made for the request, if there are any."""
+    def adapt_application(self, application: Callable[..., Any]) -> Callable[..., Any] | None:
+        """Return *application* for requests that ask for another protocol; None if it is to be called as it is."""
 
     def watch_read(self, fd: int) -> Watcher:
         """Return a watcher for the readability of *fd*, not started yet."""

@@ -90,8 +90,8 @@ class EventletHub:
     def environ_entries(self, request: CurrentRequest) -> dict[str, object]:
         return entries(request)
 
-    def adapt_application(self, application: Callable[..., Any]) -> Callable[..., Any]:
-        return application
+    def adapt_application(self, application: Callable[..., Any]) -> None:
+        return None
 
     def watch_read(self, fd: int) -> Watcher:
         # The application may have closed a file descriptor of the same number while a greenlet waited for it.

@@ -77,7 +77,7 @@ class GeventHub:
         # Gunicorn has the only one, wsgi.input_terminated.
         return {}
 
-    def adapt_application(self, application: Callable[..., Any]) -> Callable[..., Any]:
+    def adapt_application(self, application: Callable[..., Any]) -> Callable[..., Any] | None:
         return with_websockets(application)
 
     def watch_read(self, fd: int) -> Watcher:

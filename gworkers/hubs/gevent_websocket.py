@@ -25,15 +25,18 @@ VERSIONS = ("13", "8", "7")
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-def with_websockets(application: Application) -> Application:
-    """Return *application* with ``wsgi.websocket`` in the environs of WebSocket handshakes, if it can be supplied."""
+def with_websockets(application: Application) -> Application | None:
+    """Return *application* with ``wsgi.websocket`` in the environs of WebSocket handshakes; None without the package.
+
+    It is for requests that ask for another protocol. Others have no frame of this module in their stack.
+    """
     if find_spec(PACKAGE) is None:
-        return application
+        return None
     # What the package expects of its own server. Applications use the clients to broadcast.
     server = SimpleNamespace(application=application, clients={}, logger=logging.getLogger(f"{PACKAGE}.handler"))
 
     def application_with_websockets(environ: dict[str, Any], start_response: Any) -> Any:
-        if "HTTP_UPGRADE" not in environ or not is_handshake(environ):
+        if not is_handshake(environ):
             return application(environ, start_response)
         websocket = environ["wsgi.websocket"] = LazyWebSocket(environ, server)
         environ["wsgi.websocket_version"] = environ["HTTP_SEC_WEBSOCKET_VERSION"]

@@ -52,7 +52,10 @@ def serve(connection: Connection, request: Request) -> bool:
         worker.nr += 1
         if worker.nr >= worker.max_requests:
             worker.recycle()
-        result = server.application(environ, response.start_response)
+        application = server.application
+        if server.upgrade_application is not None and "HTTP_UPGRADE" in environ:
+            application = server.upgrade_application
+        result = application(environ, response.start_response)
         if ((type(result) is object and _is_already_handled(result))
                 or (server.pop_taken_flag is not None and server.pop_taken_flag())):
             _close(result)

@@ -67,7 +67,9 @@ class Server:
         #: the log of everything in this folder. The logger itself is not used, because its handlers may raise and wait.
         self.log = LogQueue(hub, worker.log, self.ends_process)
         self.invalid_requests = InvalidRequestLog(hub, self.log)
-        self.application = hub.adapt_application(worker.wsgi)
+        self.application: Callable[..., Any] = worker.wsgi
+        #: called instead of it for a request that asks for another protocol; None if the hub adds nothing to it
+        self.upgrade_application = hub.adapt_application(worker.wsgi)
         self.counters = Counters()
         self._on_idle = on_idle
 

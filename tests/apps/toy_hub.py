@@ -155,8 +155,8 @@ class ToyHub:
     def environ_entries(self, request: CurrentRequest) -> dict[str, object]:
         return {}
 
-    def adapt_application(self, application: Callable[..., Any]) -> Callable[..., Any]:
-        return application
+    def adapt_application(self, application: Callable[..., Any]) -> None:
+        return None
 
     def watch_read(self, fd: int) -> Watcher:
         return ToyWatcher(self, fd, selectors.EVENT_READ)
