@@ -13,6 +13,7 @@ from gunicorn.glogging import Logger
 from gworkers import gunicorn_compat, hubs
 from gworkers.checks import (
     application,
+    async_views,
     config_file,
     configuration,
     database_connections,
@@ -115,12 +116,22 @@ def _boot_worker(
     report.patched = hubs.patched_parts(worker.hub_name)
     report.hub = worker.hub.title
     report.backend, report.resolver = loop_info
-    try:
-        report.findings += application.check(app.wsgi(), app)
-    except (Exception, SystemExit) as error:
-        report.findings.append(application.load_failure(error, app, _traceback_fix(app)))
+    # A patch by gunicorn.conf.py has been reported before.
+    report.findings += [finding for finding in _load_application(app, worker) if finding not in report.findings]
     report.findings += libraries.check(worker.hub_name, worker.settings, set())
     report.findings += database_connections.check(cfg, worker.settings)
+
+
+def _load_application(app: GunicornApplication, worker: GreenWorker) -> list[Finding]:
+    """Load the application in the process of *worker*. Return findings about it."""
+    try:
+        wsgi = app.wsgi()
+        found = [*application.check(wsgi, app), *async_views.check(wsgi, worker.settings.asyncio_thread)]
+    except (Exception, SystemExit) as error:
+        found = [application.load_failure(error, app, _traceback_fix(app))]
+    conflict = configuration.other_patch_finding(worker.hub_name)
+    # Most likely an error is a consequence of the conflict.
+    return found if conflict is None else [conflict]
 
 
 def _setup_failure(problem: str, fix: str) -> Finding:

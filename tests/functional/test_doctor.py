@@ -16,6 +16,7 @@ import gworkers
 from gworkers.settings import Settings
 from support.doctor_run import HELLO, HUB, Run, environment
 from support.launch import GUNICORN_SETTINGS, WORKERS, hubs
+from support.startup import OTHER_PATCH
 
 CLASS = WORKERS[HUB].rpartition(".")[2]
 
@@ -177,6 +178,14 @@ def test_blocking_driver_is_reported(ask: Run, place: Path) -> None:
     assert "MySQLdb" in result.finding("driver-blocks")["problem"]
 
 
+def test_async_views_are_reported(ask: Run) -> None:
+    pytest.importorskip("flask")
+    app = "import flask\napp = flask.Flask('hello')\n@app.get('/')\nasync def index():\n    return 'hello'\n"
+    result = ask(app=app)
+    assert result.report["ok"]
+    assert "hello.index" in result.finding("asyncio-conflict")["problem"]
+
+
 def test_library_that_cancelled_requests_damage_is_reported(ask: Run, place: Path) -> None:
     (place / "httpx.py").write_text("")
     result = ask(app=f"import httpx\n{HELLO}", env={"GWORKERS_ON_CLIENT_GONE": "cancel"})
@@ -223,6 +232,20 @@ def test_broken_application_is_reported(ask: Run, hub: str, app: str, expected: 
     assert result.status == 1
     assert re.search(expected, finding["problem"])
     assert result.report["patched"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_application_that_patches_for_the_other_hub_is_reported(ask: Run, hub: str, broken: bool) -> None:
+    result = ask(app=f"{OTHER_PATCH[hub]}\n{'1 / 0' if broken else HELLO}", hub=hub)
+    assert result.status == 1
+    assert result.finding("patched-by-other-library")["fatal"]
+    assert not {"application", "early-greenlets"} & {finding["code"] for finding in result.findings}
+
+
+def test_configuration_that_patches_for_the_other_hub_is_reported_once(ask: Run, hub: str) -> None:
+    result = ask(config=OTHER_PATCH[hub], hub=hub)
+    assert result.status == 1
+    assert result.finding("patched-by-other-library")["fatal"]
 
 
 def test_factory_without_brackets_is_reported(ask: Run) -> None:

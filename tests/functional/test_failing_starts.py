@@ -13,7 +13,7 @@ import pytest
 from support.broken_installs import UNMEASURED, path, refuses_reload, unimportable, without_extensions
 from support.deployment import Deployment
 from support.server import Server
-from support.startup import refusal
+from support.startup import OTHER_PATCH, refusal
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -287,11 +287,6 @@ def test_readiness_file_in_a_missing_directory(start: Start, tmp_path: Path, fil
     (tmp_path / "file").touch()
     server = start("probe:app", settings={"readiness_file": str(tmp_path / (file or "file/ready"))}, ready=False)
     assert "readiness_file" in refusal(server)
-
-
-#: By hub: code that patches for the other hub.
-OTHER_PATCH = {"gevent": "import eventlet\neventlet.monkey_patch()\n",
-         "eventlet": "from gevent.monkey import patch_all\npatch_all()\n"}
 
 
 @pytest.mark.filterwarnings("ignore")

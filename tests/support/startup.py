@@ -7,6 +7,10 @@ import re
 from support.launch import WORKERS
 from support.server import Server
 
+#: By hub: code that patches for the other hub.
+OTHER_PATCH = {"gevent": "import eventlet\neventlet.monkey_patch()\n",
+               "eventlet": "from gevent.monkey import patch_all\npatch_all()\n"}
+
 
 def class_name(hub: str) -> str:
     return WORKERS[hub].rpartition(".")[2]
