@@ -18,8 +18,10 @@ AppImportError = optional("gunicorn.errors:AppImportError", ())
 ConfigError = optional("gunicorn.errors:ConfigError", ())
 
 #: File name prefixes of the frames between the server and the application. They do not help to find a mistake.
+#: ``<string>`` is the file of methods that dataclasses generate.
 SERVER_FILES = (
-    "<frozen ", *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
+    "<frozen ", "<string>",
+    *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
 
 
 def actual_error(error: BaseException) -> BaseException:

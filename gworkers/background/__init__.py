@@ -51,7 +51,7 @@ def timer(seconds: float, *, worker: Target = ONE, overlap: bool = False,
     :param worker: ``"one"``: in one worker of the server; ``"every"``: in each worker; a number: in this worker
     :param overlap: whether it is called although the previous call has not ended
     :param name: identifies the handler in the server; ``module:qualname`` of the function by default
-    :raises TypeError: if the decorated object is not a function
+    :raises TypeError: if the decorated object is not a function, or has other parameters
     :raises ValueError: if an argument is invalid, or the name is not unique
     """
     return _registering(Timer(seconds), worker, overlap, name)

@@ -30,6 +30,8 @@ class Cron:
     expression: str
     zone: tzinfo
     kind = "cron"
+    use = "cron"
+    parameters = 0
     queues = False
 
     def __post_init__(self) -> None:

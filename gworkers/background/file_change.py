@@ -35,6 +35,8 @@ class FileChange:
     #: the signature at the time of the registration, which is usually when the application reads the file
     signature: float = field(default=nan, compare=False)
     kind = "file"
+    use = "on_file_change"
+    parameters = 0
     queues = True
 
     def __post_init__(self) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from hashlib import blake2b
+from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Callable, Union
+
+from gworkers.call_error import call_error
 
 if TYPE_CHECKING:
     from gworkers.background.triggers import Trigger
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 Target = Union[str, int]
 
 ONE, EVERY = "one", "every"
+#: The parameters of a handler by their number, for messages.
+PARAMETERS = ("no parameters", "one parameter, the payload")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Registry:
             name: str | None) -> None:
         """Register *function*.
 
-        :raises TypeError: if *function* cannot be called, or only returns a coroutine
+        :raises TypeError: if *function* cannot be called with what the trigger passes, or only returns a coroutine
         :raises ValueError: if the name is missing or is not unique, or *worker* is invalid
         """
         if not callable(function):
@@ -69,6 +74,10 @@ class Registry:
         if inspect.iscoroutinefunction(function):
             raise TypeError(f"{name_of(function)} is a coroutine function, which nothing would await. Decorate a "
                             f"function that calls gworkers.run_async().")
+        mismatch = _mismatch(function, trigger.parameters)
+        if mismatch is not None:
+            raise TypeError(f"{name_of(function)} cannot be called: {mismatch}. A function for "
+                            f"background.{trigger.use} has {PARAMETERS[trigger.parameters]}.")
         if worker not in (ONE, EVERY) and (type(worker) is not int or worker < 1):
             raise ValueError(f"worker must be {ONE!r}, {EVERY!r} or the number of a worker from 1 on, not {worker!r}")
         name = name_of(function) if name is None else name
@@ -95,6 +104,15 @@ def name_of(function: Any) -> str:
         return f"{function.__module__}:{function.__qualname__}"
     except AttributeError:
         raise ValueError(f"{function!r} has no name that is the same in all workers. Pass name=") from None
+
+
+def _mismatch(function: Any, arguments: int) -> str | None:
+    """Return why *function* cannot be called with *arguments*. None if it can, or if it is not known."""
+    if isinstance(function, MethodType):
+        return _mismatch(function.__func__, arguments + 1)
+    # PyPy's built-in functions are FunctionType objects too, but have another type of code.
+    is_known = isinstance(function, FunctionType) and isinstance(function.__code__, CodeType)
+    return call_error(function, arguments) if is_known else None
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -22,6 +22,8 @@ class Signal:
 
     signal: str
     kind = "signal"
+    use = "signal"
+    parameters = 1
     queues = True
 
     def __post_init__(self) -> None:

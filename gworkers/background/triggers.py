@@ -48,6 +48,10 @@ class Trigger(Protocol):
 
     #: one of :data:`gworkers.status.figures.BACKGROUND_KINDS`
     kind: str
+    #: the decorator of :mod:`gworkers.background`
+    use: str
+    #: the number of arguments of a call
+    parameters: int
     #: whether what is due while the handler runs stays due until it has ended; otherwise it is skipped
     queues: bool
 
@@ -61,6 +65,8 @@ class Timer:
 
     seconds: float
     kind = "timer"
+    use = "timer"
+    parameters = 0
     queues = False
 
     def __post_init__(self) -> None:

@@ -8,12 +8,17 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
+from gworkers.call_error import call_error
 from gworkers.error_text import AppImportError, actual_error, describe, location
 from gworkers.findings import Finding
 
 NAME_FIX = "Name it as module:variable or 'module:function()', and use --chdir for the directory of the module"
 ASGI_FIX = ("It appears to be an ASGI application, but gworkers serves WSGI: use an ASGI worker, "
             "or wrap it: a2wsgi.ASGIMiddleware({0})")
+#: Modules that exist only in a process of uWSGI.
+UWSGI_MODULES = ("uwsgi", "uwsgidecorators")
+UWSGI_FIX = ("Only a process of uWSGI has the module {}. Remove the import: docs/migrate/uwsgi.md lists what replaces "
+             "its functions")
 #: Parts of the error messages about a variable that Gunicorn found, and the fix for each. {0} is the name of the
 #: variable, {1} the name with its brackets, {2} the module.
 FIXES = {
@@ -58,6 +63,8 @@ def _fix(error: BaseException, uri: str | None) -> str | None:
             return NAME_FIX
     if missing in getattr(sys, "stdlib_module_names", ()):
         return f"It is part of Python's standard library: let the workers' user read {sys.base_prefix}"
+    if missing in UWSGI_MODULES:
+        return UWSGI_FIX.format(missing)
     if missing:
         return (f"Install the package that provides {missing}: {sys.executable} -m pip install ...; "
                 "or, if the module is yours, add its directory to the import path: --chdir or --pythonpath")
@@ -79,19 +86,19 @@ def check(application: Callable[..., Any], app: Any) -> list[Finding]:
     function, bound = _called_function(application)
     if function is None:
         return []
-    mismatch = _call_error(function, bound + 2)
+    mismatch = call_error(function, bound + 2)
     is_async = function.__code__.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
     if mismatch is None and not is_async:
         return []
     uri = getattr(app, "app_uri", None) or "the application"
     _, _, variable = uri.partition(":")
-    takes_three = _call_error(function, bound + 3) is None
+    takes_three = call_error(function, bound + 3) is None
     if takes_three and not isinstance(application, type):
         fix = ASGI_FIX.format(variable or "application")
     elif is_async:
         fix = "Define it with def instead of async def: greenlets wait without await"
     elif isinstance(application, (FunctionType, type)) and "(" not in uri and not app.cfg.paste:
-        brackets = "()" if _call_error(function, bound) is None else "(...)"
+        brackets = "()" if call_error(function, bound) is None else "(...)"
         fix = f"If it creates the application, call it: '{uri if variable else f'{uri}:application'}{brackets}'"
     else:
         fix = "Name the WSGI application, which takes both arguments"
@@ -123,15 +130,3 @@ def _called_function(application: Any) -> tuple[FunctionType | None, int]:
 
 def _object_init(self: object) -> None:
     """Stand in for ``object.__init__``, which is written in C, with the same signature."""
-
-
-def _call_error(function: FunctionType, arguments: int) -> str | None:
-    """Return why *function* cannot be called with this number of positional *arguments*; None if it can."""
-    # Use the code only: __signature__ and __wrapped__ may describe another function, and annotations may not resolve.
-    bare = FunctionType(function.__code__, {}, argdefs=function.__defaults__, closure=function.__closure__)
-    bare.__kwdefaults__ = function.__kwdefaults__
-    try:
-        inspect.signature(bare).bind(*[None] * arguments)
-    except TypeError as error:
-        return str(error)
-    return None

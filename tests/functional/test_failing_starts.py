@@ -259,6 +259,15 @@ def test_traceback_begins_in_the_application(
         server.expect_traceback("Error: ")
 
 
+@pytest.mark.parametrize("module", ["uwsgi", "uwsgidecorators"])
+def test_application_that_needs_the_module_of_uwsgi(module: str, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "raising.py").write_text(f"from {module} import cron\n")
+    server = start("raising:app", "--chdir", tmp_path, ready=False)
+    line = finding_of(server, "application")
+    assert f"Only a process of uWSGI has the module {module}. Remove the import: docs/migrate/uwsgi.md" in line
+    server.expect_traceback("^ModuleNotFoundError: ")
+
+
 def test_application_with_a_missing_module(start: Start, tmp_path: Path) -> None:
     (tmp_path / "raising.py").write_text("import nowhere_to_be_found\n")
     server = start("raising:app", "--chdir", tmp_path, ready=False)

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from gworkers import background
 from gworkers.background import extra
 from gworkers.background.registry import Registry
+from gworkers.error_text import location
 
 pytestmark = pytest.mark.smoke
 
@@ -69,6 +70,44 @@ def test_coroutine_function_is_refused() -> None:
         background.timer(1)(coroutine)
 
 
+class Stock:
+    """An object with methods that are handlers."""
+
+    def check(self) -> None:
+        """Do nothing."""
+
+    def update(self, item: object) -> None:
+        """Do nothing."""
+
+
+def numbered(signum: int) -> None:
+    """Take the number of a signal, as a function for uWSGI does."""
+
+
+@pytest.mark.parametrize("decorator", [background.timer(1), background.signal("stock")], ids=["timer", "signal"])
+@pytest.mark.parametrize("function", [lambda one, two: None, lambda *, one: None], ids=["two", "keyword"])
+def test_function_with_other_parameters_is_refused(decorator: Any, function: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be called: "):
+        decorator(function)
+
+
+def test_parameter_of_a_timer_is_named() -> None:
+    with pytest.raises(TypeError, match=r"numbered cannot be called: .*'signum'\. A function for "
+                                        r"background\.timer has no parameters"):
+        background.timer(1)(numbered)
+    with pytest.raises(TypeError, match=r"A function for background\.signal has one parameter, the payload"):
+        background.signal("stock")(job)
+
+
+def test_function_that_can_be_called_is_accepted(handlers: Registry) -> None:
+    background.timer(1)(Stock().check)
+    background.signal("stock")(Stock().update)
+    background.timer(1, name="default")(lambda item=None: None)
+    background.timer(1, name="partial")(partial(numbered, 1))
+    background.timer(1, name="wrapped")(wraps(numbered)(lambda *arguments: numbered(1)))
+    assert len(handlers) == 5
+
+
 def test_decorator_without_arguments_is_refused() -> None:
     with pytest.raises(ValueError, match="a timer needs a period"):
         background.timer(job)  # type: ignore[arg-type]
@@ -107,7 +146,7 @@ def test_module_that_is_imported_under_two_names_is_refused(module: Any, monkeyp
 def test_key_depends_on_kind_name_and_worker(handlers: Registry) -> None:
     background.timer(1)(job)
     background.timer(1, name="other")(job)
-    background.signal("job", name="signal")(job)
+    background.signal("job", name="signal")(print)
     background.timer(1, name="second", worker=2)(job)
     assert len({handler.key for handler in handlers.handlers()}) == 4
 
@@ -150,8 +189,10 @@ def test_missing_library_is_named_at_decoration(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(extra, "find_spec", lambda name: None)
     for function, library in ((lambda: background.cron("* * * * *"), "cronsim"),
                               (lambda: background.on_file_change(tmp_path), "watchfiles")):
-        with pytest.raises(ImportError, match=rf"needs the package {library}: pip install 'gworkers\[background\]'"):
+        advice = rf"needs the package {library}: pip install 'gworkers\[background\]'"
+        with pytest.raises(ImportError, match=advice) as raised:
             function()
+        assert location(raised.value).startswith(f"{__file__}:")
 
 
 def test_directory_of_a_watched_file_must_exist(tmp_path: Path) -> None:
