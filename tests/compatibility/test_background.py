@@ -61,8 +61,14 @@ def test_example_works_in_the_background(library_app, tmp_path):
     """Prices are loaded after their file has changed, in every worker, and an order is confirmed after its response."""
     prices = tmp_path / "prices.txt"
     server = library_app("shop:app", example="background", env={"PRICES": str(prices)}, workers=2)
-    prices.write_text("apple 3\n")
-    server.wait_for_log("has loaded 1 prices", count=2)
+
+    def all_loaded():
+        # A worker watches the file shortly after it is ready.
+        prices.with_suffix(".new").write_text("apple 3\n")
+        prices.with_suffix(".new").replace(prices)
+        return len({line.split()[1] for line in server.log("has loaded 1 prices")}) == 2
+
+    until(all_loaded, "both workers have loaded the prices")
     assert server.connect().request("/orders", method="POST", headers=["Content-Length: 5"], body=b"apple").text == (
         "ordered: apple\n")
     server.wait_for_log("the order of apple is confirmed")
