@@ -85,10 +85,9 @@ def has_workers(server: Server, count: int) -> bool:
 @pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.every_hub
-@pytest.mark.parametrize("workers", [2, 3])
-def test_reload_every_2_seconds_for_a_minute(start: Start, deployment: Deployment, workers: int) -> None:
+def test_reload_every_2_seconds_for_a_minute(start: Start, deployment: Deployment) -> None:
     deployment.release(HANDLERS)
-    server = start("deployed:app", *deployment.options, workers=workers)
+    server = start("deployed:app", *deployment.options, workers=2)
     server.wait_for_log("^even ")
     began = time.monotonic()
     reloads = 0
@@ -98,7 +97,7 @@ def test_reload_every_2_seconds_for_a_minute(start: Start, deployment: Deploymen
         until(partial(is_past, began + 2 * reloads), "the time of the next reload")
     server.wait_for_log("^even ", count=len(runs(server, "even")) + 1)
     assert_complete(server, 60)
-    assert len(deployment.boots()) >= 15 * workers
+    assert len(deployment.boots()) >= 20
 
 
 def first_run_elsewhere(server: Server, owner: int, killed: float) -> float:
