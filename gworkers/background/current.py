@@ -42,6 +42,9 @@ class CurrentWorker:
     def spawn(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         """See :func:`gworkers.background.spawn`."""
         server = self.require("spawn")
+        if server.worker.forking_greenlet is not None:
+            raise RuntimeError("background.spawn() does not work in a process that a worker has forked, because the "
+                               "process ends first. Call the function itself.")
         if not callable(function):
             raise TypeError(f"spawn() needs a function and its arguments, not {function!r}")
         run = Run("spawn", _name_of(function), partial(function, *args, **kwargs), copy_context())

@@ -112,6 +112,8 @@ class Scheduler:
         # The listener stays open, because the hub still watches its file descriptor.
         self._stopped = True
         REGISTRY.on_change = None
+        # Another thread may have had the lock.
+        self.messages = Messages(SHARED_FILE, self.hub.native_lock())
 
     def next_step(self) -> object:
         """Return the number of the next turn; None if there is none."""

@@ -65,4 +65,16 @@ def spawn_in_thread(environ, start_response):
     return answer(start_response)
 
 
+def spawn_in_a_fork(environ, start_response):
+    pid = os.fork()
+    if not pid:
+        try:
+            background.spawn(report, "spawned in a fork")
+        except RuntimeError as error:
+            say(f"refused: {error}")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return answer(start_response)
+
+
 app = route_by_name(globals())

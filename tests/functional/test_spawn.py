@@ -60,6 +60,12 @@ def test_function_of_a_greenlet_starts_at_once(serve: Start) -> None:
     assert client.receive().body == b"ok"
 
 
+def test_forked_process_cannot_spawn(serve: Start) -> None:
+    server = serve("background_app:app")
+    assert server.connect().request("/spawn-in-a-fork").body == b"ok"
+    server.wait_for_log(r"^refused: background\.spawn\(\) does not work in a process that a worker has forked")
+
+
 def test_drain_waits_for_the_function(start: Start) -> None:
     server = start("background_app:app")
     gate = server.word()
