@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -12,19 +13,34 @@ from gworkers.findings import Finding
 NAMED = 3
 
 
-def check(application: Any, asyncio_thread: bool) -> list[Finding]:
-    """Return a finding if *application* is a Flask application with async views.
+def check(application: Any, django_views: Iterable[Any], asyncio_thread: bool) -> list[Finding]:
+    """Return a finding if there are async views.
 
-    Frameworks that import their views with the first request are reported by :mod:`gworkers.coroutines.probe`.
+    Views of other frameworks than Flask and Django are reported by :mod:`gworkers.coroutines.probe`.
 
+    :param application: the application, which may be one of Flask
+    :param django_views: the views of Django
     :param asyncio_thread: whether the setting is on
     """
+    if asyncio_thread:
+        return []
     flask = sys.modules.get("flask")
-    if asyncio_thread or flask is None or not isinstance(application, flask.Flask):
-        return []
-    views = [f"{view.__module__}.{view.__qualname__}" for view in application.view_functions.values()
-             if iscoroutinefunction(view)]
-    if not views:
-        return []
-    more = f" and {len(views) - NAMED} more" if len(views) > NAMED else ""
-    return [finding(f"Flask has async views ({', '.join(views[:NAMED])}{more})", asyncio_thread)]
+    flask_views = application.view_functions.values() if flask and isinstance(application, flask.Flask) else ()
+    # It detects classes with asynchronous methods, too, which Django marks.
+    is_async: Callable[[Any], bool] = getattr(
+        sys.modules.get("asgiref.sync"), "iscoroutinefunction", iscoroutinefunction)
+    found = [(framework, list(dict.fromkeys(_name(view) for view in views if is_async(view))))
+             for framework, views in (("Flask", flask_views), ("Django", django_views))]
+    return [finding(f"{framework} has async views ({_listed(names)})", asyncio_thread)
+            for framework, names in found if names]
+
+
+def _name(view: Any) -> str:
+    # Django makes a function of a class. A partial function has no name.
+    view = getattr(view, "view_class", getattr(view, "func", view))
+    return f"{getattr(view, '__module__', '?')}.{getattr(view, '__qualname__', repr(view))}"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -53,7 +53,7 @@ def _django(cfg: Any, settings: Settings) -> Iterator[Finding]:
                 f"CONN_MAX_AGE of the database {alias!r} is {age}, so each request greenlet keeps a connection, up to "
                 f"{cfg.workers * requests} in all workers", _impact(database),
                 "Set CONN_MAX_AGE to 0, perhaps with pgbouncer or Django's pool; or limit the requests: "
-                f"GWORKERS_MAX_ACTIVE_REQUESTS={max(database.limit * 9 // 10 // cfg.workers, 1)} in the environment")
+                f"GWORKERS_MAX_ACTIVE_REQUESTS={_share(database, cfg.workers)} in the environment")
 
 
 def _sqlalchemy(cfg: Any, settings: Settings) -> Iterator[Finding]:
@@ -76,13 +76,21 @@ def _sqlalchemy(cfg: Any, settings: Settings) -> Iterator[Finding]:
                 f"the pools of SQLAlchemy for {host or 'localhost'} may open {number} connections in all "
                 "workers", _impact(database),
                 f"Set pool_size and max_overflow so that each worker opens at most "
-                f"{max(database.limit * 9 // 10 // cfg.workers, 1)}, or raise the limit of the database")
+                f"{_share(database, cfg.workers)}, or raise the limit of the database")
 
 
 def _capacity(pool: Any) -> float:
     """Return the most connections of a QueuePool."""
     size, overflow = pool.size(), pool._max_overflow
     return inf if size == 0 or overflow < 0 else size + overflow
+
+
+def _share(database: Database, workers: int) -> int:
+    """Return how many connections each of the *workers* may use, with some left for administration.
+
+    During a reload there are twice as many workers.
+    """
+    return max(database.limit * 9 // 10 // (2 * workers), 1)
 
 
 def _database(name: str) -> Database | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from importlib import import_module
 
 from gunicorn import SERVER_SOFTWARE, util
@@ -21,6 +22,7 @@ from gworkers.checks import (
     libraries,
     requirements,
 )
+from gworkers.django_views import load_views, urlconf
 from gworkers.doctor import installed
 from gworkers.doctor.gunicorn_application import GunicornApplication, SettingValue, UsageError
 from gworkers.doctor.report import Report, plain
@@ -118,7 +120,8 @@ def _boot_worker(
     report.backend, report.resolver = loop_info
     # A patch by gunicorn.conf.py has been reported before.
     report.findings += [finding for finding in _load_application(app, worker) if finding not in report.findings]
-    report.findings += libraries.check(worker.hub_name, worker.settings, set())
+    found = libraries.check(worker.hub_name, worker.settings, set())
+    report.findings += map(_despite_hook, found) if "post_fork" in report.gunicorn else found
     report.findings += database_connections.check(cfg, worker.settings)
 
 
@@ -126,12 +129,21 @@ def _load_application(app: GunicornApplication, worker: GreenWorker) -> list[Fin
     """Load the application in the process of *worker*. Return findings about it."""
     try:
         wsgi = app.wsgi()
-        found = [*application.check(wsgi, app), *async_views.check(wsgi, worker.settings.asyncio_thread)]
+        found = [*application.check(wsgi, app),
+                 *async_views.check(wsgi, load_views(), worker.settings.asyncio_thread)]
     except (Exception, SystemExit) as error:
         found = [application.load_failure(error, app, _traceback_fix(app))]
     conflict = configuration.other_patch_finding(worker.hub_name)
     # Most likely an error is a consequence of the conflict.
     return found if conflict is None else [conflict]
+
+
+def _despite_hook(finding: Finding) -> Finding:
+    """Return *finding* about a library, which the hook ``post_fork`` may make untrue in a worker."""
+    if finding.code != "driver-blocks":
+        return finding
+    return replace(finding, fix=f"{finding.fix}. If post_fork makes it cooperative, workers do not report this: "
+                                "this command calls no hooks")
 
 
 def _setup_failure(problem: str, fix: str) -> Finding:
@@ -145,6 +157,10 @@ def _traceback_fix(app: GunicornApplication) -> str:
     if app.cfg.paste is not None:
         return FIX_ERROR
     code = f"import {module}" + (f"; {module}.{name}" if "(" in name else "")
+    # Django imports the URLs and the views later.
+    urls = urlconf()
+    if urls is not None:
+        code += f"; import {urls}"
     try:
         compile(code, "", "exec")
     except (SyntaxError, ValueError):

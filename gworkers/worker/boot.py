@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from gworkers import hubs
 from gworkers.checks import application, async_views, configuration, database_connections, libraries, patching
 from gworkers.code_changes import CODE_CHANGES
+from gworkers.django_views import load_views
 from gworkers.error_text import AppImportError, describe, print_traceback
 from gworkers.errors import SettingsError, StartError
 from gworkers.findings import Finding
@@ -173,6 +174,7 @@ class BootableWorker(InterruptibleWorker):
             findings = application.check(self.wsgi, self.app)
             if findings:
                 raise StartError(findings[0])
+            django_views = load_views()
         except Exception as error:
             if not (self.cfg.reload and works(Feature.RELOADER)):
                 raise
@@ -181,10 +183,11 @@ class BootableWorker(InterruptibleWorker):
                 # The workers with the previous code continue to serve.
                 raise
             serve_error_page(self, error)
+            django_views = []
         conflict = configuration.other_patch_finding(self.hub_name)
         if conflict is not None:
             raise StartError(conflict)
-        views = async_views.check(self.wsgi, self.settings.asyncio_thread)
+        views = async_views.check(self.wsgi, django_views, self.settings.asyncio_thread)
         self.has_async_views = bool(views)
         findings = [*self.check_new_libraries(), *views]
         if self.logs_shared_findings:

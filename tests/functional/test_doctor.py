@@ -176,6 +176,13 @@ def test_blocking_driver_is_reported(ask: Run, place: Path) -> None:
     result = ask(app=f"import MySQLdb\n{HELLO}")
     assert result.report["ok"]
     assert "MySQLdb" in result.finding("driver-blocks")["problem"]
+    assert "post_fork" not in result.finding("driver-blocks")["fix"]
+
+
+def test_blocking_driver_that_a_hook_may_change_is_reported_with_a_hint(ask: Run, place: Path) -> None:
+    (place / "MySQLdb.py").write_text("")
+    result = ask(app=f"import MySQLdb\n{HELLO}", config="def post_fork(server, worker): pass\n")
+    assert "If post_fork makes it cooperative, workers do not report this" in result.finding("driver-blocks")["fix"]
 
 
 def test_async_views_are_reported(ask: Run) -> None:

@@ -581,7 +581,7 @@ def test_finding_about_django_has_numbers(monkeypatch: pytest.MonkeyPatch) -> No
     (finding,) = database_connections.check(configuration(workers=2), Settings())
     assert "CONN_MAX_AGE of the database 'default' is 600" in finding.problem
     assert "up to 2000 in all workers" in finding.problem
-    assert "GWORKERS_MAX_ACTIVE_REQUESTS=45 in the environment" in finding.fix
+    assert "GWORKERS_MAX_ACTIVE_REQUESTS=22 in the environment" in finding.fix
 
 
 def test_settings_of_django_that_cannot_be_read_are_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
