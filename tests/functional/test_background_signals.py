@@ -137,7 +137,8 @@ def test_worker_refuses_the_signal_of_another_process(server: Server) -> None:
 
 @pytest.mark.full
 def test_full_ring_is_an_error(start: Start) -> None:
-    server = start("background_signals:app")
+    # The handler never ends.
+    server = start("background_signals:app", "--graceful-timeout", 1)
     body = server.connect(timeout=30).request("/fill").body.decode()
     assert body.startswith("17 the signal was not sent, because the 1024 KiB for messages are full"), body
 
