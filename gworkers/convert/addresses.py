@@ -1,6 +1,7 @@
 """Addresses that uWSGI listens on, as Gunicorn's `bind` and TLS settings."""
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,6 +9,11 @@ from gworkers.convert.configuration import Option
 from gworkers.convert.draft import Draft
 from gworkers.convert.value import Value, ValueProblem
 
+#: Addresses that only this machine reaches.
+LOCAL = re.compile(r"unix:|fd://|127\.|localhost:|\[::1\]")
+#: Options with an address for the uwsgi protocol, and those with an address for HTTP.
+UWSGI = ("socket", "uwsgi-socket")
+HTTP = ("http", "http-socket", "http11-socket", "httprouter", "https", "https-socket", "https2", "shared-socket")
 TO_HTTP = (
     "gworkers serves HTTP here, not the uwsgi protocol. In nginx replace uwsgi_pass by proxy_pass, and "
     "\"include uwsgi_params\" by proxy_set_header lines for Host, X-Forwarded-For and X-Forwarded-Proto. If the proxy "
@@ -15,6 +21,10 @@ TO_HTTP = (
 )
 
 
+FORWARDED = (
+    "uWSGI takes wsgi.url_scheme from X-Forwarded-Proto of each client. Gunicorn does so for the addresses in "
+    "forwarded_allow_ips and for Unix sockets only. If a proxy on another machine or in another container sends it, "
+    "set forwarded_allow_ips to the address of the proxy.")
 NOWHERE = "No option gives an address. Gunicorn listens on 127.0.0.1:8000, unless bind names others."
 ALL_OR_NONE = (
     "Gunicorn uses TLS on all addresses or on none. If others have to serve plain HTTP, start a second server, "
@@ -50,16 +60,29 @@ def address(value: Value) -> Value:
 
 def http(option: Option, draft: Draft) -> None:
     """An address that serves HTTP."""
-    first = option.value.parts[0] if option.value.parts else ""
-    # =0 refers to a shared socket, whose own option becomes the address.
-    if not (isinstance(first, str) and first.startswith("=")):
-        draft.append("bind", address(option.value).string(), option)
+    if _bind(option, draft) and not LOCAL.match(address(option.value).shown):
+        draft.note(option, FORWARDED)
 
 
 def uwsgi(option: Option, draft: Draft) -> None:
     """An address that served the uwsgi protocol. It serves HTTP."""
-    http(option, draft)
+    _bind(option, draft)
     draft.note(option, TO_HTTP)
+
+
+def has_only_uwsgi(options: Sequence[Option]) -> bool:
+    """Return whether all addresses are those of the uwsgi protocol, so that all requests come from a proxy."""
+    names = {option.name for option in options}
+    return not names.isdisjoint(UWSGI) and names.isdisjoint(HTTP)
+
+
+def _bind(option: Option, draft: Draft) -> bool:
+    """Add the address of an option. Return whether it has one: =0 refers to a shared socket with its own option."""
+    first = option.value.parts[0] if option.value.parts else ""
+    if isinstance(first, str) and first.startswith("="):
+        return False
+    draft.append("bind", address(option.value).string(), option)
+    return True
 
 
 def https(option: Option, draft: Draft) -> None:

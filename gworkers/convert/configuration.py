@@ -18,6 +18,9 @@ MOST_FILES = 500
 #: The most options of a whole configuration, which loops and includes can multiply.
 MOST = 10_000
 
+#: What to do if an included file cannot be read.
+INCLUDED = ("{} includes it. As in uWSGI, a relative path belongs to the current directory. Run the command in the "
+            "directory in which uWSGI is started; for a vassal this is the directory of the vassals.")
 INCLUDES = frozenset(("ini", "include", "inherit", "config", "yaml", "yml", "json", "js", "xml"))
 ENDS = frozenset(("endif", "end-if", "endfor", "end-for"))
 LOOPS = frozenset(("for", "for-glob", "for-times", "for-readline"))
@@ -108,7 +111,7 @@ class _Loader:
         if self.included > MOST_FILES:
             raise SourceError(f"{path} includes more than {MOST_FILES} files.")
         if path not in self.texts:
-            self.texts[path] = read(path)
+            self.texts[path] = read(path, INCLUDED.format(current)) if around else read(path)
         block = _Block()
         for line in lines(self.texts[path], path, section):
             where = f"{path}:{line.number}"

@@ -34,6 +34,9 @@ def convert(configuration: Configuration) -> Draft:
 
 def _option(option: Option, draft: Draft, variables: set[str]) -> None:
     row = find(option.name)
+    if option.name in variables and option.name not in ROWS and "_" in option.name:
+        # A variable of the file, which only looks like one of uWSGI's options.
+        return
     if row is None:
         dashed = option.name.replace("_", "-")
         row = find(dashed) if dashed != option.name and option.name not in variables else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from gworkers.convert import addresses
 from gworkers.convert.configuration import Option
 from gworkers.convert.draft import Draft
 from gworkers.convert.value import Value
@@ -19,6 +20,7 @@ VARIABLE = re.compile(r"%\(([^()]*)\)(?:s)?|%")
 #: Gunicorn's default, with the header in the place of the peer's address.
 FORWARDED = '%({x-forwarded-for}i)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
+PASSED = "the proxy passes the address of the client on"
 TARGETS = ("Gunicorn logs to files and to stdout and stderr (errorlog, accesslog), or to syslog (syslog, syslog_addr). "
            "Choose one.")
 
@@ -79,11 +81,23 @@ def forwarded(option: Option, draft: Draft) -> None:
 def finish(options: list[Option], draft: Draft) -> None:
     """Log requests where uWSGI does: everywhere, unless it is turned off."""
     off = [option for option in options if option.name == "disable-logging"]
-    if draft.has("accesslog") or (off and off[-1].value.switch() != "False"):
-        return
-    draft.settings += [replace(each, setting="accesslog") for each in draft.of("errorlog")]
+    if not draft.has("accesslog"):
+        if off and off[-1].value.switch() != "False":
+            return
+        draft.settings += [replace(each, setting="accesslog") for each in draft.of("errorlog")]
     if not draft.has("accesslog"):
         draft.set("accesslog", '"-"', comment="uWSGI logs each request; remove this line if a proxy does")
+    if addresses.has_only_uwsgi(options):
+        _log_clients(draft)
+
+
+def _log_clients(draft: Draft) -> None:
+    """Log addresses of clients, which the uwsgi protocol has passed on. In HTTP the proxy sends a header."""
+    if not draft.has("access_log_format"):
+        draft.set("access_log_format", Value.of(FORWARDED).string(), comment=PASSED)
+    draft.settings = [
+        replace(each, expression=each.expression.replace("%(h)s", "%({x-forwarded-for}i)s"))
+        if each.setting == "access_log_format" else each for each in draft.settings]
 
 
 def _target(value: Value) -> str | None:

@@ -107,7 +107,9 @@ def keepalive(option: Option, draft: Draft) -> None:
         seconds = option.value.integer()
     except ValueError:
         seconds = ""
-    if seconds not in ("", "0", "1"):
+    if seconds in ("", "0", "1"):
+        draft.needs_nothing(option)
+    else:
         draft.set("keepalive", seconds, option)
 
 
@@ -129,6 +131,15 @@ def reload_mercy(option: Option, draft: Draft) -> None:
     """The time that requests have to end when the server reloads. That of a worker takes precedence."""
     if not draft.has("graceful_timeout"):
         draft.set("graceful_timeout", option.value.integer(), option)
+
+
+def pidfile(option: Option, draft: Draft) -> None:
+    """A file with the process id of the master. uWSGI can write several."""
+    value = option.value.string()
+    if any(earlier.expression != value and earlier.condition == option.condition for earlier in draft.of("pidfile")):
+        draft.note(option, "Gunicorn writes one pidfile, the last of these options. Name it in scripts that read "
+                           "another one.")
+    draft.set("pidfile", value, option)
 
 
 def environment(option: Option, draft: Draft) -> None:
@@ -163,7 +174,7 @@ def no_sendfile(option: Option, draft: Draft) -> None:
 
 def reload(option: Option, draft: Draft) -> None:
     """Reload when the code changes."""
-    draft.set("reload", "True", option)
+    draft.set("reload", option.value.switch(), option)
 
 
 def lazy(option: Option, draft: Draft) -> None:

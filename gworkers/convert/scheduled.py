@@ -5,33 +5,44 @@ import re
 
 from gworkers.convert.configuration import Option
 from gworkers.convert.draft import Draft
-from gworkers.convert.value import ValueProblem, literal
+from gworkers.convert.value import Code, Value, ValueProblem, literal
 
 #: The fields of a time in uWSGI's order, which is that of a cron expression.
 FIELDS = ("minute", "hour", "day", "month", "week")
+DECORATOR = "@background.cron"
+#: Modules that the code of a placeholder may need.
+MODULES = ("os", "socket", "time")
 
 
 def cron(option: Option, draft: Draft) -> None:
     """A command with a time of five numbers before it: ``0 2 -1 -1 -1 command``."""
-    *times, command = option.value.shown.split(None, 5) if len(option.value.shown.split(None, 5)) == 6 else ("",)
-    if not times:
+    first, *rest = option.value.parts or ("",)
+    times = first.split(None, 5) if isinstance(first, str) else []
+    # The command may begin with a placeholder.
+    command = Value.of(times.pop() if len(times) == 6 else "", *rest)
+    if len(times) != 5 or not command.parts:
         raise ValueProblem("it has no five numbers with a command after them")
     _note(option, times, command, draft)
 
 
 def cron2(option: Option, draft: Draft) -> None:
     """A command with a time of names before it: ``minute=0,hour=2 command``."""
-    pairs, _, command = option.value.shown.partition(" ")
-    given = dict(pair.partition("=")[::2] for pair in pairs.split(","))
-    _note(option, [given.get(name, "-1") for name in FIELDS], command.strip(), draft)
+    pairs, *command = option.value.split(" ", 1)
+    given = dict(pair.partition("=")[::2] for pair in pairs.shown.split(","))
+    _note(option, [given.get(name, "-1") for name in FIELDS], command[0] if command else Value(), draft)
 
 
-def _note(option: Option, times: list[str], command: str, draft: Draft) -> None:
+def _note(option: Option, times: list[str], command: Value, draft: Draft) -> None:
     expression = " ".join(_field(time) for time in times)
-    draft.note(option, "Add to the application (from gworkers import background), or use the cron of the system:\n"
-                       f"  @background.cron({literal(expression)})\n"
-                       "  def job():\n"
-                       f"      subprocess.run({literal(command)}, shell=True)")
+    computed = [part.source for part in command.parts if isinstance(part, Code)]
+    modules = [name for name in MODULES if any(f"{name}." in source for source in computed)] + ["subprocess"]
+    # The name of a function identifies it in the server.
+    earlier = sum(DECORATOR in note.text for note in draft.notes)
+    draft.note(option, f"Add to the application (import {', '.join(modules)}; from gworkers import background; pip "
+                       "install 'gworkers[background]'), or use the cron of the system:\n"
+                       f"  {DECORATOR}({literal(expression)})\n"
+                       f"  def job_{earlier + 1}():\n"
+                       f"      subprocess.run({command.strip().string()}, shell=True)")
 
 
 def _field(time: str) -> str:

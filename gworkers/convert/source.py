@@ -14,9 +14,10 @@ class SourceError(Exception):
     """The file cannot be converted. The message is for the user."""
 
 
-def read(path: str) -> str:
+def read(path: str, fix: str = "Name a configuration file of uWSGI.") -> str:
     """Return the text of the file at *path*, or of stdin if it is ``-``.
 
+    :param fix: what to do if it cannot be read
     :raises SourceError: if it cannot be read or is not text
     """
     name = "stdin" if path == "-" else path
@@ -24,10 +25,10 @@ def read(path: str) -> str:
         with io.FileIO(os.dup(0) if path == "-" else open_regular_file(path)) as file:
             data = _content(file)
     except NotRegularFileError as error:
-        raise SourceError(f"{name} cannot be read: {error.strerror}. Name a configuration file of uWSGI.") from None
+        raise SourceError(f"{name} cannot be read: {error.strerror}. {fix}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SourceError(f"{name} cannot be read: {reason}. Name a configuration file of uWSGI.") from None
+        raise SourceError(f"{name} cannot be read: {reason}. {fix}") from None
     if len(data) > LARGEST:
         raise SourceError(f"{name} is larger than {LARGEST} bytes, so it is not a configuration of uWSGI.")
     try:

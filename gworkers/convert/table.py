@@ -12,7 +12,7 @@ CRON = ("A function with `@background.cron(\"*/5 * * * *\")` of `gworkers.backgr
 ADDRESSES = (
     served("http http-socket http11-socket httprouter", "`bind`", addresses.http),
     served(
-        "socket uwsgi-socket", "`bind`, with HTTP in place of the uwsgi protocol: `proxy_pass` in nginx",
+        " ".join(addresses.UWSGI), "`bind`, with HTTP in place of the uwsgi protocol: `proxy_pass` in nginx",
         addresses.uwsgi),
     served(
         "fastcgi-socket fastcgi-nph-socket scgi-socket scgi-nph-socket raw-socket puwsgi-socket suwsgi-socket",
@@ -126,7 +126,7 @@ PROCESSES = (
     served(
         "umask", "`umask` for sockets; `UMask` of systemd for files of the application", rules.umask,
         "Gunicorn's umask applies to its sockets only. For files of the application set UMask in systemd."),
-    served("pidfile pidfile2 safe-pidfile safe-pidfile2", "`pidfile`", Setting("pidfile")),
+    served("pidfile pidfile2 safe-pidfile safe-pidfile2", "`pidfile`; there is only one", rules.pidfile),
     served(
         "procname procname-prefix procname-prefix-spaced procname-master", "`proc_name`; it needs setproctitle",
         Setting("proc_name"),
@@ -198,7 +198,7 @@ RELOADS = (
     absent(
         "touch-reload touch-workers-reload touch-chain-reload fs-*",
         "Send `HUP` to the master (`systemctl reload`): it reloads all workers without losing a request. A systemd "
-        "path unit can do this when a file changes."),
+        "path unit can do this when a file changes: docs/migrate/uwsgi.md shows it."),
     served(
         "py-autoreload py-auto-reload python-autoreload python-auto-reload py-autoreload-on-edit",
         "`reload`, for development",
@@ -222,9 +222,11 @@ LOGS = (
     served("log-x-forwarded-for", "`access_log_format` with `%({x-forwarded-for}i)s`", logs.forwarded),
     needless(
         "log-date logdate log-master* log-zero log-micros log-sendfile log-ioerror log-reopen logfile-chown "
-        "logfile-chmod threaded-logger logformat-strftime log-format-strftime log-prefix log-big log-req-encoder "
-        "log-encoder",
-        "Gunicorn's log has its own form; `access_log_json` writes JSON"),
+        "logfile-chmod threaded-logger logformat-strftime log-format-strftime log-prefix log-big",
+        "Gunicorn's log has its own form"),
+    absent(
+        "log-req-encoder log-encoder",
+        "Set `access_log_json` for the requests as JSON, and `logconfig_dict` for the form of other lines."),
     absent(
         "log-4xx log-5xx log-slow",
         "The access log has all requests or none. A class in `logger_class` can select some."),

@@ -28,9 +28,9 @@ def convert(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_ordinary_configuration(convert: Any) -> None:
-    found = convert("http = :8000\nmodule = site.wsgi\nmaster = true\nprocesses = 4\nvacuum = true\n")
+    found = convert("http = 127.0.0.1:8000\nmodule = site.wsgi\nmaster = true\nprocesses = 4\nvacuum = true\n")
     settings = found.settings()
-    assert settings["bind"] == ["0.0.0.0:8000"]
+    assert settings["bind"] == ["127.0.0.1:8000"]
     assert settings["wsgi_app"] == "site.wsgi:application"
     assert settings["workers"] == 4
     assert settings["worker_class"] == "gworkers.GeventWorker"
@@ -127,7 +127,7 @@ def test_formats_have_the_same_meaning(convert: Any, name: str) -> None:
     assert {key: settings[key] for key in found.assigned} == {
         "wsgi_app": "m:application", "pythonpath": "a b,c", "bind": ["0.0.0.0:80"],
         "worker_class": "gworkers.GeventWorker", "accesslog": "-"}
-    assert found.notes == ""
+    assert found.noted == ["http-socket"]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
@@ -167,6 +167,11 @@ def test_stdin_may_include_its_own_sections() -> None:
     ("http =", "the address is empty"),
     ("cron = every day", "five numbers"),
     ("cron = 1 2 3 4 x y", "'x' is not a number"),
+    ("cron = 1 2 3 4 5", "five numbers"),
+    ("cron = $(A) 2 3 4 5 x", "five numbers"),
+    ("http = :80", "forwarded_allow_ips"),
+    ("pidfile = /a\nsafe-pidfile = /b", "Gunicorn writes one pidfile, the last of these options"),
+    ("log-encoder = json {}", "access_log_json"),
     ("umask = 9", "The value is wrong"),
     ("include = $(FILE)", "The included file depends on the environment"),
     ("for = $(LIST)\npp = %(_)\nendfor", "The loop depends on the environment"),
@@ -192,6 +197,42 @@ def test_same_note_names_all_options(convert: Any) -> None:
     found = convert("module = a\nstatic-map = /a=/b\nstatic-map = /c=/d\ncheck-static = /e\n")
     assert found.noted == ["static-map", "check-static"]
     assert found.notes.count("WhiteNoise") == 1
+
+
+def test_variable_that_resembles_an_option_has_no_note(convert: Any) -> None:
+    assert convert("vassal_name = a\nmodule = %(vassal_name)\n").noted == []
+    assert convert("spooler = a\nprocname = %(spooler)\n").noted == ["spooler", "procname"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:80", "/run/x.sock", "[::1]:80", "localhost:80"])
+def test_address_of_this_machine_has_no_note_on_the_proxy(convert: Any, address: str) -> None:
+    assert "forwarded_allow_ips" not in convert(f"http-socket = {address}\n").notes
+
+
+def test_included_file_that_is_missing_is_looked_up_as_in_uwsgi(tmp_path: Path, capfd: Any) -> None:
+    file = tmp_path / "vassal.ini"
+    file.write_text("[uwsgi]\nini = base.ini\n")
+    assert main([str(file)]) == 2
+    message = capfd.readouterr().err
+    assert f"base.ini cannot be read: No such file or directory. {file} includes it." in message
+    assert "a relative path belongs to the current directory" in message
+
+
+def test_commands_of_cron_are_functions_with_different_names(convert: Any) -> None:
+    found = convert("cron = 0 2 -1 -1 -1 x\ncron2 = hour=3 y\nunique-cron = 1 1 1 1 1 z\n")
+    assert [f"def job_{number}():" in found.text for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert "import subprocess;" in found.text
+
+
+@pytest.mark.parametrize(("line", "code"), [
+    ("cron = 0 2 -1 -1 -1 $(HOME)/bin/x.sh a", 'os.environ["HOME"] + "/bin/x.sh a"'),
+    ("cron = 0 2 -1 -1 -1 x $(HOME)", '"x " + os.environ["HOME"]'),
+    ("cron2 = hour=2 x $(HOME)/y", '"x " + os.environ["HOME"] + "/y"'),
+])
+def test_variable_in_a_command_of_cron_is_read_from_the_environment(convert: Any, line: str, code: str) -> None:
+    text = convert(line).text
+    assert f"subprocess.run({code}, shell=True)" in text
+    assert "import os, subprocess;" in " ".join(text.replace("#", "").split())
 
 
 def test_command_of_cron_remains_text(convert: Any) -> None:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.smoke
 
 MB = 1024 * 1024
 
+FORWARDED = '%({x-forwarded-for}i)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+
 #: Lines of a configuration, and the settings that they become. Those of gworkers are below "own".
 EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("http = :80", {"bind": ["0.0.0.0:80"]}),
@@ -31,7 +33,7 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("http-socket = 127.0.0.1:80 ; a comment", {"bind": ["127.0.0.1:80"]}),
     ("http-socket = 127.0.0.1:80\nhttp-socket = 127.0.0.1:81", {"bind": ["127.0.0.1:80", "127.0.0.1:81"]}),
     ("shared-socket = :80\nhttp-socket = =0", {"bind": ["0.0.0.0:80"]}),
-    ("socket = /run/x.sock", {"bind": ["unix:/run/x.sock"]}),
+    ("socket = /run/x.sock", {"bind": ["unix:/run/x.sock"], "access_log_format": FORWARDED}),
     ("fastcgi-socket = :9000", {"bind": ["0.0.0.0:9000"]}),
     ("https = :443,/c,/k", {"bind": ["0.0.0.0:443"], "certfile": "/c", "keyfile": "/k"}),
     ("https = :443,c,k,HIGH,!ca", {"bind": ["0.0.0.0:443"], "certfile": "c", "keyfile": "k", "ciphers": "HIGH",
@@ -92,6 +94,9 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("buffer-size = $(N)", {"limit_request_line": 8190, "limit_request_field_size": 12345}),
     ("py-autoreload = 2", {"reload": True}),
     ("py-autoreload = 0", {}),
+    ("py-autoreload = $(N)", {"reload": True}),
+    ("py-autoreload = $(OFF)", {"reload": False}),
+    ("pidfile = /p\nsafe-pidfile = /q", {"pidfile": "/q"}),
     ("daemonize = /l", {"daemon": True, "errorlog": "/l", "accesslog": "/l", "capture_output": True}),
     ("logto = /l", {"errorlog": "/l", "accesslog": "/l", "capture_output": True}),
     ("logger = app file:/l", {"errorlog": "/l", "accesslog": "/l", "capture_output": True}),
@@ -102,8 +107,12 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("req-logger = stdio", {"accesslog": "-"}),
     ("log-format = %(method) %(var.HTTP_A_B) %(var.X) 100%%", {
         "access_log_format": "%(m)s %({a-b}i)s %({X}e)s 100%%"}),
-    ("log-x-forwarded-for = true", {
-        "access_log_format": '%({x-forwarded-for}i)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'}),
+    ("log-x-forwarded-for = true", {"access_log_format": FORWARDED}),
+    ("socket = /s\nlog-format = %(addr) %(uri)", {
+        "bind": ["unix:/s"], "access_log_format": "%({x-forwarded-for}i)s %({raw_uri}e)s"}),
+    ("socket = /s\nhttp = 127.0.0.1:80\nlog-format = %(addr)", {
+        "bind": ["unix:/s", "127.0.0.1:80"], "access_log_format": "%(h)s"}),
+    ("socket = /s\ndisable-logging = true", {"bind": ["unix:/s"], "accesslog": None}),
     ("disable-logging = true", {"accesslog": None}),
     ("disable-logging = false", {}),
     ("stats = :91", {"own": {"status_address": "0.0.0.0:91"}}),
@@ -134,7 +143,7 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("set-ph = a=b=c\nchdir = %(a)", {"chdir": "b=c"}),
     ("chdir = %d%n.%e%%", {"chdir": "DIRECTORY/uwsgi.ini%"}),
 ]  # fmt: skip
-ENVIRON = {"N": "12345", "M": "value of M", "B": "value of B"}
+ENVIRON = {"N": "12345", "OFF": "0", "M": "value of M", "B": "value of B"}
 
 
 def convert(directory: Path, capfd: pytest.CaptureFixture[str], text: str) -> Converted:
@@ -170,7 +179,7 @@ def rows(rule: Any) -> list[Any]:
 
 @pytest.mark.parametrize("names", rows(nothing))
 def test_option_needs_nothing(names: list[str], tmp_path: Path, capfd: Any) -> None:
-    found = convert(tmp_path, capfd, "\n".join(f"{name} = 1" for name in names) + "\nmodule = a\nhttp = :80")
+    found = convert(tmp_path, capfd, "\n".join(f"{name} = 1" for name in names) + "\nmodule = a\nhttp = 127.0.0.1:80")
     assert found.notes == ""
     assert found.assigned == ["wsgi_app", "bind", "worker_class", *["accesslog"]["disable-logging" in names:]]
 
