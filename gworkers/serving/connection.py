@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from gworkers.serving.server import Server
     from gworkers.serving.states import AfterResponse
 
+#: Why the first bytes of a proxy with ``uwsgi_pass`` are refused.
+UWSGI = "the client sends the uwsgi protocol instead of HTTP. In nginx replace uwsgi_pass by proxy_pass"
+
 
 class Connection(ClosableTransport):
     """One accepted connection.
@@ -78,8 +81,8 @@ class Connection(ClosableTransport):
 
     @property
     def peer_name(self) -> str:
-        """The address of the peer, for the log."""
-        return str(self.peer[0]) if isinstance(self.peer, tuple) else os.fsdecode(self.peer)
+        """The address of the peer, for the log. A client of a Unix socket usually has none."""
+        return str(self.peer[0]) if isinstance(self.peer, tuple) else os.fsdecode(self.peer) or "a Unix socket"
 
     def __str__(self) -> str:
         return f"connection from {self.peer_name}, {self.state.value}"
@@ -154,6 +157,10 @@ class Connection(ClosableTransport):
 
     def _wait_for_more(self, data: bytes | bytearray) -> None:
         self.buffer = data
+        if data[:1] == b"\0":
+            # No request begins with this byte, and a packet of the uwsgi protocol has no end of a head.
+            self.refuse(Refusal(400, "Bad Request", UWSGI))
+            return
         self._seen = len(data)
         if self._deadline is not self.server.head:
             # The head has begun: from now on it must be complete within head_timeout.

@@ -20,6 +20,7 @@ import pytest
 
 from support.client import Client
 from support.deployed_example import EXAMPLES, DeployedExample, free_ports, program
+from support.paths import ROOT
 from support.waiting import WAIT_LIMIT, until
 from support.websocket import greet, shake_hands
 
@@ -153,6 +154,16 @@ def unit(path: Path, name: str) -> str:
 def test_systemd_accepts_the_units(systemd_directory):
     done = subprocess.run([program("systemd-analyze"), "verify", "webapp.service", "webapp.socket"],
                           cwd=systemd_directory, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_accepts_the_units_that_reload_when_a_file_changes(tmp_path: Path) -> None:
+    page = (ROOT / "docs/migrate/uwsgi.md").read_text()
+    path, service = re.findall(r"(?s)```ini\n(.*?)```", page)
+    (tmp_path / "shop-reload.path").write_text(path)
+    (tmp_path / "shop-reload.service").write_text(service.replace("/bin/systemctl", sys.executable))
+    done = subprocess.run([program("systemd-analyze"), "verify", "shop-reload.path"], cwd=tmp_path,
+                          capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

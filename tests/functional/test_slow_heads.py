@@ -25,6 +25,17 @@ def test_late_head(serve, data):
     assert len(server.whole_log(INVALID)) == 1
 
 
+def test_uwsgi_protocol_is_refused_at_once(serve):
+    server = serve("many_clients:app", settings={"head_timeout": 60})
+    client = server.connect()
+    client.send(b"\x00\x10\x00\x00\x0e\x00REQUEST_METHOD")
+    response = client.receive()
+    assert (response.status, response.closes) == (400, True)
+    assert "replace uwsgi_pass by proxy_pass" in response.text
+    client.expect_close()
+    server.wait_for_log(r"Invalid request from ip=.*: the client sends the uwsgi protocol instead of HTTP\.")
+
+
 @pytest.mark.smoke
 def test_late_head_after_other_requests(serve):
     server = serve("many_clients:app", "--keep-alive", 60, settings={"head_timeout": 0.3})

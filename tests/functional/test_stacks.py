@@ -123,9 +123,12 @@ def test_master_means_all_workers(start, ask, pidfile):
 @pytest.mark.only(transport="unix")
 def test_server_is_found_by_its_unix_socket(server, ask):
     pid, = listening(server)
+    send(server, "/wait?5")
+    server.connect().request("/")
     status, out, _ = ask("--bind-name", f"unix:{server.address}")
     assert status == 0
     assert out.startswith(f"Worker {pid}: ")
+    assert "\nGET /wait from a Unix socket, " in out
 
 
 @pytest.mark.only(hub="gevent")
