@@ -16,6 +16,7 @@ from gworkers.coroutines import runner
 from gworkers.coroutines.probe import AsyncioProbe
 from gworkers.serving import fork
 from gworkers.shared_state import SERVER_STATE, Order, Phase
+from gworkers.thread_locals import close_connections
 from gworkers.worker import drain
 from gworkers.worker.configurable import ConfigurableWorker
 from gworkers.worker.memory import resident_bytes
@@ -89,6 +90,8 @@ class GreenWorker(ConfigurableWorker):
         self._init_memory_limit()
         self._reopen_logs_if_asked()
         CURRENT_WORKER.server, CURRENT_WORKER.scheduler = self.server, self.scheduler
+        # Those that the application has opened while it was loaded. Requests have connections of their own.
+        close_connections(self.server.log)
         self.scheduler.start()
         self.server.start()
         self.watchdog.start()
