@@ -1,7 +1,7 @@
 """The conversion of a configuration of uWSGI, option by option."""
 from __future__ import annotations
 
-from gworkers.convert import addresses, application, logs
+from gworkers.convert import addresses, application, logs, rules
 from gworkers.convert.configuration import Configuration, Option
 from gworkers.convert.draft import Draft, Note
 from gworkers.convert.row import Row
@@ -23,6 +23,7 @@ def convert(configuration: Configuration) -> Draft:
     options = addresses.with_protocol(configuration.options)
     for option in options:
         _option(option, draft, configuration.variables)
+    rules.leave_time(draft)
     application.convert(options, draft)
     if not draft.has("bind"):
         draft.notes.insert(0, Note(addresses.NOWHERE))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from gworkers.convert import addresses
 from gworkers.convert.configuration import Option
-from gworkers.convert.draft import Draft
-from gworkers.convert.value import Value
+from gworkers.convert.draft import Assignment, Draft
+from gworkers.convert.value import Value, ValueProblem
 
 Kind = Callable[[Value], str]
 
@@ -101,6 +101,19 @@ def harakiri(option: Option, draft: Draft) -> None:
     draft.set("timeout", seconds, option, "harakiri: a worker that is blocked for this long is replaced")
 
 
+def leave_time(draft: Draft) -> None:
+    """Let requests end when the server reloads, as uWSGI does for 60 s. Gunicorn's default is 30 s."""
+    if draft.has("graceful_timeout"):
+        return
+    for each in draft.own:
+        limit = each.expression
+        if each.setting != "request_timeout" or (limit.isdecimal() and int(limit) <= 30):
+            continue
+        seconds = str(min(int(limit), 60)) if limit.isdecimal() else f"max(30, min({limit}, 60))"
+        draft.settings.append(Assignment("graceful_timeout", seconds, "harakiri, at most the 60 s of uWSGI",
+                                         each.condition))
+
+
 def keepalive(option: Option, draft: Draft) -> None:
     """The idle time of a connection. uWSGI's option may be a switch."""
     try:
@@ -116,6 +129,8 @@ def keepalive(option: Option, draft: Draft) -> None:
 def buffer_size(option: Option, draft: Draft) -> None:
     """The size of a request head."""
     size = option.value.integer()
+    if size == "0":
+        raise ValueProblem("a buffer of 0 bytes holds no request")
     longest = str(min(int(size), 8190)) if size.isdecimal() else f"min({size}, 8190)"
     draft.set("limit_request_line", longest, option, "buffer-size; 8190 is the most that Gunicorn allows")
     draft.set("limit_request_field_size", size, option, "buffer-size, for each field")

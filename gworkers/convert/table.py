@@ -155,7 +155,8 @@ PROCESSES = (
 
 LIMITS = (
     served(
-        "harakiri", "`request_timeout`: the client gets 504; and `timeout` for a worker that is blocked",
+        "harakiri",
+        "`request_timeout`: the client gets 504; `timeout` for a worker that is blocked; and `graceful_timeout`",
         rules.harakiri,
         "The client gets 504 after this time, and other requests of the worker go on. The late request is not "
         'ended: request_timeout_action="cancel" raises an exception in it.'),

@@ -12,6 +12,8 @@ from typing import Any
 from gworkers.doctor.gunicorn_application import SettingValue
 from gworkers.findings import Finding
 
+#: Settings that are read and written as octal numbers.
+FILE_MODES = ("umask", "control_socket_mode")
 #: The columns of a line.
 Row = tuple[str, ...]
 
@@ -112,7 +114,8 @@ def _fact_rows(facts: Mapping[str, str | None]) -> list[Row]:
 
 
 def _setting_rows(settings: Mapping[str, SettingValue]) -> list[Row]:
-    return [(name, format_value(value), origin) for name, (value, origin) in settings.items()]
+    return [(name, format_value(f"0o{value:03o}" if name in FILE_MODES else value), origin)
+            for name, (value, origin) in settings.items()]
 
 
 def _setting_objects(settings: Mapping[str, SettingValue]) -> dict[str, Any]:

@@ -139,6 +139,11 @@ def test_defaults_are_shown_on_request_only(shown: Run, run: Run) -> None:
     assert set(run("doctor", "--json", *words, env=env).report["settings"]) == own
 
 
+def test_file_mode_is_an_octal_number(shown: Run) -> None:
+    lines = lines_of(shown("doctor", "-k", WORKERS[HUB], "--umask", "0o117", "hello:app"))
+    assert [line.split()[1] for line in lines if line.split()[:1] == ["umask"]] == ["0o117"]
+
+
 def test_tables_fit_a_narrow_terminal(place: Path) -> None:
     pytest.importorskip("rich")
     words = ["doctor", "-k", WORKERS[HUB], "--bind", "0.0.0.0:8000", "hello:app"]

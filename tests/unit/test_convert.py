@@ -169,6 +169,7 @@ def test_stdin_may_include_its_own_sections() -> None:
     ("cron = 1 2 3 4 x y", "'x' is not a number"),
     ("cron = 1 2 3 4 5", "five numbers"),
     ("cron = $(A) 2 3 4 5 x", "five numbers"),
+    ("buffer-size = 0x10000", "a buffer of 0 bytes"),
     ("http = :80", "forwarded_allow_ips"),
     ("pidfile = /a\nsafe-pidfile = /b", "Gunicorn writes one pidfile, the last of these options"),
     ("log-encoder = json {}", "access_log_json"),
