@@ -152,16 +152,20 @@ class Server:
             with contained(connection):
                 connection.begin_drain()
 
-    def abort(self) -> int:
+    def abort(self) -> tuple[int, int]:
         """Close all connections, and disconnect the clients of requests that run.
 
-        :returns: the number of requests that run, including those whose clients have been released
+        :returns: the number of requests that run, including those whose clients have been released; and the number of
+            WebSockets and other connections on whose sockets the application has sent itself
         """
-        requests = len(self.released)
+        requests, sockets = len(self.released), 0
         for connection in list(self.connections):
             with contained(connection):
-                requests += connection.abort()
-        return requests
+                is_socket = connection.taken_over and connection.broken
+                if connection.abort():
+                    requests += not is_socket
+                    sockets += is_socket
+        return requests, sockets
 
     def release_after_fork(self) -> None:
         """Release all sockets in a process that the application has forked. The worker keeps them."""

@@ -44,10 +44,14 @@ def drain(worker: GreenWorker) -> None:
         if abandoned:
             server.log.warning("Worker graceful timeout (pid:%s). Background functions that have not ended: %s. Set "
                                "graceful_timeout above the longest one.", worker.pid, text_of(abandoned))
-        aborted = server.abort()
-        if aborted:
+        requests, sockets = server.abort()
+        if requests:
             server.log.warning("Worker graceful timeout (pid:%s). Aborted requests: %s. "
-                               "Set graceful_timeout above the longest request.", worker.pid, aborted)
+                               "Set graceful_timeout above the longest request.", worker.pid, requests)
+        if sockets:
+            # Clients of WebSockets stay for hours and connect again, so this is not a problem.
+            server.log.info("Worker graceful timeout (pid:%s). Disconnected WebSockets, or other connections that the "
+                            "application handles itself: %s.", worker.pid, sockets)
         _beat_while(worker, busy, end)
     # Write the log records that are left, unless a log handler hangs.
     server.log.on_empty = worker.wake

@@ -33,11 +33,12 @@ def client(server, security, trusting):
     return secured(server, trusting) if security == "tls" else server.connect()
 
 
-@pytest.mark.parametrize(("path", "how", "end"), [
-    ("/upload", UPLOAD, "reading failed: a ConnectionError is True"),
-    ("/upgrade", UPGRADE, "read to the end|reading failed"),
+@pytest.mark.parametrize(("path", "how", "counted", "end"), [
+    ("/upload", UPLOAD, "Aborted requests", "reading failed: a ConnectionError is True"),
+    ("/upgrade", UPGRADE, "Disconnected WebSockets, .*", "read to the end|reading failed"),
 ], ids=["upload", "upgrade"])
-def test_application_reads_what_its_client_sent_then_gets_an_error(server, client, tmp_path, path, how, end):
+def test_application_reads_what_its_client_sent_then_gets_an_error(
+        server, client, tmp_path, path, how, counted, end):
     gate = tmp_path / "gate"
     client.send(request(f"{path}?{gate}", **how))
     if how is UPGRADE:
@@ -47,7 +48,7 @@ def test_application_reads_what_its_client_sent_then_gets_an_error(server, clien
         client.send(b"x" * 10000)
     server.wait_for_log("^reading$")
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.")
+    server.wait_for_log(rf"Worker graceful timeout \(pid:\d+\)\. {counted}: 1\.")
     gate.touch()
     server.wait_for_log(f"^{end}")
     client.read_to_end()
@@ -69,7 +70,7 @@ def test_abort_of_a_socket_that_the_application_has_closed(server, client, tmp_p
     assert client.receive().status == 101
     server.wait_for_log("^closed$")
     server.signal(signal.SIGTERM)
-    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.")
+    server.wait_for_log(r"Worker graceful timeout \(pid:\d+\)\. Disconnected WebSockets, .*: 1\.")
     (tmp_path / "gate").touch()
     assert server.wait_for_exit() == 0
     assert server.log("ERROR") == []

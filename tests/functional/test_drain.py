@@ -165,6 +165,9 @@ def opened(server: Server, kind: str) -> Client:
 
 ENDS = {"stream": "stream ended", "websocket": "websocket ended by ConnectionClosed",
         "upgrade": "upgraded connection ended"}
+DISCONNECTED = r"\[INFO\] Worker graceful timeout \(pid:\d+\)\. Disconnected WebSockets, or .*: 1\."
+ABORTED = {"stream": r"\[WARNING\] Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.",
+           "websocket": DISCONNECTED, "upgrade": DISCONNECTED}
 
 
 @pytest.mark.parametrize("kind", ENDS)
@@ -178,9 +181,10 @@ def test_requests_that_do_not_end_are_aborted(start: Start, kind: str) -> None:
         assert client.read(10) == b"still here"
     assert not server.log(ENDS[kind])
     server.wait_for_log(f"^{ENDS[kind]}$")
-    server.wait_for_log(r"\[WARNING\] Worker graceful timeout \(pid:\d+\)\. Aborted requests: 1\.")
+    server.wait_for_log(ABORTED[kind])
     client.read_to_end()
     assert server.wait_for_exit() == 0
+    assert len(server.log("Worker graceful timeout")) == 1
     assert not server.log("SIGKILL")
 
 
