@@ -71,7 +71,11 @@ class LoopThread:
         cancelled. The greenlet waits until it has ended.
 
         :raises BaseException: the exception of the coroutine, or the one that is raised in the greenlet
+        :raises TypeError: if it is not a coroutine
         """
+        if not asyncio.iscoroutine(coroutine):
+            # The loop would only log the error of its task, and the greenlet would wait forever.
+            raise TypeError(f"a coroutine is needed, not {coroutine!r}")
         executor = self.executor()
         tasks = self.start(coroutine, executor)
         executor.run_until_done()

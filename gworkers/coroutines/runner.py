@@ -75,6 +75,7 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     Outside of a worker, for example in a test or a script, it calls :func:`asyncio.run`.
 
     :raises BaseException: the exception of the coroutine
+    :raises TypeError: in a worker, if it is not a coroutine
     :raises RuntimeError: if the caller runs in an asyncio loop. Use ``await`` there.
     """
     runner = current()

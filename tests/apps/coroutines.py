@@ -48,6 +48,15 @@ def failing(environ, start_response):
     return answer(start_response, " ".join(found).encode())
 
 
+def no_coroutine(environ, start_response):
+    """An object that is no coroutine is refused."""
+    try:
+        gworkers.run_async(answer)
+    except TypeError as error:
+        return answer(start_response, str(error).encode())
+    return answer(start_response)
+
+
 async def loop_and_thread():
     return id(asyncio.get_running_loop()), threading.get_ident()
 

@@ -29,6 +29,10 @@ def test_exceptions_arrive_in_the_request(server):
     assert server.connect().request("/concurrent?1").body == b"1 11"
 
 
+def test_an_object_that_is_no_coroutine_is_refused(server):
+    assert server.connect().request("/no-coroutine").body.startswith(b"a coroutine is needed, not <function answer")
+
+
 def test_all_coroutines_share_a_loop(server):
     assert len({response.body for response in burst(server, ["/same-loop"] * 5).responses}) == 1
 
