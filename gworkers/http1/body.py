@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from gworkers.errors import ClientDisconnected, ClientError, ClientTimeout, Refusal
-from gworkers.http1.response_head import field_line
+from gworkers.http1.response_head import interim_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -168,12 +168,16 @@ class StreamedBody(Body, ABC):
                                               capitalize_response_headers: bool = True) -> None:
         if capitalize_response_headers:
             headers = [("-".join(map(str.capitalize, name.split("-"))), value) for name, value in headers]
-        self._continue_fields = b"".join(field_line(field)[0] for field in headers)
+        self._continue_fields = interim_lines(headers)
 
     def send_hundred_continue_response(self) -> None:
         request = self._request
+        response = self._connection.response
+        if response is None or response.req is not request:
+            # The request is over. The client may wait for the response to another one.
+            return
         expects = "HTTP_EXPECT" in request.fields and request.version >= (1, 1)
-        if expects and not self._connection.response.headers_sent:
+        if expects and not response.headers_sent:
             request.expects_continue = False
             self._connection.send_continue(self._continue_fields)
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.http1.discarding_connection import DISCARD
-from gworkers.http1.response_head import FIELDS, STATUSES, connection_options, field_line, status_code
+from gworkers.http1.response_head import FIELDS, STATUSES, connection_options, field_line, interim_lines, status_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -336,9 +336,9 @@ class Response:
         """Send a 103 response with *headers* (RFC 8297), unless the client uses HTTP/1.0 or the response has begun."""
         if self.headers_sent or self.ended or self._request.version < (1, 1):
             return
-        lines = []
+        fields = []
         for name, value in headers:
             name = name.decode("latin-1") if isinstance(name, bytes) else name
             value = value.decode("latin-1") if isinstance(value, bytes) else value
-            lines.append(field_line((name, value))[0])
-        self._connection.send(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % b"".join(lines))
+            fields.append((name, value))
+        self._connection.send(b"HTTP/1.1 103 Early Hints\r\n%s\r\n" % interim_lines(fields))

@@ -4,6 +4,10 @@ from __future__ import annotations
 import re
 from email.utils import formatdate
 from time import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: RFC 9112 section 4, and PEP 3333: one space before the reason.
 _STATUS = re.compile(r"[0-9]{3}(?: [ \t\x21-\x7e\x80-\xff]*)?")
@@ -107,6 +111,14 @@ def field_line(field: tuple[str, str]) -> tuple[bytes, int | None]:
             FIELDS.clear()
         FIELDS[(name, value)] = line, length
     return line, length
+
+
+def interim_lines(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return the lines of the header fields of a 1xx response, which has no ``Content-Length`` (RFC 9110 section 8.6).
+
+    The exceptions are those of :func:`field_line`.
+    """
+    return b"".join(line for line, length in map(field_line, fields) if length is None)
 
 
 def connection_options(field: tuple[str, str]) -> list[str]:

@@ -76,6 +76,21 @@ def continued(environ: Any, start_response: Any) -> Any:
     return answer(start_response, first + b"," + environ["eventlet.input"].read())
 
 
+kept: list[Any] = []
+
+
+def keeps_body(environ: Any, start_response: Any) -> Any:
+    """Keep the body for another request."""
+    kept.append(environ["wsgi.input"])
+    return answer(start_response, kept[-1].read())
+
+
+def continues_previous_body(environ: Any, start_response: Any) -> Any:
+    """Ask for the body of a request that is over."""
+    kept.pop().send_hundred_continue_response()
+    return answer(start_response, b"abcdef")
+
+
 def invalid_field(environ: Any, start_response: Any) -> Any:
     try:
         environ["wsgi.input"].set_hundred_continue_response_headers([("X-Name", "a\r\nX-Other: b")])

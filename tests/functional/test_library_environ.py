@@ -114,6 +114,17 @@ def test_no_100_response_for_a_client_that_expects_none(serve):
 
 
 @on_eventlet
+def test_no_100_response_after_the_request(serve):
+    client = serve("library_environ:app").connect()
+    client.send(request("/keeps-body", method="POST", headers=EXPECT))
+    assert client.receive_once().startswith(b"HTTP/1.1 100 ")
+    client.send(b"abcdef")
+    assert client.receive().body == b"abcdef"
+    response = client.request("/continues-previous-body")
+    assert (response.body, response.interim) == (b"abcdef", [])
+
+
+@on_eventlet
 def test_invalid_field_of_a_100_response_is_refused(serve):
     client = serve("library_environ:app").connect()
     assert client.request("/invalid-field", method="POST", body=b"abcdef").body == b"refused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gworkers.http1 import response_head
-from gworkers.http1.response_head import CACHED_LENGTH, FIELDS, field_line
+from gworkers.http1.response_head import CACHED_LENGTH, FIELDS, field_line, interim_lines
 
 pytestmark = pytest.mark.smoke
 
@@ -40,3 +40,9 @@ def test_full_cache_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         field_line(("X-Number", str(number)))
     assert list(FIELDS) == [("X-Number", "2")]
+
+
+def test_interim_response_has_no_field_that_frames_a_body() -> None:
+    fields = [("Content-Length", "5"), ("Link", "</a>"), ("Transfer-Encoding", "chunked"), ("X-A", "1")]
+    for _ in range(2):
+        assert interim_lines(fields) == b"Link: </a>\r\nX-A: 1\r\n"
