@@ -15,8 +15,8 @@ from typing import Any, Callable
 from gworkers.background.shared_file import MESSAGE_LOCK, MESSAGES, SharedFile
 from gworkers.errors import SendError
 
-#: Bytes of the ring.
-RING_SIZE = 1 << 20
+#: Bytes of messages that are kept.
+ROOM = 1 << 20
 #: The most bytes of a payload, as JSON.
 PAYLOAD_SIZE = 64 * 1024
 #: Where the position of the end of the last message is.
@@ -24,6 +24,8 @@ END = 16
 POSITION = struct.Struct("Q")
 #: The header of a message: its size with the header, and the key of the signal.
 HEADER = struct.Struct("I16s")
+#: Bytes of the ring. A message that is being written overwrites none of those that are kept.
+RING_SIZE = ROOM + HEADER.size + PAYLOAD_SIZE
 #: Seconds that a sender waits for other senders.
 PATIENCE = 1.0
 
@@ -89,8 +91,8 @@ class Messages:
 
     def _add(self, message: bytes) -> None:
         end = self.end
-        if end + len(message) - RING_SIZE > min(self._file.unread(), default=end):
-            raise SendError(f"the signal was not sent, because the {RING_SIZE >> 10} KiB for messages are full: a "
+        if end + len(message) - ROOM > min(self._file.unread(), default=end):
+            raise SendError(f"the signal was not sent, because the {ROOM >> 10} KiB for messages are full: a "
                             f"handler is slower than the senders. Send less, or let the handler pass its work on")
         start = end % RING_SIZE
         first = message[:RING_SIZE - start]
@@ -111,7 +113,7 @@ class Messages:
                 break
             size, found = HEADER.unpack(self._bytes(position, HEADER.size))
             payload = self._bytes(position + HEADER.size, size - HEADER.size) if found == key else None
-            if self.end - position > RING_SIZE:
+            if self.end - position > ROOM:
                 raise LookupError(position)
             position += size
             if payload is not None:

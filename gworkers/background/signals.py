@@ -63,7 +63,14 @@ class SignalMessages:
             return Step(self._messages.end)
         if message.payload is None:
             return Step(message.end, wait=0.0 if message.end < self._messages.end else float("inf"))
-        return Step(message.end, is_due=True, arguments=(json.loads(message.payload),))
+        try:
+            payload = json.loads(message.payload)
+        except (ValueError, RecursionError) as error:
+            # The limits of the sender's process may be higher.
+            self._log.error("A message of the signal %s was discarded, because its payload of %s bytes cannot be "
+                            "decoded: %s", self._signal, len(message.payload), error)
+            return Step(message.end, wait=0.0)
+        return Step(message.end, is_due=True, arguments=(payload,))
 
     def close(self) -> None:
         """Do nothing."""

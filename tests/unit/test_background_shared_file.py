@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import posix
 from collections.abc import Iterator
 from threading import Lock
 from time import monotonic
+from types import SimpleNamespace
 from typing import Callable
 
 import pytest
 
 from gworkers.background import shared_file
-from gworkers.background.messages import HEADER, PAYLOAD_SIZE, RING_SIZE, Messages, key_of
+from gworkers.background.messages import END, HEADER, PAYLOAD_SIZE, RING_SIZE, ROOM, Messages, key_of
 from gworkers.background.shared_file import LIFETIME, VARIABLE, SharedFile
+from gworkers.background.signals import SignalMessages
 from gworkers.errors import SendError
 
 pytestmark = pytest.mark.smoke
@@ -168,7 +171,7 @@ def test_messages_continue_at_the_beginning_of_the_ring(messages: Messages) -> N
 def test_message_that_was_not_read_is_kept(file: SharedFile, messages: Messages) -> None:
     reader = file.entry(KEY, lambda: float(messages.end), reads_messages=True)
     file.entry(OTHER, lambda: 0.0, reads_messages=False)
-    count = RING_SIZE // (PAYLOAD_SIZE + HEADER.size)
+    count = ROOM // (PAYLOAD_SIZE + HEADER.size)
     for number in range(count):
         add(messages, b"%d" % (number % 10) * PAYLOAD_SIZE)
     with pytest.raises(SendError, match="the 1024 KiB for messages are full"):
@@ -195,6 +198,27 @@ def test_reader_notices_lost_messages(messages: Messages) -> None:
         read_all(messages, 0)
 
 
+def test_killed_sender_destroys_no_message_that_is_kept(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = PAYLOAD_SIZE // 2
+    count = ROOM // (size + HEADER.size)
+    for number in range(100):
+        add(messages, b"%03d" % number * (size // 3))
+    kept = messages.end - count * (size // 3 * 3 + HEADER.size)
+
+    def write(fd: int, data: bytes, offset: int) -> int:
+        if offset == END:
+            raise InterruptedError
+        return posix.pwrite(fd, data, offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gworkers.background.messages.posix", SimpleNamespace(pread=posix.pread, pwrite=write))
+        with pytest.raises(InterruptedError):
+            add(messages, b"x" * PAYLOAD_SIZE)
+    found = read_all(messages, kept)[0]
+    assert [payload[:3] for payload in found] == [b"%03d" % number for number in range(100 - count, 100)]
+    assert not any(b"x" in payload for payload in found)
+
+
 def test_sender_waits_for_other_processes(file: SharedFile, messages: Messages,
                                           monkeypatch: pytest.MonkeyPatch) -> None:
     assert file.try_lock(shared_file.MESSAGE_LOCK)
@@ -211,3 +235,16 @@ def test_sender_waits_for_other_processes(file: SharedFile, messages: Messages,
     file.unlock(shared_file.MESSAGE_LOCK)
     assert not in_child(is_refused)
     assert read_all(messages, 0)[0] == [b"1"]
+
+
+@pytest.mark.parametrize("payload", [b"[" * 30_000 + b"]" * 30_000, b"{"])
+def test_payload_that_cannot_be_decoded_does_not_hold_back_the_next_one(messages: Messages, payload: bytes) -> None:
+    errors: list[str] = []
+    log = SimpleNamespace(error=lambda message, *args: errors.append(message % args))
+    source = SignalMessages("key", messages, log)  # type: ignore[arg-type]
+    add(messages, payload)
+    add(messages, b"5")
+    step = source.step(0)
+    assert (step.is_due, step.wait) == (False, 0.0)
+    assert f"its payload of {len(payload)} bytes cannot be decoded" in errors[0]
+    assert source.step(step.last).arguments == (5,)
