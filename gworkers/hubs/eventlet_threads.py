@@ -14,30 +14,34 @@ from typing import Any
 from greenlet import getcurrent
 
 
-class Doorbell:
+class HubCalls:
     """Calls functions in *hub*, the hub of the thread that creates it."""
 
     def __init__(self, hub: Any) -> None:
+        self._hub = hub
         self._functions: deque[Callable[[], object]] = deque()
-        self._rung = False
+        #: whether a byte in the pipe will wake up the hub
+        self._woken = False
         self._pipe = posix.pipe()
         for fd in self._pipe:
             os.set_blocking(fd, False)
-        hub.add(hub.READ, self._pipe[0], self._answer, _ignore, _ignore)
+        hub.add(hub.READ, self._pipe[0], self._schedule, _ignore, _ignore)
 
     def call(self, function: Callable[[], object]) -> None:
         """Call *function* in the hub. Any thread may call this."""
         self._functions.append(function)
-        if not self._rung:
-            self._rung = True
+        if not self._woken:
+            self._woken = True
             posix.write(self._pipe[1], b".")
 
-    def _answer(self, fd: int) -> None:
+    def _schedule(self, fd: int) -> None:
         posix.read(fd, 512)
-        # Before the functions are taken: a thread that adds one from now on rings again.
-        self._rung = False
+        # Before the functions are taken: a thread that adds one from now on writes to the pipe again.
+        self._woken = False
         while self._functions:
-            self._functions.popleft()()
+            # Not called here: a greenlet that is resumed may raise an exception of the application, at which the hub
+            # would remove the pipe.
+            self._hub.schedule_call_global(0, self._functions.popleft())
 
     def release_after_fork(self) -> None:
         """Close the file descriptors in a forked process."""
@@ -57,10 +61,12 @@ class Waiter:
         self.hub = hub
         #: whether the semaphore was passed to it
         self.has_it = False
+        #: whether it still waits; a timeout may end that after the semaphore was passed to it
+        self.waits = True
 
     def resume(self) -> None:
         """Continue, in the thread of the greenlet."""
-        if self.has_it and not self.greenlet.dead:
+        if self.waits:
             self.greenlet.switch()
 
 
@@ -76,7 +82,7 @@ class SharedSemaphores:
         semaphore_class = eventlet.semaphore.Semaphore
         # Re-entrant, because a finalizer may run at any point.
         self._guard = eventlet.patcher.original("threading").RLock()
-        self._doorbells: dict[Any, Doorbell] = {}
+        self._calls: dict[Any, HubCalls] = {}
         self._first_hub = self._current_hub()
         semaphore_class.acquire = lambda *args, **options: self._acquire(*args, **options)
         semaphore_class.release = lambda semaphore, blocking=True: self._release(semaphore)
@@ -87,13 +93,13 @@ class SharedSemaphores:
     def enter(self) -> None:
         """Let the current thread share semaphores."""
         hub = self._current_hub()
-        if hub not in self._doorbells:
-            self._doorbells[hub] = Doorbell(hub)
+        if hub not in self._calls:
+            self._calls[hub] = HubCalls(hub)
 
     def _release_after_fork(self) -> None:
-        for doorbell in self._doorbells.values():
-            doorbell.release_after_fork()
-        self._doorbells.clear()
+        for calls in self._calls.values():
+            calls.release_after_fork()
+        self._calls.clear()
 
     def _acquire(self, semaphore: Any, blocking: bool = True, timeout: float | None = None) -> bool:
         if timeout == -1:
@@ -116,6 +122,8 @@ class SharedSemaphores:
             if not self._stop_waiting(semaphore, waiter):
                 self._release(semaphore)
             raise
+        finally:
+            waiter.waits = False
         return not self._stop_waiting(semaphore, waiter)
 
     def _stop_waiting(self, semaphore: Any, waiter: Waiter) -> bool:
@@ -155,8 +163,8 @@ class SharedSemaphores:
             self._pass_on(semaphore)
 
     def _call_in(self, hub: Any, function: Callable[[], object]) -> None:
-        doorbell = self._doorbells.get(hub)
-        if hub is self._current_hub() or doorbell is None:
+        calls = self._calls.get(hub)
+        if hub is self._current_hub() or calls is None:
             hub.schedule_call_global(0, function)
         else:
-            doorbell.call(function)
+            calls.call(function)

@@ -145,6 +145,32 @@ def shared_lock(environ, start_response):
     return answer(start_response, str(most).encode())
 
 
+def fail_with_lock(environ, start_response):
+    """Twice a greenlet of eventlet waits for a lock that a coroutine releases, then fails. Returns what it raised."""
+    import eventlet
+
+    own = threading.Lock()
+
+    async def release():
+        own.release()
+
+    def wait_and_fail():
+        own.acquire()
+        raise ApplicationError("with the lock")
+
+    own.acquire()
+    found = []
+    for _ in range(2):
+        waiter = eventlet.spawn(wait_and_fail)
+        eventlet.sleep(0)
+        gworkers.run_async(release())
+        try:
+            waiter.wait()
+        except ApplicationError as error:
+            found.append(str(error))
+    return answer(start_response, ", ".join(found).encode())
+
+
 async def leave_task_behind(name):
     async def task():
         try:

@@ -47,6 +47,13 @@ def test_coroutines_and_requests_share_locks_of_eventlet(server):
     assert {response.body for response in found.responses} == {b"1"}
 
 
+@pytest.mark.only(hub="eventlet")
+def test_a_failure_with_a_shared_lock_does_not_end_the_sharing(server):
+    assert server.connect().request("/fail-with-lock").body == b"with the lock, with the lock"
+    for _ in range(2):
+        server.expect_traceback("ApplicationError: with the lock")
+
+
 def test_a_coroutine_cannot_block_its_own_loop(server):
     assert b"cannot be called from a running event loop" in server.connect().request("/in-a-coroutine").body
 
