@@ -21,6 +21,7 @@ import eventlet.corolocal
 import eventlet.green.socket
 import eventlet.greenio
 import eventlet.hubs
+import eventlet.lock
 import eventlet.patcher
 import eventlet.semaphore
 from greenlet import getcurrent, greenlet
@@ -293,7 +294,6 @@ class SharedLock:
 
     def __exit__(self, *error: object) -> None:
         self.release()
-
 
 
 def _ignore(*args: object) -> None:

@@ -86,6 +86,8 @@ class SharedSemaphores:
         self._first_hub = self._current_hub()
         semaphore_class.acquire = lambda *args, **options: self._acquire(*args, **options)
         semaphore_class.release = lambda semaphore, blocking=True: self._release(semaphore)
+        # It does not call the method of its base class.
+        eventlet.lock.Lock.release = lambda lock, blocking=True: self._release_lock(lock)
         # It may be scheduled already.
         semaphore_class._do_acquire = lambda semaphore: self._resume_original(semaphore)
         os.register_at_fork(after_in_child=self._release_after_fork)
@@ -139,6 +141,11 @@ class SharedSemaphores:
             semaphore.counter += 1
         self._pass_on(semaphore)
         return True
+
+    def _release_lock(self, lock: Any) -> bool:
+        if lock.counter > 0:
+            raise RuntimeError("release unlocked lock")
+        return self._release(lock)
 
     def _pass_on(self, semaphore: Any) -> None:
         """Give *semaphore* to the first greenlet that waits for it, if it is free."""

@@ -48,7 +48,9 @@ def test_coroutines_and_requests_share_locks_of_eventlet(server):
 
 
 @pytest.mark.only(hub="eventlet")
-def test_a_failure_with_a_shared_lock_does_not_end_the_sharing(server):
+def test_a_failure_with_a_shared_lock_does_not_end_the_sharing(start):
+    # The first wait begins before the loop is started.
+    server = start("coroutines:app")
     assert server.connect().request("/fail-with-lock").body == b"with the lock, with the lock"
     for _ in range(2):
         server.expect_traceback("ApplicationError: with the lock")
