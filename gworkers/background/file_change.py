@@ -169,5 +169,3 @@ def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:
         except OSError:
             # It was removed meanwhile, or is not readable.
             continue
-
-

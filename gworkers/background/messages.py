@@ -129,4 +129,3 @@ class Messages:
 def key_of(name: str) -> bytes:
     """Return the key of the signal *name*."""
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-

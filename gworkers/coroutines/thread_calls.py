@@ -37,9 +37,7 @@ class ThreadCalls:
     def call(self, function: Callable[[], object]) -> None:
         """Call *function* in the hub. Any thread may call this."""
         self._functions.append(function)
-        if not self._woken:
-            self._woken = True
-            posix.write(self._pipe[1], b".")
+        self._wake()
 
     @hub_callback
     def _call(self) -> None:
@@ -50,9 +48,9 @@ class ThreadCalls:
             with contained(self):
                 self._functions.popleft()()
         if self._functions:
-            self._wake_again()
+            self._wake()
 
-    def _wake_again(self) -> None:
+    def _wake(self) -> None:
         if not self._woken:
             self._woken = True
             posix.write(self._pipe[1], b".")

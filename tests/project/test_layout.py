@@ -15,15 +15,13 @@ PACKAGE = ROOT / "gworkers"
 
 #: A module may import from its own folder and from folders with a lower number. Modules at the top are "".
 LAYERS = {"": 0, "hubs": 1, "status": 1, "logs": 2, "http1": 3, "coroutines": 3, "checks": 4, "serving": 4,
-          "background": 5, "watch": 5, "master": 6, "worker": 6, "doctor": 7, "inspection": 7, "convert": 8}
+          "watch": 5, "inspection": 6, "background": 7, "master": 8, "worker": 8, "doctor": 9, "convert": 10}
 
 #: Entry points stand at the top, and import what they start.
 ENTRY_POINTS = {"__init__", "__main__", "cli", "hooks", "script"}
 
-#: Gunicorn tells only the worker class that it starts, so the class has to reach the arbiter. A process that is no
-#: worker sends signals as the commands ask workers.
-EXCEPTIONS = {("worker.configurable", "master.install"), ("background.remote", "inspection.control_client"),
-              ("background.remote", "inspection.workers")}
+#: Gunicorn tells only the worker class that it starts, so the class has to reach the arbiter.
+EXCEPTIONS = {("worker.configurable", "master.install")}
 
 
 def modules() -> dict[str, Path]:
