@@ -141,7 +141,7 @@ PROCESSES = (
     absent(
         "emperor* vassal* vassals* zerg* legion* broodlord heartbeat",
         "Use a systemd template unit, `gunicorn@.service`, with one instance for each application, and convert "
-        "each vassal."),
+        "each vassal. docs/migrate/uwsgi.md shows the unit."),
     served(
         "hook-master-start", "nothing for `unix_signal:15 gracefully_kill_them_all`, because `TERM` is graceful",
         rules.master_hook),

@@ -157,12 +157,15 @@ def test_systemd_accepts_the_units(systemd_directory):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_systemd_accepts_the_units_that_reload_when_a_file_changes(tmp_path: Path) -> None:
-    page = (ROOT / "docs/migrate/uwsgi.md").read_text()
-    path, service = re.findall(r"(?s)```ini\n(.*?)```", page)
-    (tmp_path / "shop-reload.path").write_text(path)
-    (tmp_path / "shop-reload.service").write_text(service.replace("/bin/systemctl", sys.executable))
-    done = subprocess.run([program("systemd-analyze"), "verify", "shop-reload.path"], cwd=tmp_path,
+@pytest.mark.parametrize("name", ["shop-reload.path", "shop-reload.service", "gunicorn@shop.service"])
+def test_systemd_accepts_the_units_of_the_page_on_uwsgi(name: str, tmp_path: Path) -> None:
+    names = ("shop-reload.path", "shop-reload.service", "gunicorn@.service")
+    units = re.findall(r"(?s)```ini\n(.*?)```", (ROOT / "docs/migrate/uwsgi.md").read_text())
+    for file, text in zip(names, units):
+        # Their programs do not exist here.
+        (tmp_path / file).write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", text))
+    assert len(units) == len(names)
+    done = subprocess.run([program("systemd-analyze"), "verify", name], cwd=tmp_path,
                           capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
