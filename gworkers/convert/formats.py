@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 from gworkers.convert.source import SourceError
 
 DEFAULT_SECTION = "uwsgi"
+#: An item of a list in YAML, in quotes or without.
+ITEM = re.compile(r"""\"[^\"]*\"|'[^']*'|[^\s,'\"][^,]*""")
 
 
 class Line(NamedTuple):
@@ -51,7 +53,10 @@ def _ini(text: str, _path: str, section: str) -> Iterator[Line]:
 
 
 def _yaml(text: str, _path: str, section: str) -> Iterator[Line]:
-    """The part of YAML that uWSGI reads without a library: one section, keys with a value or with a list."""
+    """The part of YAML that uWSGI reads without a library: one section, keys with a value or with a list.
+
+    Lists in brackets, for which uWSGI needs libyaml, are read too.
+    """
     current = key = None
     for number, line in enumerate(text.splitlines(), 1):
         line = re.sub(r"(^|\s)#.*", "", line).rstrip()
@@ -65,7 +70,14 @@ def _yaml(text: str, _path: str, section: str) -> Iterator[Line]:
         elif current == section and colon:
             key = _unquoted(name)
             if value:
-                yield Line(number, key, _unquoted(value))
+                yield from (Line(number, key, _unquoted(item)) for item in _items(value))
+
+
+def _items(value: str) -> list[str]:
+    """Return the items of a list in brackets, or a value that is no list."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return [value]
+    return ITEM.findall(value[1:-1])
 
 
 def _unquoted(text: str) -> str:

@@ -149,8 +149,9 @@ PROCESSES = (
         "attach-daemon* smart-attach-daemon* legion-attach-daemon attach-control-daemon exec-* hook-* as-user* "
         "call-* master-fifo fifo after-request-* after-request-hook wait-for-* touch-exec worker-exec worker-exec2 "
         "drop-after-* mount-* umount-* force-cwd refork* re-fork* wait-i* no-server command-mode",
-        "Use a systemd unit or a container for each other program. Python code can run in the hooks of "
-        "gunicorn.conf.py (`on_starting`, `when_ready`, `post_fork`, `on_exit`)."),
+        "Use a systemd unit or a container for each other program; `ExecStartPre` of the unit for a command before "
+        "the start. Python code can run in the hooks of gunicorn.conf.py (`on_starting`, `when_ready`, `post_fork`, "
+        "`on_exit`)."),
 )
 
 LIMITS = (

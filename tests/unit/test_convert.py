@@ -112,6 +112,7 @@ SAME = {
                 "[other]\nworkers = 9\n",
     "site.yml": "---\n# uWSGI\nuwsgi:\n  http-socket: ':80'  # the port\n  pp:\n    - a b\n    - c\n"
                 "  master: true\n  module: m\nother:\n  workers: 9\n",
+    "flow.yml": "uwsgi:\n  http-socket: ':80'\n  pp: ['a b', \"c\"]\n  master: true\n  module: [ m ]\n",
     "site.json": '{"other": {"workers": 9}, '
                  '"uwsgi": {"http-socket": ":80", "pp": ["a b", "c"], "master": true, "module": "m"}}',
     "site.xml": "<?xml version='1.0' encoding='utf-8'?><a><uwsgi id='1'><!-- a port --><http-socket>:80</http-socket>"
