@@ -241,7 +241,8 @@ class Pod:
         try:
             with closing(Client.connect(("127.0.0.1", self.status), 2)) as client:
                 return client.request(path).status == 200
-        except OSError:
+        except (OSError, AssertionError):
+            # Not in time.
             return False
 
     def stop(self) -> None:
