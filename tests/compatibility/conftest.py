@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from compatibility.results import RecordResults, describe, missing
-from support.databases import DatabaseServer, MariaDB, Missing, Postgres, Redis
+from support.databases import DatabaseServer, MariaDB, Postgres, Redis
 from support.http_sink import HttpSink
 from support.paths import APPS, LIBRARY_APPS, ROOT
 from support.program import Program
@@ -65,10 +65,7 @@ def database() -> Iterator[Callable[[str], DatabaseServer]]:
 
         def database(name: str) -> DatabaseServer:
             if name not in running:
-                try:
-                    running[name] = stack.enter_context(DATABASES[name]())
-                except Missing as error:
-                    unavailable(str(error))
+                running[name] = stack.enter_context(DATABASES[name]())
             return running[name]
 
         yield database

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from support.client import Client
-from support.deployed_example import EXAMPLES, DeployedExample, free_ports, program
+from support.deployed_example import EXAMPLES, DeployedExample
 from support.paths import ROOT
+from support.requirements import free_ports, program
 from support.waiting import WAIT_LIMIT, until
 from support.websocket import greet, shake_hands
 

@@ -15,9 +15,10 @@ import pytest
 
 from compatibility.socketio_chat import Chat, socketio
 from support.client import Client
-from support.deployed_example import EXAMPLES, free_ports, program
+from support.deployed_example import EXAMPLES
 from support.doc_blocks import blocks
 from support.paths import ROOT
+from support.requirements import free_ports, program
 from support.script import ScriptSetup, call
 from support.server import Server
 from support.waiting import WAIT_LIMIT, until

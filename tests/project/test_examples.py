@@ -9,8 +9,9 @@ from http.client import HTTPConnection
 
 import pytest
 
-from support.examples import WAIT_LIMIT, examples, get, hub_of, running
+from support.examples import examples, get, hub_of, running
 from support.paths import ROOT
+from support.waiting import WAIT_LIMIT
 
 pytest.importorskip("flask")
 pytestmark = pytest.mark.smoke

@@ -2,36 +2,21 @@
 
 They listen on a Unix socket, and Redis on a port of 127.0.0.1, too.
 
-Each class is a context manager. It raises :exc:`Missing` if the machine lacks the server's programs. A server that
-refuses to run as root runs as ``nobody``.
+Each class is a context manager. It skips the test if the machine lacks the server's programs, which Debian has in the
+packages postgresql, mariadb-server-core and redis-server. A server that refuses to run as root runs as ``nobody``.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from support.requirements import free_ports, program
 from support.waiting import until
-
-#: Debian's packages: postgresql, mariadb-server-core, redis-server.
-PLACES = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/sbin", "/usr/local/sbin",
-          *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
-
-
-class Missing(Exception):
-    """The machine lacks a program."""
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=os.pathsep.join(PLACES))
-    if found is None:
-        raise Missing(f"{name} is not installed")
-    return found
 
 
 class DatabaseServer:
@@ -137,9 +122,7 @@ class Redis(DatabaseServer):
     """Redis, without persistence."""
 
     def prepare(self) -> None:
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            self.port = unused.getsockname()[1]
+        self.port, = free_ports(1)
 
     @property
     def url(self) -> str:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,27 +13,10 @@ from pathlib import Path
 
 from support.client import Client
 from support.paths import ROOT
-from support.requirements import unavailable
+from support.requirements import free_ports
 from support.waiting import WAIT_LIMIT, until
 
 EXAMPLES = ROOT / "examples" / "deployment"
-
-
-def program(name: str) -> str:
-    """Return the path of a program, or skip the test."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        unavailable(f"{name} is not installed")
-    return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
 
 
 def copy_of(name: str, destination: Path) -> dict[str, int]:

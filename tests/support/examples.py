@@ -8,15 +8,13 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
 
 from support.paths import ROOT
-
-WAIT_LIMIT = 20.0
+from support.waiting import WAIT_LIMIT, until
 
 
 class Example(NamedTuple):
@@ -59,18 +57,21 @@ def running(command: str, directory: Path, log: Path) -> Iterator[tuple[str, int
     """Run *command* on a free port, yield the address, and expect a clean exit."""
     gunicorn, *words = shlex.split(command)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("GWORKERS_", "GUNICORN_"))}
+
+    def listening() -> tuple[str, int] | None:
+        assert process.poll() is None
+        found = re.search(r"Listening at: http://([\d.]+):(\d+)", log.read_text())
+        return (found[1], int(found[2])) if found else None
+
     with log.open("wb") as output:
         process = subprocess.Popen(
             [Path(sys.executable).with_name(gunicorn), *words, "--bind", "127.0.0.1:0"],
             cwd=directory, env=environ, stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + WAIT_LIMIT
-        while not (found := re.search(r"Listening at: http://([\d.]+):(\d+)", log.read_text())):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        yield found[1], int(found[2])
+        address = until(listening, "the server listens")
+        assert address is not None
+        yield address
         process.terminate()
         assert process.wait(WAIT_LIMIT) == 0
         assert "Traceback" not in log.read_text()

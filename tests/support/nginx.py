@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from support.client import Client
+from support.requirements import find_program
 from support.waiting import WAIT_LIMIT, until
 
-#: Debian has it where only root's PATH leads.
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+NGINX = find_program("nginx")
 
 CONFIG = """
 daemon off;
