@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent
@@ -85,6 +86,8 @@ def with_toctree(section: str) -> str:
 
 
 def setup(app: Sphinx) -> None:
+    # Pygments has no lexer for HAProxy's configuration.
+    app.add_lexer("haproxy", TextLexer)
     app.connect("source-read", link_to_repository)
     app.connect("source-read", link_tests)
     app.connect("source-read", make_toctrees)
