@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 def entries(server: Server) -> dict[str, object]:
     """Return the entries for the environs of *server*."""
-    client = CurrentClient(server)
+    client, request = CurrentClient(server), CurrentRequest(server)
     return {"gworkers.deadline": CurrentDeadline(server).set, "gworkers.client_gone": client,
-            "gworkers.wait_client_gone": client.wait, **server.hub.environ_entries(CurrentRequest(server))}
+            "gworkers.wait_client_gone": client.wait, "gworkers.end_in_drain": request.end_in_drain,
+            **server.hub.environ_entries(request)}
 
 
 def _connection(server: Server) -> Connection:
@@ -105,7 +106,12 @@ class CurrentRequest:
         response.call_after(callback)
 
     def end_in_drain(self) -> None:
-        """Disconnect the client when a drain begins, instead of waiting for the request."""
+        """Disconnect the client when a drain begins, instead of waiting for the request.
+
+        This is ``environ["gworkers.end_in_drain"]``.
+
+        :raises RuntimeError: outside of a request's own greenlet
+        """
         connection = _connection(self._server)
         connection.ends_in_drain = True
         self._response.call_after(partial(setattr, connection, "ends_in_drain", False))

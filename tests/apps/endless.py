@@ -67,4 +67,7 @@ names = route_by_name(globals())
 
 
 def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """With the query string ``end``, a request does not delay a drain."""
+    if environ["QUERY_STRING"] == "end":
+        environ["gworkers.end_in_drain"]()
     return flask(environ, start_response) if environ["PATH_INFO"] == "/websocket" else names(environ, start_response)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from support.paths import ROOT
 from support.requirements import free_ports, program
 from support.script import ScriptSetup, call
 from support.server import Server
-from support.waiting import WAIT_LIMIT, until
+from support.waiting import WAIT_LIMIT, until, until_gone
 
 pytest.importorskip("flask_socketio")
 
@@ -99,16 +100,45 @@ def test_script_serves_the_application(hub):
         server.stop(WAIT_LIMIT)
 
 
+@pytest.fixture
+def reconnecting() -> Iterator[Callable[[Server, str], queue.Queue[str]]]:
+    """``reconnecting(server, "polling")``: "connect" and "disconnect", in their order, of a client that stays."""
+    clients = []
+
+    def reconnecting(server: Server, transport: str) -> queue.Queue[str]:
+        events: queue.Queue[str] = queue.Queue()
+        client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=0.1)
+        clients.append(client)
+        for name in ("connect", "disconnect"):
+            client.on(name, lambda *words, name=name: events.put(name))
+        client.connect("http://{}:{}".format(*server.address), transports=[transport], wait_timeout=WAIT_LIMIT)
+        return events
+
+    yield reconnecting
+    for client in clients:
+        client.disconnect()
+
+
+def next_of(events: queue.Queue[str], count: int) -> list[str]:
+    return [events.get(timeout=WAIT_LIMIT) for _ in range(count)]
+
+
 @pytest.mark.parametrize("kind", ["polling", "websocket"])
-def test_client_connects_to_the_new_worker_after_a_reload(library_app, kind):
+def test_client_connects_to_the_new_worker_after_a_reload(library_app, reconnecting, kind):
     server = library_app("chat:create_app()", "--graceful-timeout", 2, example="socketio")
-    events: queue.Queue[str] = queue.Queue()
-    client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=0.1)
-    for name in ("connect", "disconnect"):
-        client.on(name, lambda *words, name=name: events.put(name))
-    client.connect("http://{}:{}".format(*server.address), transports=[kind], wait_timeout=WAIT_LIMIT)
-    assert events.get(timeout=WAIT_LIMIT) == "connect"
+    events = reconnecting(server, kind)
+    assert next_of(events, 1) == ["connect"]
     server.signal(signal.SIGHUP)
-    assert [events.get(timeout=WAIT_LIMIT) for _ in range(2)] == ["disconnect", "connect"]
-    assert client.call("join", "red", timeout=WAIT_LIMIT) == 1
-    client.disconnect()
+    assert next_of(events, 2) == ["disconnect", "connect"]
+
+
+def test_reload_does_not_wait_for_clients_if_the_application_allows_it(start, reconnecting, tmp_path):
+    (block,) = (block for block in blocks() if "create_app" in block.text and block.place.startswith("docs/websockets"))
+    (tmp_path / "wrapped.py").write_text(block.text)
+    path = os.pathsep.join(map(str, [tmp_path, ROOT / "examples" / "socketio"]))
+    server = start("wrapped:app", "--graceful-timeout", 600, env={"PYTHONPATH": path})
+    events = reconnecting(server, "websocket")
+    (old,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    assert next_of(events, 3) == ["connect", "disconnect", "connect"]
+    until_gone(old)

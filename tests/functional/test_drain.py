@@ -23,7 +23,7 @@ Start = Callable[..., Server]
 #: Seconds within which a worker without requests must exit, far below the graceful_timeout of these tests.
 PROMPT = 6.0
 
-WEBSOCKET = (b"GET /websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+WEBSOCKET = (b"GET /websocket%s HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
@@ -148,17 +148,17 @@ def test_heartbeat_continues_during_a_drain(start: Start, tmp_path: Path) -> Non
 # After graceful_timeout
 
 
-def opened(server: Server, kind: str) -> Client:
+def opened(server: Server, kind: str, query: str = "") -> Client:
     client = server.connect()
     if kind == "websocket":
-        client.send(WEBSOCKET)
+        client.send(WEBSOCKET % query.encode())
         assert client.receive().status == 101
         server.wait_for_log("^websocket opened$")
     elif kind == "upgrade":
-        client.send(request("/upgrade", headers=["Connection: upgrade", "Upgrade: echo"]))
+        client.send(request(f"/upgrade{query}", headers=["Connection: upgrade", "Upgrade: echo"]))
         assert client.receive().status == 101
     else:
-        client.send(request(f"/{kind}"))
+        client.send(request(f"/{kind}{query}"))
         assert client.read(17) == b"HTTP/1.1 200 OK\r\n"
     return client
 
@@ -186,6 +186,17 @@ def test_requests_that_do_not_end_are_aborted(start: Start, kind: str) -> None:
     assert server.wait_for_exit() == 0
     assert len(server.log("Worker graceful timeout")) == 1
     assert not server.log("SIGKILL")
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_request_that_may_end_in_a_drain_does_not_delay_it(start: Start, kind: str) -> None:
+    server = start("endless:app", "--graceful-timeout", 60)
+    client = opened(server, kind, "?end")
+    server.signal(signal.SIGTERM)
+    server.wait_for_log(f"^{ENDS[kind]}$")
+    client.read_to_end()
+    assert server.wait_for_exit() == 0
+    assert not server.log("Worker graceful timeout")
 
 
 def test_aborted_requests_are_counted(start: Start) -> None:
