@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import sysconfig
 import traceback
 
 import gunicorn
@@ -22,6 +23,9 @@ ConfigError = optional("gunicorn.errors:ConfigError", ())
 SERVER_FILES = (
     "<frozen ", "<string>",
     *(os.path.dirname(module.__file__ or "") + os.sep for module in (gworkers, gunicorn, importlib)))
+#: File name prefixes of the standard library and of installed packages.
+LIBRARY_FILES = tuple(
+    sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 def actual_error(error: BaseException) -> BaseException:
@@ -74,10 +78,13 @@ def print_traceback(error: BaseException) -> None:
 
 
 def location(error: BaseException) -> str:
-    """Return file and line of the innermost frame outside the server; empty if there is none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    useful = [f"{frame.filename}:{frame.lineno}" for frame in frames if not _is_server_file(frame.filename)]
-    return useful[-1] if useful else ""
+    """Return file and line of the innermost frame outside the server; empty if there is none.
+
+    Frames of the application are preferred to those of libraries, because the mistake is there more often.
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_server_file(frame.filename)]
+    own = [frame for frame in frames if not frame.filename.startswith(LIBRARY_FILES)]
+    return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(own or frames)), "")
 
 
 def _is_server_file(file: str) -> bool:

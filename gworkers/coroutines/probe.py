@@ -6,8 +6,6 @@ import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from greenlet import getcurrent
-
 from gworkers.findings import Finding
 
 if TYPE_CHECKING:
@@ -57,6 +55,9 @@ class AsyncioProbe:
         loop_class: Any = getattr(sys.modules.get("asyncio.base_events"), "BaseEventLoop", None)
         if self._installed or loop_class is None:
             return
+        # The master imports this module too, and reports a greenlet that cannot be imported.
+        from greenlet import getcurrent
+
         self._installed = True
         original = loop_class.run_forever
 
