@@ -81,7 +81,8 @@ class SharedSemaphores:
         self._timeout = eventlet.Timeout
         semaphore_class = eventlet.semaphore.Semaphore
         # Re-entrant, because a finalizer may run at any point.
-        self._guard = eventlet.patcher.original("threading").RLock()
+        self._new_guard = eventlet.patcher.original("threading").RLock
+        self._guard = self._new_guard()
         self._calls: dict[Any, HubCalls] = {}
         self._first_hub = self._current_hub()
         semaphore_class.acquire = lambda *args, **options: self._acquire(*args, **options)
@@ -99,6 +100,8 @@ class SharedSemaphores:
             self._calls[hub] = HubCalls(hub)
 
     def _release_after_fork(self) -> None:
+        # Another thread may have had it.
+        self._guard = self._new_guard()
         for calls in self._calls.values():
             calls.release_after_fork()
         self._calls.clear()
