@@ -99,7 +99,7 @@ class Job:
         handler = self.handler
         self.running += 1
         self._scheduler.runs.start(Run(handler.trigger.kind, handler.name, partial(handler.function, *arguments),
-                                  self._scheduler.new_context(), self._run_ended))
+                                       self._scheduler.new_context(), self._run_ended))
 
     def _run_ended(self) -> None:
         self.running -= 1

@@ -75,12 +75,11 @@ class Scheduler:
         return bool(self._jobs)
 
     def _warn_of_missing_workers(self) -> None:
-        workers = self._workers
         for handler in REGISTRY.handlers():
-            if self.number == 1 and isinstance(handler.worker, int) and handler.worker > workers:
+            if self.number == 1 and isinstance(handler.worker, int) and handler.worker > self._workers:
                 self.log.warning("Background handler %s is for worker number %s, but the number of workers is %s. It "
                                  "does not run. Correct the argument worker, or raise the setting workers.",
-                                 handler.name, handler.worker, workers)
+                                 handler.name, handler.worker, self._workers)
 
     def new_context(self) -> Context:
         """Return a copy of the worker's context."""

@@ -189,6 +189,7 @@ def test_reader_that_no_worker_has_holds_back_nothing(file: SharedFile, messages
     monkeypatch.setattr(shared_file, "monotonic", lambda: now)
     for _ in range(40):
         add(messages, bytes(PAYLOAD_SIZE))
+    assert messages.end > RING_SIZE
 
 
 def test_reader_notices_lost_messages(messages: Messages) -> None:
