@@ -33,6 +33,8 @@ def publish() -> tuple[str, int]:
 
 @app.get("/events")
 def events() -> Response:
+    # A worker that stops does not wait for this client, which connects again.
+    request.environ["gworkers.end_in_drain"]()
     # nginx must not collect the events before it sends them.
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return Response(stream(request.environ["gworkers.client_gone"]), mimetype="text/event-stream", headers=headers)

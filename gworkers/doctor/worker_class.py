@@ -21,7 +21,7 @@ def load_worker_class(cfg: Any) -> type[GreenWorker]:
     :raises UsageError: if it cannot be loaded or is not a gworkers worker class
     """
     name = cfg.settings["worker_class"].get()
-    fix = f"use a gworkers worker class: -k gworkers.{'EventletWorker' if name == 'eventlet' else 'GeventWorker'}"
+    fix = f"use gworkers.{'EventletWorker' if name == 'eventlet' else 'GeventWorker'} (-k, or worker_class)"
     # Newer releases of Gunicorn have no eventlet worker and print a traceback for the name.
     if name in SUPPORTED_WORKERS or name == "eventlet":
         raise UsageError(f"the worker class {name!r} is Gunicorn's own: {fix}")

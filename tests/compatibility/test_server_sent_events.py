@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from support.client import request
@@ -54,3 +56,11 @@ def test_stream_ends_when_its_client_leaves(server, leave):
     until(lambda: clients(server) == 1, "the generator ends", limit=5)
     publish(server, b"hello")
     read_to(left, b"data: hello\n\n\r\n")
+
+
+def test_stop_does_not_wait_for_clients(library_app):
+    server = library_app("feed:app", "--graceful-timeout", 600, example="events")
+    client = subscribed(server)
+    server.signal(signal.SIGTERM)
+    client.read_to_end()
+    assert server.wait_for_exit() == 0
