@@ -10,9 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from math import inf
 from select import POLLIN, POLLOUT
-from time import monotonic
 from types import FrameType
 from typing import Any, Callable
 
@@ -29,7 +27,7 @@ from greenlet import getcurrent, greenlet
 from gworkers.hubs.base import CurrentRequest, Hub, LoopInfo, Watcher
 from gworkers.hubs.eventlet_environ import entries
 from gworkers.hubs.eventlet_locals import use_values_of_current_greenlet
-from gworkers.hubs.eventlet_threads import SharedSemaphores
+from gworkers.hubs.eventlet_threads import SharedLock, SharedSemaphores
 from gworkers.hubs.thread_selector import ThreadSelector
 
 
@@ -127,7 +125,7 @@ class EventletHub:
         return eventlet.semaphore.BoundedSemaphore()
 
     def shared_lock(self) -> Any:
-        return SharedLock()
+        return SharedLock(eventlet)
 
     def poll(self, fd: int, events: int) -> int:
         poll = self.native_poll()
@@ -246,54 +244,6 @@ class EventletWatcher:
         # eventlet calls all listeners of one poll, even those that an earlier listener has stopped.
         if self._callback is not None:
             self._callback()
-
-
-class SharedLock:
-    """A re-entrant lock for greenlets and native threads.
-
-    eventlet's locks wake no greenlet when a native thread releases them, so this one polls.
-    """
-
-    #: seconds between two attempts
-    INTERVAL = 0.002
-
-    def __init__(self) -> None:
-        threading = eventlet.patcher.original("threading")
-        self._new_lock = threading.Lock
-        self._thread = threading.get_ident
-        self._native_sleep = eventlet.patcher.original("time").sleep
-        self._hub_thread = self._thread()
-        self._at_fork_reinit()
-
-    def _at_fork_reinit(self) -> None:
-        # The logging module calls this method by name after a fork.
-        self._lock = self._new_lock()
-        self._owner: tuple[int, Any] | None = None
-        self._count = 0
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        me = (self._thread(), getcurrent())
-        if self._owner != me:
-            until = monotonic() + timeout if timeout >= 0 else inf
-            sleep = eventlet.sleep if me[0] == self._hub_thread else self._native_sleep
-            while not self._lock.acquire(False):
-                if not blocking or monotonic() > until:
-                    return False
-                sleep(self.INTERVAL)
-            self._owner = me
-        self._count += 1
-        return True
-
-    def release(self) -> None:
-        self._count -= 1
-        if not self._count:
-            self._owner = None
-            self._lock.release()
-
-    __enter__ = acquire
-
-    def __exit__(self, *error: object) -> None:
-        self.release()
 
 
 def _ignore(*args: object) -> None:

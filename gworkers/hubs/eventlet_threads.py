@@ -1,7 +1,10 @@
 """Locks of eventlet that several native threads share.
 
+:class:`SharedLock` is for the greenlets of one hub, and threads that have no hub. With :class:`SharedSemaphores` each
+thread has one.
+
 eventlet's semaphores, which the patched module ``threading`` is made of, resume a waiting greenlet in the thread that
-releases, which fails if the greenlet belongs to another thread. The methods below replace theirs.
+releases, which fails if the greenlet belongs to another thread. The methods of SharedSemaphores replace theirs.
 """
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import os
 import posix
 from collections import deque
 from collections.abc import Callable
+from math import inf
+from time import monotonic
 from typing import Any
 
 from greenlet import getcurrent
@@ -178,3 +183,54 @@ class SharedSemaphores:
             hub.schedule_call_global(0, function)
         else:
             calls.call(function)
+
+
+class SharedLock:
+    """A re-entrant lock for greenlets and native threads.
+
+    eventlet's locks wake no greenlet when a native thread releases them, so this one polls.
+
+    :param eventlet: the package
+    """
+
+    #: seconds between two attempts
+    INTERVAL = 0.002
+
+    def __init__(self, eventlet: Any) -> None:
+        threading = eventlet.patcher.original("threading")
+        self._new_lock = threading.Lock
+        self._thread = threading.get_ident
+        self._green_sleep = eventlet.sleep
+        self._native_sleep = eventlet.patcher.original("time").sleep
+        self._hub_thread = self._thread()
+        self._at_fork_reinit()
+
+    def _at_fork_reinit(self) -> None:
+        # The logging module calls this method by name after a fork.
+        self._lock = self._new_lock()
+        self._owner: tuple[int, Any] | None = None
+        self._count = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = (self._thread(), getcurrent())
+        if self._owner != me:
+            until = monotonic() + timeout if timeout >= 0 else inf
+            sleep = self._green_sleep if me[0] == self._hub_thread else self._native_sleep
+            while not self._lock.acquire(False):
+                if not blocking or monotonic() > until:
+                    return False
+                sleep(self.INTERVAL)
+            self._owner = me
+        self._count += 1
+        return True
+
+    def release(self) -> None:
+        self._count -= 1
+        if not self._count:
+            self._owner = None
+            self._lock.release()
+
+    __enter__ = acquire
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
