@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
 from gworkers.coroutines.greenlet_executor import GreenletExecutor, HubExecutor
@@ -32,7 +33,7 @@ class LoopThread:
     def __init__(self, hub: Hub, log: LogQueue) -> None:
         self._hub = hub
         # Created in this thread, because the eventlet hub replaces a module for a moment.
-        self._selector = hub.thread_selector()
+        self._selector: Any = hub.thread_selector()
         hub.share_locks()
         self.calls = ThreadCalls(hub, log)
         self.loop: Any = None
@@ -44,6 +45,7 @@ class LoopThread:
 
     def _run(self, on_start: Callable[[], None]) -> None:
         self._hub.share_locks()
+        self._thread = self._hub.native_thread_id()
         # The loop is created in this thread, because sockets belong to the hub of the thread that creates them.
         self.loop = asyncio.SelectorEventLoop(self._selector)
         self.loop.set_default_executor(HubExecutor(self._hub, self.calls))
@@ -56,6 +58,19 @@ class LoopThread:
             except (SystemExit, KeyboardInterrupt):
                 # A coroutine has raised it. Its task has it, too, and passes it to the greenlet that waits.
                 pass
+
+    def release_after_fork(self) -> None:
+        """Close file descriptors in a process that the application has forked.
+
+        If a coroutine has forked it, it ends when the coroutine waits or returns. The loop must not continue in it,
+        because it would receive what wakes the loop of the parent, and run the other coroutines a second time.
+        """
+        self.calls.release_after_fork()
+        if self._hub.native_thread_id() == self._thread:
+            self._selector.select = _end_forked_process
+            self.loop.call_soon(_end_forked_process)
+            # asyncio has no function that puts a callback before those that are ready.
+            self.loop._ready.rotate(1)
 
     def executor(self, outer: GreenletExecutor | None = None) -> GreenletExecutor:
         """Return an executor for the current greenlet.
@@ -100,6 +115,15 @@ class LoopThread:
         executor.cancel = lambda: self.loop.call_soon_threadsafe(lambda: tasks[0].cancel())
         self.loop.call_soon_threadsafe(start)
         return tasks
+
+
+def _end_forked_process(*_: object) -> NoReturn:
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    finally:
+        os._exit(0)
 
 
 def _create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

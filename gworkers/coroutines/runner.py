@@ -46,7 +46,7 @@ class Runner:
     def _release_after_fork(self) -> None:
         self._forked = True
         if self._thread is not None:
-            self._thread.calls.release_after_fork()
+            self._thread.release_after_fork()
 
 
 #: The runner of this worker; None in other processes.

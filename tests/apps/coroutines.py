@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import posix
 import threading
 import time
 
@@ -55,6 +56,19 @@ def no_coroutine(environ, start_response):
     except TypeError as error:
         return answer(start_response, str(error).encode())
     return answer(start_response)
+
+
+async def fork():
+    """Fork a process that waits, and return its status."""
+    pid = posix.fork()
+    if not pid:
+        await asyncio.sleep(60)
+    return posix.waitpid(pid, 0)[1]
+
+
+def forked_by_coroutine(environ, start_response):
+    """A process that a coroutine has forked ends when the coroutine waits."""
+    return answer(start_response, str(gworkers.run_async(fork())).encode())
 
 
 async def loop_and_thread():

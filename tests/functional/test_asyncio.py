@@ -33,6 +33,12 @@ def test_an_object_that_is_no_coroutine_is_refused(server):
     assert server.connect().request("/no-coroutine").body.startswith(b"a coroutine is needed, not <function answer")
 
 
+def test_a_process_that_a_coroutine_forks_ends_when_the_coroutine_waits(server):
+    assert server.connect().request("/forked-by-coroutine").body == b"0"
+    found = burst(server, [f"/concurrent?{number}" for number in range(20)])
+    assert [response.body.decode() for response in found.responses] == [f"{n} {n}{n}" for n in range(20)]
+
+
 def test_all_coroutines_share_a_loop(server):
     assert len({response.body for response in burst(server, ["/same-loop"] * 5).responses}) == 1
 
