@@ -56,7 +56,9 @@ class Registry:
 
     def has_signal(self, name: str) -> bool:
         """Return whether a handler of the signal *name* is registered."""
-        return any(getattr(handler.trigger, "signal", None) == name for handler in self._handlers.values())
+        signals = [getattr(handler.trigger, "signal", None) for handler in self._handlers.values()]
+        # Another process may send another value as the name. Timers have no signal, which is None here.
+        return isinstance(name, str) and name in signals
 
     def handlers(self) -> list[Handler]:
         """Return all handlers."""

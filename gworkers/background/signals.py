@@ -79,12 +79,12 @@ class SignalMessages:
 def encode(payload: object) -> bytes:
     """Return *payload* as JSON.
 
-    :raises TypeError: if JSON has no form for it
+    :raises TypeError: if JSON has no form for it, or it is nested too deeply
     :raises ValueError: if it is too long
     """
     try:
         encoded = json.dumps(payload).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"the payload of a signal must be JSON: {error}") from None
     if len(encoded) > PAYLOAD_SIZE:
         raise ValueError(f"the payload of a signal has {len(encoded)} bytes as JSON, the most are {PAYLOAD_SIZE}. "

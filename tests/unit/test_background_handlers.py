@@ -173,6 +173,22 @@ def test_invalid_payload_is_refused(payload: object, error: type[Exception], tex
         background.send("job", payload)
 
 
+def test_payload_that_is_nested_too_deeply_is_refused() -> None:
+    payload: list[Any] = []
+    for _ in range(100_000):
+        payload = [payload]
+    with pytest.raises(TypeError, match="must be JSON"):
+        background.send("job", payload)
+
+
+@pytest.mark.parametrize("name", ["other", "", None, 5, ["job"]])
+def test_other_names_are_no_signals(handlers: Registry, name: Any) -> None:
+    background.timer(1)(job)
+    background.signal("job", name="second")(lambda payload: None)
+    assert handlers.has_signal("job")
+    assert not handlers.has_signal(name)
+
+
 @pytest.mark.parametrize("function", [lambda: background.spawn(job), lambda: background.send("job")])
 def test_functions_need_a_worker(function: Any) -> None:
     with pytest.raises(RuntimeError, match="works in a gworkers worker that has started to serve, not while"):
