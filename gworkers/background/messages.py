@@ -96,9 +96,12 @@ class Messages:
                             f"handler is slower than the senders. Send less, or let the handler pass its work on")
         start = end % RING_SIZE
         first = message[:RING_SIZE - start]
-        posix.pwrite(self._file.fd, first, MESSAGES + start)
-        if len(first) < len(message):
-            posix.pwrite(self._file.fd, message[len(first):], MESSAGES)
+        written = posix.pwrite(self._file.fd, first, MESSAGES + start)
+        if written == len(first) < len(message):
+            written += posix.pwrite(self._file.fd, message[len(first):], MESSAGES)
+        if written < len(message):
+            raise SendError("the signal was not sent, because the file system or the limit of the size of files leaves "
+                            "no room for it. Free space for temporary files, or raise the limit")
         # At last, so that a message is complete, even if this process is killed here.
         posix.pwrite(self._file.fd, POSITION.pack(end + len(message)), END)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import posix
+import resource
+import signal
 from collections.abc import Iterator
 from threading import Lock
 from time import monotonic
@@ -14,7 +16,7 @@ import pytest
 
 from gworkers.background import shared_file
 from gworkers.background.messages import END, HEADER, PAYLOAD_SIZE, RING_SIZE, ROOM, Messages, key_of
-from gworkers.background.shared_file import LIFETIME, VARIABLE, SharedFile
+from gworkers.background.shared_file import LIFETIME, MESSAGES, VARIABLE, SharedFile
 from gworkers.background.signals import SignalMessages
 from gworkers.errors import SendError
 
@@ -197,6 +199,18 @@ def test_reader_notices_lost_messages(messages: Messages) -> None:
         add(messages, bytes(PAYLOAD_SIZE))
     with pytest.raises(LookupError):
         read_all(messages, 0)
+
+
+def test_message_that_does_not_fit_into_the_file_is_not_added(messages: Messages) -> None:
+    def add_until_full() -> bool:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MESSAGES + 1500, MESSAGES + 1500))
+        add(messages, b"x" * 1000)
+        with pytest.raises(SendError, match="leaves no room"):
+            add(messages, b"x" * 1000)
+        return read_all(messages, 0) == ([b"x" * 1000], messages.end)
+
+    assert in_child(add_until_full) == 1
 
 
 def test_killed_sender_destroys_no_message_that_is_kept(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
