@@ -7,6 +7,7 @@ call. KIND is a key of :data:`KINDS`, WHEN is ``before`` or ``after`` its work.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import os
@@ -144,6 +145,16 @@ def run_background(environ, start_response):
     background.spawn(done.set)
     threading.Thread(target=background.spawn, args=(done.set,)).start()
     done.wait(5)
+    return app_support.answer(start_response)
+
+
+async def wait_in_the_loop():
+    await asyncio.sleep(0)
+
+
+def run_coroutine(environ, start_response):
+    """Let the thread of the loop call a function in the hub."""
+    gworkers.run_async(wait_in_the_loop())
     return app_support.answer(start_response)
 
 

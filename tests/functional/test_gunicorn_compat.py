@@ -33,6 +33,8 @@ SOME = (
 SOME_VITAL = ("gunicorn.config:Config.keepalive", "gunicorn.workers.base:Worker")
 
 
+#: Parts that are examined when they are used, not when a server starts.
+USED_ALONE = {Feature.DOCTOR, Feature.SCRIPT}
 #: Parts that run in the master.
 OF_THE_MASTER = {Feature.MANAGED_RELOADS, Feature.OWN_SOCKETS, Feature.CONTROL_SERVER}
 
@@ -59,7 +61,7 @@ def cases(chosen: tuple[str, ...], *, vital: bool) -> list[object]:
     return [pytest.param(target, marks=() if target in chosen else pytest.mark.full)
             for target in sorted({*FEATURES, *chosen})
             if (Feature.SERVING in FEATURES.get(target, (Feature.SERVING,))) is vital
-            and FEATURES.get(target) != {Feature.DOCTOR}]
+            and not FEATURES.get(target, {Feature.SERVING}) <= USED_ALONE]
 
 
 #: doctor uses the class alone, but workers need attributes of it, so its absence stops them first.
@@ -100,7 +102,7 @@ def replaced(server: Server, worker: int) -> int:
 @pytest.mark.parametrize("target", cases(SOME, vital=False))
 def test_server_continues_without(start: Start, target: str) -> None:
     server = start("probe:app", "--access-logfile", "-", env={"TEST_RENAMED": target})
-    states = [feature.state for feature in Feature if feature in FEATURES[target] - {Feature.DOCTOR}]
+    states = [feature.state for feature in Feature if feature in FEATURES[target] - USED_ALONE]
     said = findings(server)
     assert len(said) == len(states), said
     assert all(f"[WARNING] {state} because Gunicorn" in line for state, line in zip(states, said))
@@ -125,6 +127,23 @@ def test_server_does_not_start_without(start: Start, target: str) -> None:
     assert server.wait_for_exit() == 1
     (line,) = findings(server)
     assert line.startswith("Error: Workers cannot start because Gunicorn ")
+
+
+SCRIPT = """
+import gworkers
+try:
+    gworkers.serve("probe:app", bind="127.0.0.1:0")
+except RuntimeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.only(hub="gevent")
+@pytest.mark.parametrize("target", ["gunicorn.app.base:Application.chdir", "gunicorn.util:import_app"])
+def test_script_does_not_start_without(run: Run, target: str) -> None:
+    done = run(command=("-c", SCRIPT), env={"TEST_RENAMED": target})
+    assert done.out.startswith("gworkers.serve() is off because Gunicorn ")
+    assert done.out.count("\n") == 1
 
 
 def test_configured_class_is_refused_without_a_traceback(start: Start) -> None:

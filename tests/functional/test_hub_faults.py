@@ -117,8 +117,14 @@ def run_background(server):
     client.close()
 
 
+def run_coroutine(server):
+    client = server.connect(timeout=5)
+    assert client.request("/run-coroutine").body == b"ok"
+    client.close()
+
+
 STEPS = [keep_alive, pipeline, read_large_response_slowly, read_pipelined_responses_slowly, send_invalid_request,
-         leave_a_reader, wait_for_client, run_background]
+         leave_a_reader, wait_for_client, run_background, run_coroutine]
 
 
 def exercise(server):
