@@ -114,6 +114,8 @@ NEEDS = (
          """),
     Need(_LOGGER, Feature.SERVING, "logs/ worker/",
          names="debug info warning error exception loglevel reopen_files"),
+    Need("gunicorn.app.base:BaseApplication", Feature.SERVING, "worker/", names="cfg",
+         calls=_mapping(wsgi="self")),
     Need("gunicorn.sock:BaseSocket", Feature.SERVING, "serving/", names="close sock"),
     Need("gunicorn.config:Setting", Feature.SERVING, "checks/ serving/", names="default", calls=_mapping(get="self")),
     Need("gunicorn.sock", Feature.TLS, "checks/ serving/", calls=_mapping(ssl_context="conf")),
