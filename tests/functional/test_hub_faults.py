@@ -163,8 +163,8 @@ def fired(server, callback):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["memory", "base", "wait"])
-@pytest.mark.sample(1)
 def test_worker_survives_a_fault_in_each_callback(server, kind):
     pid, = server.worker_pids()
     assert exercise(server) == []
