@@ -24,7 +24,7 @@ END = 16
 POSITION = struct.Struct("Q")
 #: The header of a message: its size with the header, and the key of the signal.
 HEADER = struct.Struct("I16s")
-#: Bytes of the ring. A message that is being written overwrites none of those that are kept.
+#: Bytes of the ring. Messages that are kept stay whole while another one is written, because it has room of its own.
 RING_SIZE = ROOM + HEADER.size + PAYLOAD_SIZE
 #: Seconds that a sender waits for other senders.
 PATIENCE = 1.0
