@@ -109,7 +109,8 @@ def test_drain_waits_for_the_cleanup_of_a_cancelled_request(start):
 
 
 def test_cancelled_request_does_not_time_out_as_well(serve):
-    server = serve("slow_requests:app", *LOG, settings={"on_client_gone": "cancel", "request_timeout": 1})
+    server = serve("slow_requests:app", *LOG, settings={
+        "on_client_gone": "cancel", "request_timeout": 1, "request_timeout_action": "cancel"})
     name = cancelled(server, "/slow-cleanup")
     # This one times out later than the other one would.
     assert server.connect().request("/wait?in_a_sleep").status == 504
