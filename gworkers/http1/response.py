@@ -1,12 +1,11 @@
 """A response: the head and the body from the application, framed for the client."""
 from __future__ import annotations
 
-import io
-import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable
 
 from gworkers.http1.discarding_connection import DISCARD
+from gworkers.http1.file_section import rest_of
 from gworkers.http1.response_head import FIELDS, STATUSES, connection_options, field_line, interim_lines, status_code
 
 if TYPE_CHECKING:
@@ -272,11 +271,14 @@ class Response:
 
         :raises OSError: if the file cannot be read
         """
-        section = self._file_section(wrapper.filelike)
+        begins = not self.headers_sent and self.status is not None
+        section = rest_of(wrapper.filelike) if begins and self._connection.can_send_files else None
         if section is None:
             self._write_parts(wrapper)
             return
         fd, offset, count = section
+        if self.response_length is not None:
+            count = min(count, self.response_length)
         self._set_length(count)
         head = b"".join(self._head())
         if self._omits_body or not count:
@@ -291,22 +293,6 @@ class Response:
     def _write_parts(self, wrapper: FileWrapper) -> None:
         for data in wrapper:
             self.write(data)
-
-    def _file_section(self, file: Any) -> tuple[int, int, int] | None:
-        """Return file descriptor, offset and size of what to send from *file*, or None if the kernel cannot send it."""
-        if not self._connection.can_send_files or self.headers_sent or self.status is None:
-            return None
-        try:
-            fd = file.fileno()
-            offset = os.lseek(fd, 0, os.SEEK_CUR) if not hasattr(file, "tell") else file.tell()
-            size = os.fstat(fd).st_size
-        except (AttributeError, OSError, io.UnsupportedOperation):
-            return None
-        if not size:
-            # The size of files in /proc is 0, whatever they contain.
-            return None
-        count = max(size - offset, 0)
-        return fd, offset, count if self.response_length is None else min(count, self.response_length)
 
     def finish(self) -> None:
         """Send what is missing: a head without a body, or the end of a chunked body."""
