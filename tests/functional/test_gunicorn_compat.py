@@ -64,13 +64,15 @@ def cases(chosen: tuple[str, ...], *, vital: bool) -> list[object]:
             and not FEATURES.get(target, {Feature.SERVING}) <= USED_ALONE]
 
 
-#: doctor uses the class alone, but workers need attributes of it, so its absence stops them first.
-NEEDED_BY_WORKERS_TOO = "gunicorn.glogging:Logger"
+#: Names of doctor whose absence stops workers first: they need attributes of the class, or inherit the name.
+NEEDED_BY_WORKERS_TOO = (
+    "gunicorn.app.wsgiapp:WSGIApplication.cfg", "gunicorn.app.wsgiapp:WSGIApplication.wsgi", "gunicorn.glogging:Logger",
+)
 
 
 def doctor_cases(*chosen: str) -> list[object]:
     return [pytest.param(target, marks=() if target in chosen else pytest.mark.full)
-            for target in sorted(FEATURES) if FEATURES[target] == {Feature.DOCTOR} and target != NEEDED_BY_WORKERS_TOO]
+            for target in sorted({*FEATURES} - {*NEEDED_BY_WORKERS_TOO}) if FEATURES[target] == {Feature.DOCTOR}]
 
 
 def findings(server: Server) -> list[str]:
@@ -214,7 +216,7 @@ def test_doctor_shows_what_is_off(ask: Run) -> None:
     assert finding["problem"].startswith("Managed reloads are off because Gunicorn ")
 
 
-@pytest.mark.parametrize("target", [SOME_VITAL[1], NEEDED_BY_WORKERS_TOO])
+@pytest.mark.parametrize("target", [SOME_VITAL[1], *NEEDED_BY_WORKERS_TOO])
 def test_doctor_refuses_what_cannot_serve(ask: Run, target: str) -> None:
     done = ask(env={"TEST_RENAMED": target})
     assert (done.status, done.out) == (1, "")

@@ -29,6 +29,7 @@ def page(browser):
         return address
 
     yield open_page
+    browser.leave()
     for address in opened:
         address.__exit__(None, None, None)
 

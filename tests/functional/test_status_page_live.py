@@ -32,6 +32,7 @@ def server(start, browser):
     browser.open(server.wait_for_log(r"Status at: (http://\S+)$", since=0)[1])
     browser.until("document.querySelectorAll('#workers tbody tr').length === 2")
     yield server
+    browser.leave()
     assert browser.problems == []
 
 

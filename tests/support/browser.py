@@ -120,11 +120,15 @@ class Browser:
     def open(self, url: str) -> None:
         """Go to *url*; returns before it has loaded. ``problems`` and ``requested`` are those of this page."""
         # The page before may be one whose server has stopped.
-        self.call("Page.navigate", url="about:blank")
+        self.leave()
         self.problems.clear()
         self.requested.clear()
         answer = self.call("Page.navigate", url=url)
         assert "errorText" not in answer, answer
+
+    def leave(self) -> None:
+        """End the page before its server ends: it would send requests to the next server with this port."""
+        self.call("Page.navigate", url="about:blank")
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
