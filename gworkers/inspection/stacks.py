@@ -5,20 +5,26 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from gworkers.inspection.control_client import ask
+from gworkers.inspection.control_client import ControlError, ask
 from gworkers.inspection.printable import one_line, printable
 from gworkers.watch.control_address import ControlAddress
 
 #: Seconds that a worker has for its response.
 SECONDS = 5.0
+#: What a report consists of.
+FIELDS = {"background", "background_count", "greenlet_count", "groups", "idle", "queued", "request_count", "requests"}
 
 
 def stacks_of(address: ControlAddress) -> Iterator[str]:
     """Yield the lines of the report of one worker, without line ends.
 
-    :raises ControlError: if it does not respond
+    :raises ControlError: if it does not respond, or runs another version of gworkers
     """
     report = ask(address, {"command": "stacks"}, SECONDS)
+    missing = FIELDS - report.keys()
+    if missing:
+        raise ControlError(f"worker {address.pid} runs another version of gworkers than this command: its report "
+                           f"has no {', '.join(sorted(missing))}. Reload the server")
     yield (f"Worker {address.pid}: {_count(report['request_count'], 'request')}, "
            f"{_count(report['greenlet_count'], 'greenlet')} of the application, "
            f"{_count(report['idle'], 'idle request greenlet')}")

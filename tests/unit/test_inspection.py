@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gworkers.inspection import stacks
+from gworkers.inspection.control_client import ControlError
 from gworkers.inspection.flame_files import collapsed, content_for
 from gworkers.inspection.profile import ROWS, lines_of
 from gworkers.watch.control_address import ControlAddress
@@ -48,6 +51,12 @@ def test_table_has_a_limited_number_of_rows():
     text = "\n".join(lines_of({1: {**PROFILE, "paths": paths}}))
     assert text.count("GET /") == ROWS
     assert "Further paths: 5." in text
+
+
+def test_report_of_another_version_is_refused(monkeypatch):
+    monkeypatch.setattr(stacks, "ask", lambda *words: {name: [] for name in stacks.FIELDS - {"background"}})
+    with pytest.raises(ControlError, match=r"another version of gworkers .* has no background\. Reload"):
+        next(stacks.stacks_of(ControlAddress(1, "")))
 
 
 def test_stacks_escape_control_characters(monkeypatch):
