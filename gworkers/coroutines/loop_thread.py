@@ -4,7 +4,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from asyncio.events import Handle
 from contextvars import ContextVar
+from traceback import StackSummary
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
@@ -13,10 +15,15 @@ from gworkers.coroutines.thread_calls import ThreadCalls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+    from types import FrameType
 
     from gworkers.hubs.base import Hub
     from gworkers.logs.queue import LogQueue
 
+#: The code that calls a callback of an asyncio loop.
+CALLBACK_CODE = Handle._run.__code__
+#: The most frames of a stack, counted from the innermost one.
+DEPTH = 60
 #: The tasks that were created since the start of :func:`cancel_tasks_at_end`.
 _tasks: ContextVar[WeakSet[asyncio.Task[Any]]] = ContextVar("_tasks")
 
@@ -46,6 +53,7 @@ class LoopThread:
     def _run(self, on_start: Callable[[], None]) -> None:
         self._hub.share_locks()
         self._thread = self._hub.native_thread_id()
+        self._greenlet = self._hub.current_greenlet()
         # The loop is created in this thread, because sockets belong to the hub of the thread that creates them.
         self.loop = asyncio.SelectorEventLoop(self._selector)
         self.loop.set_default_executor(HubExecutor(self._hub, self.calls))
@@ -58,6 +66,22 @@ class LoopThread:
             except (SystemExit, KeyboardInterrupt):
                 # A coroutine has raised it. Its task has it, too, and passes it to the greenlet that waits.
                 pass
+
+    @property
+    def busy_since(self) -> float:
+        """When the loop began to run the callbacks that it runs now; 0.0 while it waits. Any thread may read this."""
+        return self._selector.busy_since  # type: ignore[no-any-return]
+
+    def stack(self) -> StackSummary:
+        """Return the stack of the callback that the loop runs now; empty if it runs none. Any thread may call this."""
+        # While the callback waits on the hub of the thread, its greenlet has the frame, and not the thread.
+        frame: Any = getattr(self._greenlet, "gr_frame", None) or sys._current_frames().get(self._thread)
+        frames: list[FrameType] = []
+        while frame is not None and frame.f_code is not CALLBACK_CODE:
+            frames.append(frame)
+            frame = frame.f_back
+        innermost = frames[:DEPTH] if frame is not None else []
+        return StackSummary.extract(((each, each.f_lineno) for each in reversed(innermost)), lookup_lines=False)
 
     def release_after_fork(self) -> None:
         """Close file descriptors in a process that the application has forked.

@@ -43,6 +43,11 @@ class Runner:
             os.register_at_fork(after_in_child=self._release_after_fork)
         return self._thread
 
+    @property
+    def started_thread(self) -> LoopThread | None:
+        """The thread of the loop; None if it was not needed so far. Any thread may read this."""
+        return self._thread
+
     def _release_after_fork(self) -> None:
         self._forked = True
         if self._thread is not None:

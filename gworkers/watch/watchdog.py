@@ -1,7 +1,8 @@
 """The watchdog: a native thread that reports what blocks the hub, and what runs when the arbiter aborts the worker.
 
 The thread sleeps until the next beat of the main greenlet is late by ``block_warning`` seconds. While beats come, it
-wakes up less than once a second. It logs directly, because the log queue needs the hub.
+wakes up less than once a second, and a little more often if the worker has an asyncio loop. It logs directly, because
+the log queue needs the hub.
 """
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from gworkers.serving.stacks import RequestReport, place, requests_in_flight, ru
 from gworkers.watch.control import ControlSocket
 from gworkers.watch.greenlet_report import GreenletReport
 from gworkers.watch.hub_thread import HubThread
+from gworkers.watch.loop_watch import LoopWatch
 from gworkers.watch.native_traceback import NativeTraceback
 from gworkers.watch.profiler import Profiler
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from traceback import StackSummary
     from types import FrameType
 
+    from gworkers.coroutines.runner import Runner
     from gworkers.hubs.base import Hub
     from gworkers.serving.server import Server
     from gworkers.shared_state import WorkerState
@@ -56,19 +59,21 @@ class Watchdog:
     """Watches the hub of one worker. Create it in the hub's thread.
 
     :param server: the server of the worker
+    :param runner: has the asyncio loop of the worker, which is watched too
     :param state: the state that the worker shares with the master
     :param logger: Gunicorn's logger, of any class
     :param block_warning: seconds; 0 for no reports of blocks
     :param commands: further commands of the control socket
     """
 
-    def __init__(self, server: Server, state: WorkerState, logger: Any, block_warning: float,
+    def __init__(self, server: Server, runner: Runner, state: WorkerState, logger: Any, block_warning: float,
                  commands: Mapping[str, Command]) -> None:
         self._server = server
         self._hub: Hub = server.hub
         self._state = state
         self._log = ThreadLog(logger)
         self._limit = block_warning
+        self._loop_watch = LoopWatch(runner, self._log, block_warning)
         #: seconds between two beats
         self.interval = min(BEAT, block_warning * BEAT) if block_warning else BEAT
         self._hub_thread = HubThread(self._hub, server.log)
@@ -170,7 +175,7 @@ class Watchdog:
                 if self._limit and late >= self._limit:
                     self._watch_block()
                 else:
-                    self._wait(self._limit - late if self._limit else 1.0)
+                    self._wait(min(self._limit - late if self._limit else 1.0, self._loop_watch.check()))
         except Exception as error:
             # The log is the application's. Whatever it does, the worker serves on.
             print_traceback(error)

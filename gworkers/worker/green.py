@@ -73,7 +73,7 @@ class GreenWorker(ConfigurableWorker):
             if isinstance(sock, OwnSocket):
                 sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
-        runner.install(self.hub, self.server.log)
+        loop_runner = runner.install(self.hub, self.server.log)
         self._asyncio_probe = AsyncioProbe(
             self.hub, lambda: list(self.server.greenlets.active),
             lambda finding: self.log_warnings(self.server.log, [finding]),
@@ -81,7 +81,7 @@ class GreenWorker(ConfigurableWorker):
         self._asyncio_probe.install()
         self.scheduler = Scheduler(self.server, self.number, self.cfg.workers)
         self._self_check = SelfCheck(self.server, self.scheduler)
-        self.watchdog = Watchdog(self.server, self.state, self.log, self.settings.block_warning,
+        self.watchdog = Watchdog(self.server, loop_runner, self.state, self.log, self.settings.block_warning,
                                  {"send": CURRENT_WORKER.control})
         self._publisher = Publisher(self.server, self.watchdog, self.state, self.identity)
         self.watchdog.on_block = self._publisher.publish

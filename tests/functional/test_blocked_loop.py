@@ -1,0 +1,63 @@
+"""Code that blocks the asyncio loop of a worker is named while it blocks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from support.client import request
+from support.server import Server
+
+pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
+
+#: Seconds of ``block_warning`` and half a second, and a margin for a busy machine.
+LIMIT = 1.5 + 0.5
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Server:
+    return serve("blocking_coroutines:app")
+
+
+@pytest.mark.parametrize("kind", ["compute", "sleep_unpatched", "wait_on_the_hub_of_the_thread"])
+def test_code_that_blocks_the_loop_is_named(server: Server, kind: str) -> None:
+    client = server.connect()
+    assert client.request("/wait?0").status == 200
+    began = time.monotonic()
+    client.send(request(f"/{kind}?2.5"))
+    server.wait_for_log(r"The asyncio loop is blocked for 1\.\d s \(pid:\d+\): \S+\.py:\d+ in \w+\. No other corou")
+    assert time.monotonic() - began < LIMIT
+    server.wait_for_log(rf'blocking_coroutines\.py", line \d+, in {kind}$')
+    assert server.connect().request("/").status == 200
+    assert client.receive().status == 200
+    server.wait_for_log(r"The asyncio loop runs again\. It was blocked for 2\.\d s\.$")
+    assert len(server.log("The asyncio loop is blocked")) == 1
+
+
+@pytest.mark.parametrize("kind", ["wait", "wait_in_a_greenlet", "wait_in_a_native_thread"])
+def test_waiting_coroutines_are_not_reported(server: Server, kind: str) -> None:
+    assert server.connect().request(f"/{kind}?1.8").status == 200
+    assert server.log("is blocked") == []
+
+
+def test_stopped_process_is_not_reported(server: Server) -> None:
+    assert server.connect().request("/wait?0").status == 200
+    pid, = server.worker_pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # The time is the subject of the test: longer than block_warning and a check.
+        time.sleep(1.8)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert server.connect().request("/wait?0.3").status == 200
+    assert server.log("The asyncio loop") == []
+
+
+def test_0_reports_no_blocks(start: Callable[..., Server]) -> None:
+    server = start("blocking_coroutines:app", settings={"block_warning": 0})
+    assert server.connect().request("/sleep_unpatched?1.8").status == 200
+    assert server.log("The asyncio loop") == []
