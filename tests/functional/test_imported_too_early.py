@@ -243,7 +243,8 @@ def test_early_tls_fails(late: Server) -> None:
 @pytest.mark.parametrize("what", ["lock", pytest.param("simple_queue", marks=pytest.mark.skipif(
     sys.implementation.name != "cpython", reason="it is written in Python on PyPy"))])
 def test_early_lock_blocks(start: Start, what: str) -> None:
-    server = start("used_late:app", "--timeout", 1, config=(
+    # If the stop comes before the worker is killed for its timeout, it is killed for this limit.
+    server = start("used_late:app", "--timeout", 1, "--graceful-timeout", 1, config=(
         f"import sys\nsys.path.insert(0, {str(APPS)!r})\nimport made_early\n"))
     waiting = server.connect()
     waiting.send(request(f"/wait?{what}"))
