@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 #: Connections of a pool, and seconds that a request waits for one.
-SIZE, PATIENCE = 6, 5
+SIZE, PATIENCE = 6, float(os.environ["PATIENCE"])
 #: The kernel buffers little, so that a request also waits while it sends.
 SMALL_BUFFER = (socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
 

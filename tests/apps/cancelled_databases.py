@@ -26,10 +26,18 @@ class Redis(Client):
     def __init__(self):
         import redis
 
+        class Connection(redis.UnixDomainSocketConnection):
+            def _connect(self):
+                sock = super()._connect()
+                limit_buffer(sock)
+                return sock
+
         self.pool = redis.BlockingConnectionPool(
-            connection_class=redis.UnixDomainSocketConnection, path=f"{DIRECTORY}/socket", max_connections=SIZE,
+            connection_class=Connection, path=f"{DIRECTORY}/socket", max_connections=SIZE,
             timeout=PATIENCE, decode_responses=True)
         self.redis = redis.Redis(connection_pool=self.pool)
+        # It looks this often per second whether the time of a BLPOP is over.
+        self.redis.config_set("hz", 500)
 
     def echo(self, value, seconds):
         if len(value) > 100:

@@ -22,7 +22,22 @@ from support.waiting import until
 
 Start = Callable[..., Server]
 
-APP = "import flask\napp = flask.Flask(__name__)\napp.get('/')(lambda: 'hello')\n"
+APP = """
+import sys
+import flask
+app = flask.Flask(__name__)
+
+
+@app.get("/")
+def hello():
+    return "hello"
+
+
+@app.get("/recorded")
+def recorded():
+    "Whether New Relic's agent records requests."
+    return str(sys.modules["newrelic.api.application"].application_instance().active)
+"""
 
 
 @pytest.fixture
@@ -107,9 +122,8 @@ def test_new_relic(start_with: Start, collector: Collector, certificates: Certif
     env["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
     server = start_with(env)
     assert findings(server) == []
-    # The last step of the agent before it records requests.
-    until(lambda: "agent_settings" in collector.methods, "the connection of the agent")
     client = server.connect()
+    until(lambda: client.request("/recorded").body == b"True", "the connection of the agent")
     assert {client.request().status for _ in range(100)} == {200}
     server.stop()
     until(lambda: "analytic_event_data" in collector.methods, "the data of the requests")

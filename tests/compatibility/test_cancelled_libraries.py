@@ -28,6 +28,7 @@ from support.memory import resident
 from support.paths import ROOT
 from support.requirements import unavailable
 from support.server import Server
+from support.waiting import WAIT_LIMIT
 
 #: How many requests have to be cancelled.
 CANCELLED = int(os.environ.get("TEST_CANCELLED", "1000"))
@@ -103,7 +104,8 @@ def server_of(hub: str, start: Callable[..., Server], serve: Callable[..., Serve
             if find_spec(module) is None:
                 unavailable(f"{module} is not installed: pip install -e '.[compatibility]'")
         # psycopg 3 waits in C on eventlet otherwise.
-        env = {"LIBRARY": case.use, "COMMANDS": commands, "HUB": hub, "PSYCOPG_WAIT_FUNC": "wait_selector"}
+        env = {"LIBRARY": case.use, "COMMANDS": commands, "HUB": hub, "PSYCOPG_WAIT_FUNC": "wait_selector",
+               "PATIENCE": "5" if case in FAIL else str(WAIT_LIMIT)}
         if case.server == "http":
             env["UPSTREAM"] = "http://{}:{}".format(*serve("cancelled_upstream:app").address)
         elif case.server:
