@@ -6,6 +6,7 @@ import os
 import sys
 from asyncio.events import Handle
 from contextvars import ContextVar
+from time import monotonic
 from traceback import StackSummary
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
@@ -41,6 +42,8 @@ class LoopThread:
         self._hub = hub
         # Created in this thread, because the eventlet hub replaces a module for a moment.
         self._selector: Any = hub.thread_selector()
+        #: when the loop began to run the callbacks that it runs now; 0.0 while it waits. Any thread may read this.
+        self.busy_since = 0.0
         hub.share_locks()
         self.calls = ThreadCalls(hub, log)
         self.loop: Any = None
@@ -54,6 +57,8 @@ class LoopThread:
         self._hub.share_locks()
         self._thread = self._hub.native_thread_id()
         self._greenlet = self._hub.current_greenlet()
+        self._wait = self._selector.select
+        self._selector.select = self._select
         # The loop is created in this thread, because sockets belong to the hub of the thread that creates them.
         self.loop = asyncio.SelectorEventLoop(self._selector)
         self.loop.set_default_executor(HubExecutor(self._hub, self.calls))
@@ -67,10 +72,12 @@ class LoopThread:
                 # A coroutine has raised it. Its task has it, too, and passes it to the greenlet that waits.
                 pass
 
-    @property
-    def busy_since(self) -> float:
-        """When the loop began to run the callbacks that it runs now; 0.0 while it waits. Any thread may read this."""
-        return self._selector.busy_since  # type: ignore[no-any-return]
+    def _select(self, timeout: float | None = None) -> Any:
+        self.busy_since = 0.0
+        try:
+            return self._wait(timeout)
+        finally:
+            self.busy_since = monotonic()
 
     def stack(self) -> StackSummary:
         """Return the stack of the callback that the loop runs now; empty if it runs none. Any thread may call this."""

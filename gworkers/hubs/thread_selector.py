@@ -27,17 +27,8 @@ class ThreadSelector(selectors.BaseSelector):
         #: when the hub must run, although the loop has work
         self._hub_due = 0.0
         self._wait_readable = wait_readable
-        #: when the loop began to run its callbacks; 0.0 while it waits
-        self.busy_since = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.busy_since = 0.0
-        try:
-            return self._select(timeout)
-        finally:
-            self.busy_since = monotonic()
-
-    def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         ready: list[tuple[selectors.SelectorKey, int]] = self._native.select(0)
         now = monotonic()
         if (ready or (timeout is not None and timeout <= 0)) and now < self._hub_due:
