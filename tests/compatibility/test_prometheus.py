@@ -12,7 +12,7 @@ import pytest
 from support.deployment import Deployment
 from support.paths import ROOT
 from support.server import Server
-from support.waiting import until_gone
+from support.waiting import until, until_gone
 
 #: The two blocks of code of the page: for the application, and for gunicorn.conf.py.
 SECTION = (ROOT / "docs" / "worker-numbers.md").read_text().partition("## Metrics of the application\n")[2]
@@ -52,9 +52,10 @@ def test_metrics_of_all_workers_are_added(start: Callable[..., Server], tmp_path
             asked += 1
         server.signal(signal.SIGHUP)
         until_gone(*workers)
-    text = server.connect().request("/metrics").text
-    assert f"asked_total {asked}.0\n" in text
-    assert "living 2.0\n" in text
+    client = server.connect()
+    assert f"asked_total {asked}.0\n" in client.request("/metrics").text
+    # The hook child_exit is called after the process is gone.
+    until(lambda: "living 2.0\n" in client.request("/metrics").text, "the gauges of two processes")
     assert len(list(directory.glob("counter_*.db"))) <= 4
     assert len(list(directory.glob("gauge_*.db"))) <= 4
     assert not server.log(r"\[unpatched")
