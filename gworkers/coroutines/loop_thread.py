@@ -63,6 +63,8 @@ class LoopThread:
         self.loop = asyncio.SelectorEventLoop(self._selector)
         self.loop.set_default_executor(HubExecutor(self._hub, self.calls))
         self.loop.set_task_factory(_create_task)
+        if not self._hub.starts_processes_in_threads:
+            self.loop.subprocess_exec = self.loop.subprocess_shell = _refuse_process
         asyncio.set_event_loop(self.loop)
         self.loop.call_soon(on_start)
         while True:
@@ -146,6 +148,11 @@ class LoopThread:
         executor.cancel = lambda: self.loop.call_soon_threadsafe(lambda: tasks[0].cancel())
         self.loop.call_soon_threadsafe(start)
         return tasks
+
+
+async def _refuse_process(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError("a coroutine cannot start a process on this hub, which watches processes in the main thread "
+                       "only: use await asyncio.to_thread(subprocess.run, ...)")
 
 
 def _end_forked_process(*_: object) -> NoReturn:

@@ -90,6 +90,8 @@ class Hub(Protocol):
     #: returns and resets the library's flag, which shows that the application has sent its response on the socket
     #: itself; None if the library has no such flag
     pop_taken_flag: Callable[[], bool] | None
+    #: whether the patched ``subprocess.Popen`` works in other native threads than that of the hub
+    starts_processes_in_threads: bool
 
     def loop_info(self) -> LoopInfo:
         """Describe the parts of the hub."""

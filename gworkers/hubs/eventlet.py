@@ -74,6 +74,7 @@ class EventletHub:
         self._hub = eventlet.hubs.get_hub()
         self.title = f"eventlet {eventlet.__version__}"
         self.pop_taken_flag: Callable[[], bool] | None = self._pop_taken_flag
+        self.starts_processes_in_threads = True
         self.socket_class = eventlet.greenio.GreenSocket
         self.park = self._hub.switch
         self._semaphores: SharedSemaphores | None = None

@@ -62,6 +62,8 @@ class GeventHub:
         self._resolver = self._hub.resolver_class.__module__.rpartition(".")[2]
         self.title = f"gevent {gevent.__version__}"
         self.pop_taken_flag: Callable[[], bool] | None = None
+        # gevent watches child processes in the main thread only.
+        self.starts_processes_in_threads = False
         self.socket_class = gevent.socket.socket
         self.call_soon = self._loop.run_callback
         # Not Hub.switch(), which calls hooks that exist on gevent's greenlets, but not on plain ones.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import posix
+import subprocess
+import sys
 import threading
 import time
 
@@ -69,6 +71,23 @@ async def fork():
 def forked_by_coroutine(environ, start_response):
     """A process that a coroutine has forked ends when the coroutine waits."""
     return answer(start_response, str(gworkers.run_async(fork())).encode())
+
+
+PROGRAM = [sys.executable, "-c", "print('from a process')"]
+
+
+async def start_process(way):
+    if way == "to_thread":
+        return (await asyncio.to_thread(subprocess.run, PROGRAM, stdout=subprocess.PIPE, check=True)).stdout
+    process = await asyncio.create_subprocess_exec(*PROGRAM, stdout=subprocess.PIPE)
+    return (await process.communicate())[0]
+
+
+def processes(environ, start_response):
+    try:
+        return answer(start_response, gworkers.run_async(start_process(environ["QUERY_STRING"])))
+    except RuntimeError as error:
+        return answer(start_response, str(error).encode())
 
 
 async def loop_and_thread():

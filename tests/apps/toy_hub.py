@@ -106,6 +106,7 @@ class ToyHub:
     title = "toy"
     socket_class = socket.socket
     pop_taken_flag: Callable[[], bool] | None = None
+    starts_processes_in_threads = True
 
     def __init__(self) -> None:
         # Its parent is the main greenlet, which gets the exceptions that leave a callback.

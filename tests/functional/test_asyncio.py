@@ -39,6 +39,18 @@ def test_a_process_that_a_coroutine_forks_ends_when_the_coroutine_waits(server):
     assert [response.body.decode() for response in found.responses] == [f"{n} {n}{n}" for n in range(20)]
 
 
+def test_a_coroutine_starts_a_process_in_another_thread(server):
+    assert server.connect().request("/processes?to_thread").text == "from a process\n"
+
+
+def test_a_process_that_the_hub_cannot_watch_is_refused(server, hub):
+    text = server.connect().request("/processes?exec").text
+    if hub == "gevent":
+        assert text.startswith("a coroutine cannot start a process on this hub")
+    else:
+        assert text == "from a process\n"
+
+
 def test_all_coroutines_share_a_loop(server):
     assert len({response.body for response in burst(server, ["/same-loop"] * 5).responses}) == 1
 
