@@ -74,6 +74,24 @@ class LoopThread:
                 # A coroutine has raised it. Its task has it, too, and passes it to the greenlet that waits.
                 pass
 
+    def cancel_tasks(self, on_end: Callable[[], object]) -> None:
+        """Cancel all tasks, and call *on_end* in the thread of the loop when they have ended.
+
+        The loop logs exceptions of such tasks, as after :func:`asyncio.run`.
+        """
+        async def cancel() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    self.loop.call_exception_handler(
+                        {"message": "unhandled exception while the worker exits", "exception": result})
+            await self.loop.shutdown_asyncgens()
+            on_end()
+
+        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(cancel()))
+
     def _select(self, timeout: float | None = None) -> Any:
         self.busy_since = 0.0
         try:

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from gworkers.coroutines.loop_thread import LoopThread
     from gworkers.hubs.base import Hub
@@ -47,6 +47,13 @@ class Runner:
     def started_thread(self) -> LoopThread | None:
         """The thread of the loop; None if it was not needed so far. Any thread may read this."""
         return self._thread
+
+    def cancel_tasks(self, on_end: Callable[[], object]) -> None:
+        """Cancel the tasks that the loop still has, and call *on_end* in any thread when they have ended."""
+        if self._thread is None:
+            on_end()
+        else:
+            self._thread.cancel_tasks(on_end)
 
     def _release_after_fork(self) -> None:
         self._forked = True

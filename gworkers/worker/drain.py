@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 ABORT_SHARE = 0.25
 #: The maximum of this part in seconds.
 ABORT_SECONDS = 1.0
+#: Maximum number of seconds in which cancelled asyncio tasks end.
+TASK_SECONDS = 1.0
 #: Maximum number of seconds in which the remaining log records are written.
 LOG_SECONDS = 0.5
 
@@ -53,11 +55,27 @@ def drain(worker: GreenWorker) -> None:
             server.log.info("Worker graceful timeout (pid:%s). Disconnected WebSockets, or other connections that the "
                             "application handles itself: %s.", worker.pid, sockets)
         _beat_while(worker, busy, end)
+    _cancel_tasks(worker, min(end, monotonic() + TASK_SECONDS))
     # Write the log records that are left, unless a log handler hangs.
     server.log.on_empty = worker.wake
     _beat_while(worker, lambda: worker.log_streams.flush() or server.log.pending, monotonic() + LOG_SECONDS)
     # A hanging log handler would also hang in the last log line of Gunicorn.
     exit_deadline.exit_within(exit_deadline.MINIMUM if server.log.pending else end - monotonic())
+
+
+def _cancel_tasks(worker: GreenWorker, until: float) -> None:
+    """Cancel the asyncio tasks that are left, so that their ``finally`` blocks run."""
+    left = [True]
+
+    def end() -> None:
+        left.clear()
+        worker.wake()
+
+    worker.loop_runner.cancel_tasks(end)
+    _beat_while(worker, lambda: left, until)
+    if left:
+        worker.server.log.warning("Asyncio tasks did not end when they were cancelled (pid:%s). The worker exits.",
+                                  worker.pid)
 
 
 def _beat_while(worker: GreenWorker, condition: Callable[[], object], until: float) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from gworkers.background.scheduler import Scheduler
+    from gworkers.coroutines.runner import Runner
     from gworkers.serving.server import Server
     from gworkers.watch.watchdog import Watchdog
     from gworkers.worker.publisher import Publisher
@@ -41,6 +42,7 @@ class GreenWorker(ConfigurableWorker):
     alive: bool
     server: Server
     scheduler: Scheduler
+    loop_runner: Runner
     watchdog: Watchdog
     _publisher: Publisher
 
@@ -73,7 +75,7 @@ class GreenWorker(ConfigurableWorker):
             if isinstance(sock, OwnSocket):
                 sock.listen(self.cfg.backlog)
         self.server = Server(self, self.hub, self.settings, self.wake)
-        loop_runner = runner.install(self.hub, self.server.log)
+        self.loop_runner = runner.install(self.hub, self.server.log)
         self._asyncio_probe = AsyncioProbe(
             self.hub, lambda: list(self.server.greenlets.active),
             lambda finding: self.log_warnings(self.server.log, [finding]),
@@ -81,7 +83,7 @@ class GreenWorker(ConfigurableWorker):
         self._asyncio_probe.install()
         self.scheduler = Scheduler(self.server, self.number, self.cfg.workers)
         self._self_check = SelfCheck(self.server, self.scheduler)
-        self.watchdog = Watchdog(self.server, loop_runner, self.state, self.log, self.settings.block_warning,
+        self.watchdog = Watchdog(self.server, self.loop_runner, self.state, self.log, self.settings.block_warning,
                                  {"send": CURRENT_WORKER.control})
         self._publisher = Publisher(self.server, self.watchdog, self.state, self.identity)
         self.watchdog.on_block = self._publisher.publish

@@ -216,6 +216,33 @@ async def leave_task_behind(name):
     return left
 
 
+kept = []
+
+
+def leave_behind(environ, start_response):
+    """A task runs on after its request. It says how it ends."""
+    kept.append(gworkers.run_async(leave_task_behind(environ["QUERY_STRING"])))
+    return answer(start_response)
+
+
+async def do_not_end():
+    while True:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            pass
+
+
+async def leave_endless_task_behind():
+    kept.append(asyncio.create_task(do_not_end()))
+    await asyncio.sleep(0)
+
+
+def leave_endless_behind(environ, start_response):
+    gworkers.run_async(leave_endless_task_behind())
+    return answer(start_response)
+
+
 def asyncio_run(environ, start_response):
     """As /concurrent, with asyncio.run. A task that is left behind is cancelled."""
     value = environ["QUERY_STRING"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 
@@ -49,6 +50,24 @@ def test_a_process_that_the_hub_cannot_watch_is_refused(server, hub):
         assert text.startswith("a coroutine cannot start a process on this hub")
     else:
         assert text == "from a process\n"
+
+
+def test_tasks_that_are_left_behind_are_cancelled_when_the_worker_exits(start):
+    server = start("coroutines:app")
+    for name in ("first", "second"):
+        assert server.connect().request(f"/leave-behind?{name}").status == 200
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert sorted(server.log("the task is cancelled", since=0)) == [
+        "first: the task is cancelled", "second: the task is cancelled"]
+
+
+def test_a_task_that_does_not_end_delays_the_exit_for_a_moment(start):
+    server = start("coroutines:app")
+    assert server.connect().request("/leave-endless-behind").status == 200
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert server.log("Asyncio tasks did not end when they were cancelled", since=0)
 
 
 def test_all_coroutines_share_a_loop(server):
