@@ -8,6 +8,7 @@ import inspect
 import os
 import re
 import resource
+import socket
 import sys
 import tempfile
 import threading
@@ -272,6 +273,8 @@ def forbidden(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @contextmanager
 def not_root() -> Iterator[None]:
+    # The first call loads a module of Python, which may be where only root can read it.
+    socket.getaddrinfo("127.0.0.1", 0)
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
