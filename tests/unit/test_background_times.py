@@ -108,7 +108,7 @@ def test_cron_runs_at_its_times(cron: Any) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="cronsim 2.6 for Python 3.9 knows no seconds")
 def test_cron_may_have_seconds(cron: Any) -> None:
-    cron.clock.now = at("2026-01-01T00:00:00.5")
+    cron.clock.now = at("2026-01-01T00:00:00.500")
     assert cron("*/2 * * * * *").step(cron.clock.now).wait == pytest.approx(1.5)
 
 
