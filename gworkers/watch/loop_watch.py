@@ -40,18 +40,21 @@ class LoopWatch:
         loop = self._runner.started_thread
         if loop is None or not self._limit:
             return inf
-        since = loop.busy_since
+        now, since = monotonic(), loop.busy_since
         if self._is_reported and since != self._since:
-            self._log.warning("The asyncio loop runs again. It was blocked for %.1f s.", monotonic() - self._since)
-        if not since or monotonic() - since < self._limit:
+            self._log.warning("The asyncio loop runs again. It was blocked for %.1f s.", now - self._since)
+        age = now - since if since else 0.0
+        if age < self._limit:
             self._since, self._is_reported = 0.0, False
-            return self._limit / 2
+            # A block that begins from now on is checked again when it is this old.
+            return self._limit - age
         if since != self._since:
             # If the process was stopped, or the machine is overloaded, it runs on before the next check.
             self._since, self._is_reported = since, False
         elif not self._is_reported:
             stack = loop.stack()
-            if stack:
+            # If the block has ended meanwhile, this is the stack of other code.
+            if stack and loop.busy_since == since:
                 self._is_reported = True
                 self._log.warning(
                     "The asyncio loop is blocked for %.1f s (pid:%s): %s. No other coroutine of this worker runs "

@@ -1,8 +1,8 @@
 """The watchdog: a native thread that reports what blocks the hub, and what runs when the arbiter aborts the worker.
 
 The thread sleeps until the next beat of the main greenlet is late by ``block_warning`` seconds. While beats come, it
-wakes up less than once a second, and a little more often if the worker has an asyncio loop. It logs directly, because
-the log queue needs the hub.
+wakes up twice in this time, and a little more often if the worker has an asyncio loop. It logs directly, because the
+log queue needs the hub.
 """
 from __future__ import annotations
 
@@ -172,10 +172,16 @@ class Watchdog:
         try:
             while not self._stopped:
                 late = monotonic() - self._last_beat - self.interval
-                if self._limit and late >= self._limit:
+                if not self._limit:
+                    self._wait(1.0)
+                elif late >= self._limit:
                     self._watch_block()
                 else:
-                    self._wait(min(self._limit - late if self._limit else 1.0, self._loop_watch.check()))
+                    left = self._limit - late
+                    # Beats do not postpone the interpreter's traceback. This thread does, so it wakes up long before
+                    # that is due. Otherwise a short call that keeps the interpreter's lock would be reported.
+                    early = left - self._limit / 2
+                    self._wait(min(early if early > 0 else left, self._loop_watch.check()), left + GRACE)
         except Exception as error:
             # The log is the application's. Whatever it does, the worker serves on.
             print_traceback(error)
@@ -183,11 +189,14 @@ class Watchdog:
             if self._control is not None:
                 self._control.close()
 
-    def _wait(self, seconds: float) -> None:
-        """Wait for a wake-up, for at most *seconds*."""
+    def _wait(self, seconds: float, silence: float = 0.0) -> None:
+        """Wait for a wake-up, for at most *seconds*.
+
+        :param silence: seconds after which the interpreter writes the stack if this thread cannot run; 0 for never
+        """
         until = monotonic() + seconds
-        if self._limit:
-            self._native.arm(seconds + GRACE)
+        if silence:
+            self._native.arm(silence)
         # Code that keeps the interpreter's lock may have delayed this thread here.
         self._sleep(max(0.0, until - monotonic()) + 0.001)
         if not self._stopped:
@@ -228,6 +237,8 @@ class Watchdog:
         while self._last_beat == last and not self._stopped:
             self._sleep(CHECK)
             self._report_abort_if_due()
+            # The loop may hold what the hub waits for.
+            self._loop_watch.check()
         block["seconds"] = round((monotonic() if self._last_beat == last else self._last_beat) - began, 3)
         if not self._stopped:
             self._log.warning("The hub runs again. It was blocked for %.1f s by %s.", self._last_beat - began,

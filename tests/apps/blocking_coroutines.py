@@ -1,4 +1,4 @@
-"""Coroutines that block the asyncio loop of the worker, or wait, for a number of seconds. /ready is a short one."""
+"""Coroutines that block the asyncio loop of the worker, or wait, for a number of seconds. /hub/... blocks the hub."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ async def sleep_unpatched(seconds):
 
 async def wait_on_the_hub_of_the_thread(seconds):
     time.sleep(seconds)
+
+
+async def block_soon(seconds):
+    asyncio.get_running_loop().call_later(0.1, blocking.sleep_unpatched, seconds)
 
 
 async def wait(seconds):
@@ -48,7 +52,9 @@ async def wait_in_a_native_thread(seconds):
 
 
 def app(environ, start_response):
-    name = environ["PATH_INFO"].strip("/")
-    if name:
+    place, _, name = environ["PATH_INFO"].rpartition("/")
+    if place == "/hub":
+        getattr(blocking, name)(float(environ["QUERY_STRING"]))
+    elif name:
         gworkers.run_async(globals()[name](float(environ["QUERY_STRING"])))
     return app_support.answer(start_response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -42,6 +43,32 @@ def test_code_that_blocks_the_loop_is_named(server: Server, kind: str) -> None:
 def test_waiting_coroutines_are_not_reported(server: Server, kind: str) -> None:
     assert server.connect().request(f"/{kind}?1.8").status == 200
     assert server.log("is blocked") == []
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not hasattr(ctypes, "PyDLL"), reason="C calls of this interpreter release its lock")
+def test_short_calls_that_keep_the_lock_of_the_interpreter_are_not_reported(server: Server) -> None:
+    client = server.connect()
+    client.send(request("/sleep_unpatched?3"))
+    server.wait_for_log("The asyncio loop is blocked")
+    other = server.connect()
+    for _ in range(4):
+        assert other.request("/hub/call_c_with_the_lock?0.3").status == 200
+    assert client.receive().status == 200
+    assert server.log(r"Timeout \(") == []
+
+
+@pytest.mark.full
+def test_blocked_loop_is_named_while_the_hub_is_blocked(server: Server) -> None:
+    client = server.connect()
+    assert client.request("/block_soon?2.5").status == 200
+    client.send(request("/hub/sleep_unpatched?4"))
+    server.wait_for_log("The hub is blocked")
+    server.wait_for_log("The asyncio loop is blocked for 1")
+    server.wait_for_log(r"The asyncio loop runs again\. It was blocked for 2\.\d s\.$")
+    assert server.log("The hub runs again") == []
+    assert client.receive().status == 200
+    server.wait_for_log("The hub runs again")
 
 
 def test_stopped_process_is_not_reported(server: Server) -> None:
