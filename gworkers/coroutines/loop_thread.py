@@ -47,6 +47,7 @@ class LoopThread:
         hub.share_locks()
         self.calls = ThreadCalls(hub, log)
         self.loop: Any = None
+        self._canceller: Any = None
         started = hub.native_lock()
         started.acquire()
         hub.start_thread(lambda: self._run(started.release))
@@ -83,14 +84,23 @@ class LoopThread:
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
-            for result in await asyncio.gather(*tasks, return_exceptions=True):
+            for task, result in zip(tasks, await asyncio.gather(*tasks, return_exceptions=True)):
                 if isinstance(result, Exception):
                     self.loop.call_exception_handler(
-                        {"message": "unhandled exception while the worker exits", "exception": result})
+                        {"message": "unhandled exception while the worker exits", "exception": result, "task": task})
             await self.loop.shutdown_asyncgens()
             on_end()
 
-        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(cancel()))
+        def start() -> None:
+            # asyncio itself keeps no reference to a task.
+            self._canceller = self.loop.create_task(cancel())
+
+        self.loop.call_soon_threadsafe(start)
+
+    def task_names(self) -> list[str]:
+        """Return the names of the coroutines whose tasks have not ended. Any thread may call this."""
+        tasks = asyncio.all_tasks(self.loop) - {self._canceller}
+        return sorted(getattr(task.get_coro(), "__qualname__", task.get_name()) for task in tasks)
 
     def _select(self, timeout: float | None = None) -> Any:
         self.busy_since = 0.0

@@ -55,6 +55,10 @@ class Runner:
         else:
             self._thread.cancel_tasks(on_end)
 
+    def task_names(self) -> list[str]:
+        """Return the names of the coroutines whose tasks the loop still has."""
+        return [] if self._thread is None else self._thread.task_names()
+
     def _release_after_fork(self) -> None:
         self._forked = True
         if self._thread is not None:

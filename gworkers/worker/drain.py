@@ -17,6 +17,8 @@ ABORT_SHARE = 0.25
 ABORT_SECONDS = 1.0
 #: Maximum number of seconds in which cancelled asyncio tasks end.
 TASK_SECONDS = 1.0
+#: The maximum part of the remaining time in which they end. The rest is for the exit of the process.
+TASK_SHARE = 0.5
 #: Maximum number of seconds in which the remaining log records are written.
 LOG_SECONDS = 0.5
 
@@ -55,7 +57,7 @@ def drain(worker: GreenWorker) -> None:
             server.log.info("Worker graceful timeout (pid:%s). Disconnected WebSockets, or other connections that the "
                             "application handles itself: %s.", worker.pid, sockets)
         _beat_while(worker, busy, end)
-    _cancel_tasks(worker, min(end, monotonic() + TASK_SECONDS))
+    _cancel_tasks(worker, min((end - monotonic()) * TASK_SHARE, TASK_SECONDS))
     # Write the log records that are left, unless a log handler hangs.
     server.log.on_empty = worker.wake
     _beat_while(worker, lambda: worker.log_streams.flush() or server.log.pending, monotonic() + LOG_SECONDS)
@@ -63,8 +65,8 @@ def drain(worker: GreenWorker) -> None:
     exit_deadline.exit_within(exit_deadline.MINIMUM if server.log.pending else end - monotonic())
 
 
-def _cancel_tasks(worker: GreenWorker, until: float) -> None:
-    """Cancel the asyncio tasks that are left, so that their ``finally`` blocks run."""
+def _cancel_tasks(worker: GreenWorker, seconds: float) -> None:
+    """Cancel the asyncio tasks that are left, so that their ``finally`` blocks run, for at most *seconds*."""
     left = [True]
 
     def end() -> None:
@@ -72,10 +74,12 @@ def _cancel_tasks(worker: GreenWorker, until: float) -> None:
         worker.wake()
 
     worker.loop_runner.cancel_tasks(end)
-    _beat_while(worker, lambda: left, until)
-    if left:
-        worker.server.log.warning("Asyncio tasks did not end when they were cancelled (pid:%s). The worker exits.",
-                                  worker.pid)
+    _beat_while(worker, lambda: left, monotonic() + seconds)
+    # There may be none: the loop has not run yet if the requests have used up the time.
+    names = worker.loop_runner.task_names() if left else []
+    if names:
+        worker.server.log.warning("Asyncio tasks that did not end when they were cancelled (pid:%s): %s. The worker "
+                                  "exits.", worker.pid, text_of(names))
 
 
 def _beat_while(worker: GreenWorker, condition: Callable[[], object], until: float) -> None:

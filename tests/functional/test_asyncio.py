@@ -62,12 +62,13 @@ def test_tasks_that_are_left_behind_are_cancelled_when_the_worker_exits(start):
         "first: the task is cancelled", "second: the task is cancelled"]
 
 
-def test_a_task_that_does_not_end_delays_the_exit_for_a_moment(start):
-    server = start("coroutines:app")
+def test_a_task_that_does_not_end_is_named_and_leaves_time_for_the_exit(start):
+    server = start("coroutines:app", "--graceful-timeout", 1)
     assert server.connect().request("/leave-endless-behind").status == 200
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
-    assert server.log("Asyncio tasks did not end when they were cancelled", since=0)
+    assert server.log(r"Asyncio tasks that did not end when they were cancelled \(pid:\d+\): do_not_end\.", since=0)
+    assert server.log("Worker exiting", since=0)
 
 
 def test_all_coroutines_share_a_loop(server):
