@@ -48,13 +48,34 @@ class LoopThread:
         self.calls = ThreadCalls(hub, log)
         self.loop: Any = None
         self._canceller: Any = None
+        failures: list[BaseException] = []
         started = hub.native_lock()
         started.acquire()
-        hub.start_thread(lambda: self._run(started.release))
+        hub.start_thread(lambda: self._run(started.release, failures))
         # This blocks the hub until the thread runs, once and for less than a millisecond.
         started.acquire()
+        if failures:
+            self.calls.release_after_fork()
+            self._selector.close()
+            raise failures.pop()
 
-    def _run(self, on_start: Callable[[], None]) -> None:
+    def _run(self, on_end_of_start: Callable[[], None], failures: list[BaseException]) -> None:
+        try:
+            self._create_loop()
+        except BaseException as error:
+            # For example the limit of file descriptors is reached. The greenlet that needs the loop gets the exception.
+            failures.append(error)
+            return
+        finally:
+            on_end_of_start()
+        while True:
+            try:
+                self.loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                # A coroutine has raised it. Its task has it, too, and passes it to the greenlet that waits.
+                pass
+
+    def _create_loop(self) -> None:
         self._hub.share_locks()
         self._thread = self._hub.native_thread_id()
         self._greenlet = self._hub.current_greenlet()
@@ -67,13 +88,8 @@ class LoopThread:
         if not self._hub.starts_processes_in_threads:
             self.loop.subprocess_exec = self.loop.subprocess_shell = _refuse_process
         asyncio.set_event_loop(self.loop)
-        self.loop.call_soon(on_start)
-        while True:
-            try:
-                self.loop.run_forever()
-            except (SystemExit, KeyboardInterrupt):
-                # A coroutine has raised it. Its task has it, too, and passes it to the greenlet that waits.
-                pass
+        # This creates the hub of this thread, which also needs file descriptors.
+        self._selector.select(0)
 
     def cancel_tasks(self, on_end: Callable[[], object]) -> None:
         """Cancel all tasks, and call *on_end* in the thread of the loop when they have ended.

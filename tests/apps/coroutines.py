@@ -73,6 +73,22 @@ def forked_by_coroutine(environ, start_response):
     return answer(start_response, str(gworkers.run_async(fork())).encode())
 
 
+def no_loop(environ, start_response):
+    """The loop of the worker cannot be created. Use this before other coroutines."""
+    def fail(selector):
+        raise OSError("no more file descriptors")
+
+    original, asyncio.SelectorEventLoop = asyncio.SelectorEventLoop, fail
+    coroutine = loop_and_thread()
+    try:
+        gworkers.run_async(coroutine)
+    except OSError as error:
+        return answer(start_response, str(error).encode())
+    finally:
+        asyncio.SelectorEventLoop = original
+        coroutine.close()
+
+
 PROGRAM = [sys.executable, "-c", "print('from a process')"]
 
 

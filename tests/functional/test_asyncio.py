@@ -71,6 +71,12 @@ def test_a_task_that_does_not_end_is_named_and_leaves_time_for_the_exit(start):
     assert server.log("Worker exiting", since=0)
 
 
+def test_a_loop_that_cannot_start_raises_its_error_in_the_request(start):
+    server = start("coroutines:app")
+    assert server.connect().request("/no-loop").text == "no more file descriptors"
+    assert server.connect().request("/concurrent?1").body == b"1 11"
+
+
 def test_all_coroutines_share_a_loop(server):
     assert len({response.body for response in burst(server, ["/same-loop"] * 5).responses}) == 1
 
