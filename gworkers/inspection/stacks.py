@@ -11,7 +11,7 @@ from gworkers.watch.control_address import ControlAddress
 
 #: Seconds that a worker has for its response.
 SECONDS = 5.0
-#: What a report consists of.
+#: The fields of a report.
 FIELDS = {"background", "background_count", "greenlet_count", "groups", "idle", "queued", "request_count", "requests"}
 
 
@@ -24,7 +24,7 @@ def stacks_of(address: ControlAddress) -> Iterator[str]:
     missing = FIELDS - report.keys()
     if missing:
         raise ControlError(f"worker {address.pid} runs another version of gworkers than this command: its report "
-                           f"has no {', '.join(sorted(missing))}. Reload the server")
+                           f"has no {', '.join(sorted(missing))}. Restart the server")
     yield (f"Worker {address.pid}: {_count(report['request_count'], 'request')}, "
            f"{_count(report['greenlet_count'], 'greenlet')} of the application, "
            f"{_count(report['idle'], 'idle request greenlet')}")

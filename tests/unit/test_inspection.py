@@ -55,7 +55,7 @@ def test_table_has_a_limited_number_of_rows():
 
 def test_report_of_another_version_is_refused(monkeypatch):
     monkeypatch.setattr(stacks, "ask", lambda *words: {name: [] for name in stacks.FIELDS - {"background"}})
-    with pytest.raises(ControlError, match=r"another version of gworkers .* has no background\. Reload"):
+    with pytest.raises(ControlError, match=r"another version of gworkers .* has no background\. Restart"):
         next(stacks.stacks_of(ControlAddress(1, "")))
 
 
