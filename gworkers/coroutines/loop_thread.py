@@ -86,10 +86,14 @@ class LoopThread:
         self.loop.set_default_executor(HubExecutor(self._hub, self.calls))
         self.loop.set_task_factory(_create_task)
         if not self._hub.starts_processes_in_threads:
-            self.loop.subprocess_exec = self.loop.subprocess_shell = _refuse_process
+            self.loop.subprocess_exec = self.loop.subprocess_shell = self._refuse_process
         asyncio.set_event_loop(self.loop)
         # This creates the hub of this thread, which also needs file descriptors.
         self._selector.select(0)
+
+    async def _refuse_process(self, *_: object, **__: object) -> NoReturn:
+        raise RuntimeError(f"a coroutine cannot start a process on {self._hub.title}, which watches processes in the "
+                           "main thread only: use await asyncio.to_thread(subprocess.run, ...)")
 
     def cancel_tasks(self, on_end: Callable[[], object]) -> None:
         """Cancel all tasks, and call *on_end* in the thread of the loop when they have ended.
@@ -192,11 +196,6 @@ class LoopThread:
         executor.cancel = lambda: self.loop.call_soon_threadsafe(lambda: tasks[0].cancel())
         self.loop.call_soon_threadsafe(start)
         return tasks
-
-
-async def _refuse_process(*_: object, **__: object) -> NoReturn:
-    raise RuntimeError("a coroutine cannot start a process on this hub, which watches processes in the main thread "
-                       "only: use await asyncio.to_thread(subprocess.run, ...)")
 
 
 def _end_forked_process(*_: object) -> NoReturn:
