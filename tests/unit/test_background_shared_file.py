@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import posix
 import resource
@@ -252,7 +253,20 @@ def test_sender_waits_for_other_processes(file: SharedFile, messages: Messages,
     assert read_all(messages, 0)[0] == [b"1"]
 
 
-@pytest.mark.parametrize("payload", [b"[" * 30_000 + b"]" * 30_000, b"{"])
+def is_decoded(payload: bytes) -> bool:
+    try:
+        json.loads(payload)
+    except (RecursionError, ValueError):
+        return False
+    return True
+
+
+#: Some interpreters have no limit that it exceeds.
+NESTED = b"[" * 30_000 + b"]" * 30_000
+
+
+@pytest.mark.parametrize("payload", [
+    b"{", pytest.param(NESTED, marks=pytest.mark.skipif(is_decoded(NESTED), reason="this interpreter decodes it"))])
 def test_payload_that_cannot_be_decoded_does_not_hold_back_the_next_one(messages: Messages, payload: bytes) -> None:
     errors: list[str] = []
     log = SimpleNamespace(error=lambda message, *args: errors.append(message % args))
