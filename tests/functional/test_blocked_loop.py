@@ -13,7 +13,7 @@ import pytest
 from support.client import request
 from support.server import Server
 
-pytestmark = [pytest.mark.only(transport="tcp", parser="fast"), pytest.mark.every_hub]
+pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
 #: Seconds of ``block_warning`` and half a second, and a margin for a busy machine.
 LIMIT = 1.5 + 0.5

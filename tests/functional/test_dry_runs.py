@@ -117,6 +117,7 @@ def test_clients_are_refused_when_the_master_is_killed_during_a_dry_run(start: S
     until_gone(dry_run)
 
 
+@pytest.mark.full
 def test_dry_run_without_a_master_ends_after_its_timeout(start: Start, dry_runs: DryRuns) -> None:
     timeout = "import gworkers.master.dry_run\ngworkers.master.dry_run.TIMEOUT = 3\n"
     server = start("probe:app", config=timeout + dry_runs.config)

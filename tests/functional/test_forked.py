@@ -106,6 +106,7 @@ def test_child_does_not_hold_connections_open(start: Start, tmp_path: Path, kind
 
 
 @pytest.mark.parametrize("kind", ["returns", "process"])
+@pytest.mark.sample(1)
 def test_child_does_not_accept(start: Start, tmp_path: Path, kind: str) -> None:
     server = start("forking:app", "--timeout", 2)
     (worker,) = server.worker_pids()

@@ -142,6 +142,7 @@ def test_max_rss(start: Start, deployment: Deployment, hub: str, where: str) -> 
     assert len(deployment.boots()) == 2
 
 
+@pytest.mark.full
 def test_max_rss_jitter(start: Start, deployment: Deployment) -> None:
     deployment.release(GROWING)
     server = start("deployed:app", *deployment.options,

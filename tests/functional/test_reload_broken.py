@@ -162,6 +162,7 @@ def test_reload_succeeds_if_one_worker_boots(start: Start, deployment: Deploymen
     assert not server.log(FAILED)
 
 
+@pytest.mark.full
 def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
     staying, dying = serving(server)

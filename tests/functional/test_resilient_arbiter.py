@@ -37,6 +37,7 @@ def test_broken_code_with_another_worker_class(start: Start, deployment: Deploym
 
 
 @pytest.mark.parametrize("crash", ["os._exit(7)", "import signal; os.kill(os.getpid(), signal.SIGSEGV)"])
+@pytest.mark.sample(1)
 def test_application_that_crashes_stops_the_first_start(start: Start, deployment: Deployment, crash: str) -> None:
     deployment.release(f"{crash}\n")
     server = start("deployed:app", *deployment.options, ready=False)

@@ -44,6 +44,7 @@ def test_daemon(start: Start, tmp_path: Path) -> None:
         until(lambda: not pidfile.exists() and not is_alive(int(pid)), "the end of the daemon")
 
 
+@pytest.mark.full
 def test_daemon_that_keeps_its_output(start: Start, tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     server = start("probe:app", "--daemon", "--enable-stdio-inheritance", "--pid", pidfile, ready=False)

@@ -93,6 +93,7 @@ def test_reader_that_stops_is_closed(serve, path):
 
 
 @pytest.mark.parametrize("path", ["/megabytes?40", "/part?40", "/file?40"])
+@pytest.mark.sample(1)
 def test_steady_reader_has_no_time_limit(serve, path):
     server = serve("many_clients:app", settings={"head_timeout": 0.2, "write_timeout": 3.0})
     client = server.connect()
