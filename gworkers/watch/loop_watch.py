@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from gworkers.serving.stacks import place, text
 
 if TYPE_CHECKING:
+    from traceback import FrameSummary, StackSummary
+
     from gworkers.coroutines.runner import Runner
     from gworkers.logs.thread_log import ThreadLog
 
+#: Parts of the paths of modules in which code waits on a hub: in site-packages, or dist-packages on Debian.
+HUB_LIBRARIES = ("-packages/eventlet/", "-packages/gevent/")
 #: Seconds between two checks while the loop is blocked.
 CHECK = 0.1
 
@@ -60,5 +64,11 @@ class LoopWatch:
                     "The asyncio loop is blocked for %.1f s (pid:%s): %s. No other coroutine of this worker runs "
                     "meanwhile. Use an asynchronous library, or call a function that waits with asyncio.to_thread. "
                     "Stack:\n%s",
-                    monotonic() - since, os.getpid(), place(stack[-1]), text(stack))
+                    monotonic() - since, os.getpid(), place(_blocking_frame(stack)), text(stack))
         return CHECK
+
+
+def _blocking_frame(stack: StackSummary) -> FrameSummary:
+    """Return the innermost frame outside of the library of the hub, on which a blocking function may wait."""
+    return next((frame for frame in reversed(stack) if not any(part in frame.filename for part in HUB_LIBRARIES)),
+                stack[-1])
