@@ -37,6 +37,7 @@ def client(server, security, trusting):
     ("/upload", UPLOAD, "Aborted requests", "reading failed: a ConnectionError is True"),
     ("/upgrade", UPGRADE, "Disconnected WebSockets, .*", "read to the end|reading failed"),
 ], ids=["upload", "upgrade"])
+@pytest.mark.sample(2)
 def test_application_reads_what_its_client_sent_then_gets_an_error(
         server, client, tmp_path, path, how, counted, end):
     gate = tmp_path / "gate"

@@ -119,6 +119,7 @@ def assert_complete(found):
 @needs_tracing
 @pytest.mark.every_hub
 @pytest.mark.parametrize("settings", [ON, {**ON, "request_greenlets": "fresh"}], ids=["reused", "fresh"])
+@pytest.mark.sample(2)
 def test_hub_time_is_the_time_that_the_request_runs(serve, settings):
     server = serve("hub_time:app", *LOG, settings=settings)
     for path, runs, waits in (("/runs", 0.2, 0), ("/waits", 0, 0.2), ("/runs-and-waits", 0.2, 0.2),

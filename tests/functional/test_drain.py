@@ -171,6 +171,7 @@ ABORTED = {"stream": r"\[WARNING\] Worker graceful timeout \(pid:\d+\)\. Aborted
 
 
 @pytest.mark.parametrize("kind", ENDS)
+@pytest.mark.sample(1)
 def test_requests_that_do_not_end_are_aborted(start: Start, kind: str) -> None:
     server = start("endless:app", "--graceful-timeout", 3)
     client = opened(server, kind)

@@ -25,9 +25,8 @@ Start = Callable[..., Server]
 
 #: Names without which a server serves. The others run with ``--matrix=full`` only.
 SOME = (
-    "gunicorn.arbiter:Arbiter.reload", "gunicorn.arbiter:Arbiter.stop(more)", "gunicorn.config:KNOWN_SETTINGS",
-    "gunicorn.glogging:Logger.access", "gunicorn.http.errors:LimitRequestLine",
-    "gunicorn.http.message:Request.parse_headers", "gunicorn.http.wsgi:FileWrapper",
+    "gunicorn.arbiter:Arbiter.reload", "gunicorn.arbiter:Arbiter.stop(more)", "gunicorn.glogging:Logger.access",
+    "gunicorn.http.message:Request.parse_headers",
 )
 #: The same for names without which no worker can serve.
 SOME_VITAL = ("gunicorn.config:Config.keepalive", "gunicorn.workers.base:Worker")

@@ -207,7 +207,7 @@ def test_proxy_protocol_info_is_set(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["worker, req", "worker, req, environ", "worker, req, environ, resp"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_post_request_may_have_fewer_parameters(serve: Serve, arguments: str) -> None:
     last = arguments.split(", ")[-1]
     config = (f"from os import write\ndef post_request({arguments}):\n"

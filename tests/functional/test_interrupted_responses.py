@@ -26,7 +26,7 @@ def client(server, trusting):
 
 @pytest.mark.parametrize("how", ["interrupted", "late", "killed"])
 @pytest.mark.parametrize("path", ["/measured", "/in-chunks", "/goes-on", "/hints"])
-@pytest.mark.sample(12)
+@pytest.mark.sample(4)
 def test_nothing_follows_an_interrupted_response(server, client, path, how):
     client.send(request(f"{path}?{how}") + request("/next-one") * 2)
     server.wait_for_log("^interrupted")

@@ -49,6 +49,7 @@ def failing(start):
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.sample(2)
 def test_invalid_requests_do_not_fill_the_worker(failing, handler):
     server = failing("--worker-connections", 20, config=with_handler(handler))
     for _ in range(25):

@@ -118,6 +118,7 @@ def test_max_requests_with_an_arbiter_of_gunicorn(start: Start, hub: str) -> Non
 
 
 @pytest.mark.parametrize("where", ["environment", "configure"])
+@pytest.mark.sample(1)
 def test_max_rss(start: Start, deployment: Deployment, hub: str, where: str) -> None:
     deployment.release(GROWING)
     if where == "environment":

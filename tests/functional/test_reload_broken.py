@@ -71,7 +71,7 @@ def fails_then_succeeds(server: Server, deployment: Deployment, broken: str, tra
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 def test_code_that_cannot_boot(start: Start, deployment: Deployment, kind: str) -> None:
     server = start("deployed:app", *deployment.options, workers=2)
     fails_then_succeeds(server, deployment, *BROKEN[kind])
@@ -184,6 +184,7 @@ def test_worker_that_dies_while_the_code_is_broken(start: Start, deployment: Dep
     assert server.worker_pids() == [staying, new]
 
 
+@pytest.mark.full
 def test_workers_that_fail_together_are_one_attempt(start: Start, deployment: Deployment) -> None:
     server = start("deployed:app", *deployment.options, workers=4)
     old = serving(server)
@@ -225,6 +226,7 @@ def test_one_worker_at_a_time_tries_to_boot_after_a_failure(start: Start, deploy
 
 
 @pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.sample(1)
 def test_failed_reload_restores_the_number_of_workers(start: Start, deployment: Deployment, workers: int) -> None:
     server = start("deployed:app", *deployment.options, config="workers = 2\n", workers=0)
     server.wait_for_log(r"^worker \d+ is ready$", count=2, since=0)

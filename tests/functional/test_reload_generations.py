@@ -99,6 +99,7 @@ def test_second_reload_while_the_first_boots(start: Start, deployment: Deploymen
 
 @pytest.mark.smoke
 @pytest.mark.slow
+@pytest.mark.full
 def test_repeated_reloads_do_not_accumulate_workers(start: Start, deployment: Deployment) -> None:
     """At each reload one of two new workers is ready, and the other one still boots."""
     server = start("deployed:app", *deployment.options, workers=2)

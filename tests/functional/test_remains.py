@@ -29,6 +29,7 @@ def test_connection_is_freed(serve, way, greenlets):
 
 
 @pytest.mark.parametrize("way", BY_TIMEOUT)
+@pytest.mark.sample(2)
 def test_connection_is_freed_after_a_timeout(serve, way):
     server = serve("remaining_objects:app", "--keep-alive", 1, settings=SHORT)
     assert_nothing_remains(server.connect, lambda: way(server))

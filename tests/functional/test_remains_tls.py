@@ -94,6 +94,7 @@ def test_tls_connection_is_freed(serve, certificates, way):
 
 
 @pytest.mark.parametrize("way", [never_finishes_its_handshake, *BY_TIMEOUT])
+@pytest.mark.sample(2)
 def test_tls_connection_is_freed_after_a_timeout(serve, certificates, way):
     server = serve("remaining_objects:app", "--keep-alive", 1, *certificates.options, settings=SHORT)
     secure = SecureServer(server, certificates)

@@ -56,6 +56,7 @@ OPTIONS = ("--graceful-timeout", 2, "--timeout", 0)
 
 
 @pytest.mark.parametrize("kind", HANGING)
+@pytest.mark.sample(1)
 def test_worker_that_hangs_at_exit_is_ended(start: Start, deployment: Deployment, kind: str) -> None:
     deployment.release(HANGING[kind])
     server = start("deployed:app", *deployment.options, *OPTIONS)
@@ -66,6 +67,7 @@ def test_worker_that_hangs_at_exit_is_ended(start: Start, deployment: Deployment
 
 
 @pytest.mark.parametrize("kind", HANGING)
+@pytest.mark.sample(1)
 def test_booting_worker_that_hangs_at_exit_is_ended(start: Start, deployment: Deployment, tmp_path: Path,
                                                kind: str) -> None:
     server = start("deployed:app", *deployment.options, *OPTIONS)

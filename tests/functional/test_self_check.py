@@ -23,6 +23,7 @@ def server(start):
     ("lose-the-dispatcher", "requests are not started"),
     ("lose-the-outbox", "responses are not sent"),
     ("lose-the-log", "log records are not passed on")])
+@pytest.mark.sample(2)
 def test_stalled_part_is_repaired(server, stall, said):
     worker = server.worker_pids()
     assert server.connect().request(f"/{stall}").status == 200
@@ -41,6 +42,7 @@ def test_scheduler_that_has_ended_is_started_again(server):
     server.wait_for_log("^tick$", count=3, since=len(server.lines))
 
 
+@pytest.mark.full
 def test_stalled_time_limits_are_repaired(server):
     assert server.connect().request("/lose-the-time-limits").status == 504
     server.wait_for_log(STALLED.format("time limits of requests are not checked"))

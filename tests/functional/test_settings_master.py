@@ -103,6 +103,7 @@ def test_control_socket(run: Start, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @pytest.mark.smoke
 @pytest.mark.slow
+@pytest.mark.full
 def test_control_socket_is_the_only_one_after_reloads(run: Start, tmp_path: Path) -> None:
     """Gunicorn restarts the control server after each fork, and the next fork follows at once."""
     path = tmp_path / "control"

@@ -103,6 +103,7 @@ def test_extra_files_are_watched(develop: Start, tmp_path: Path) -> None:
     ("def app(:\n", (), "def app(:"),
     ("import nowhere_to_be_found\n", ("--reload-engine", "poll"), "nowhere_to_be_found"),
 ], ids=["syntax", "import"])
+@pytest.mark.sample(1)
 def test_error_at_start_is_shown_until_it_is_fixed(
         develop: Start, path: Path, broken: str, options: tuple[str, ...], shown: str) -> None:
     write(path, broken)

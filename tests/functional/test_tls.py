@@ -220,6 +220,7 @@ def descriptors(server: Server, certificates: Certificates) -> int:
 
 
 @pytest.mark.parametrize("fact", ["getpeercert", "cipher", "getpeername"])
+@pytest.mark.sample(1)
 def test_application_that_reads_a_property_of_the_session(start: Serve, certificates: Certificates, fact: str) -> None:
     server = start("socket_access:app", "--keep-alive", 1, *certificates.options)
     before = descriptors(server, certificates)

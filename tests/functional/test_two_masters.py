@@ -29,6 +29,7 @@ def upgrade(server: Server, pidfile: Path) -> int | None:
 
 @pytest.mark.only(transport="unix")
 @pytest.mark.parametrize("error", ["LookupError('deliberate')", "SystemExit('deliberate')"])
+@pytest.mark.sample(1)
 def test_second_master_that_cannot_start(start: Start, pidfile: Path, tmp_path: Path, error: str) -> None:
     works = tmp_path / "works"
     config = f"import os\ndef pre_exec(server):\n    if not os.path.exists({str(works)!r}):\n        raise {error}\n"

@@ -68,6 +68,7 @@ def test_fork_of_the_first_worker_is_retried(start: Start, forks: Forks) -> None
     ("works fails", FAILED, 1),
 ], ids=["dry run", "worker"])
 @pytest.mark.smoke
+@pytest.mark.sample(1)
 def test_reload_that_cannot_fork(start: Start, forks: Forks, plan: str, said: str, workers: int) -> None:
     server = start("probe:app", config=forks.config)
     (old,) = server.worker_pids()
@@ -83,6 +84,7 @@ def test_reload_that_cannot_fork(start: Start, forks: Forks, plan: str, said: st
     assert not load.failures
 
 
+@pytest.mark.full
 def test_fork_of_a_successor_is_retried(start: Start, forks: Forks) -> None:
     server = start("probe:app", config=forks.config, workers=2)
     killed, staying = server.worker_pids()
