@@ -79,6 +79,7 @@ def test_cron_runs_once_in_each_second(start: Start, deployment: Deployment) -> 
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Path:
+    pytest.importorskip("watchfiles")
     directory = tmp_path / "watched"
     directory.mkdir()
     return directory / "file"

@@ -212,6 +212,7 @@ def test_missing_library_is_named_at_decoration(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_directory_of_a_watched_file_must_exist(tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles")
     background.on_file_change(tmp_path / "file")(job)
     with pytest.raises(ValueError, match="its directory does not exist"):
         background.on_file_change(tmp_path / "missing" / "file")
