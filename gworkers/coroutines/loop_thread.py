@@ -101,10 +101,8 @@ class LoopThread:
         The loop logs exceptions of such tasks, as after :func:`asyncio.run`.
         """
         async def cancel() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            for task, result in zip(tasks, await asyncio.gather(*tasks, return_exceptions=True)):
+            tasks = list(asyncio.all_tasks() - {asyncio.current_task()})
+            for task, result in zip(tasks, await _cancel(tasks)):
                 if isinstance(result, Exception):
                     self.loop.call_exception_handler(
                         {"message": "unhandled exception while the worker exits", "exception": result, "task": task})
@@ -215,6 +213,13 @@ def _create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     return task
 
 
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> list[Any]:
+    """Cancel *tasks*, wait for their ends, and return their results and exceptions."""
+    for task in tasks:
+        task.cancel()
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def cancel_tasks_at_end(awaitable: Awaitable[Any]) -> Any:
     """Return the result of *awaitable*. At its end cancel the tasks that it has created, as :func:`asyncio.run`."""
     tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
@@ -222,7 +227,4 @@ async def cancel_tasks_at_end(awaitable: Awaitable[Any]) -> Any:
     try:
         return await awaitable
     finally:
-        left = [task for task in tasks if not task.done()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await _cancel([task for task in tasks if not task.done()])
