@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import signal
 import time
 
 import pytest
 
 from support.client import request
+from support.stopped import stop_for
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -62,12 +62,8 @@ def test_waiting_requests_are_not_reported(server):
 
 def test_stopped_process_is_not_reported(server):
     pid, = server.worker_pids()
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        # The time is the subject of the test: longer than block_warning and a beat.
-        time.sleep(1.8)
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    # Longer than block_warning and a beat.
+    stop_for(pid, 1.8)
     assert server.connect().request("/").body == b"ok"
     assert server.log("The hub is blocked") == []
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -12,6 +10,7 @@ import pytest
 
 from support.client import request
 from support.server import Server
+from support.stopped import stop_for
 
 pytestmark = pytest.mark.only(transport="tcp", parser="fast")
 
@@ -74,12 +73,8 @@ def test_blocked_loop_is_named_while_the_hub_is_blocked(server: Server) -> None:
 def test_stopped_process_is_not_reported(server: Server) -> None:
     assert server.connect().request("/wait?0").status == 200
     pid, = server.worker_pids()
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        # The time is the subject of the test: longer than block_warning and a check.
-        time.sleep(1.8)
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    # Longer than block_warning and a check.
+    stop_for(pid, 1.8)
     assert server.connect().request("/wait?0.3").status == 200
     assert server.log("The asyncio loop") == []
 
